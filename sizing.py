@@ -1,0 +1,1221 @@
+#!/usr/bin/env python3
+"""Dimensiona servidores NVIDIA para servir um LLM: quantos nós, por quê e com que folga.
+
+Responde: quantos servidores (DGX B300, DGX H200, …) mantêm N sessões simultâneas deste modelo,
+com este contexto, e o que acontece quando um nó cai.
+
+    python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000
+
+Fórmulas, na ordem em que são calculadas (tamanhos em bytes, n tokens, b bytes por elemento):
+
+    KV de uma sessão     Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
+    orçamento de KV      total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
+    sessões por nó       S = ⌊orçamento / KV de uma sessão⌋
+    capacidade pura      ⌈concurrency / S⌉
+    com pico             ⌈concurrency · (1 + headroom) / S⌉
+    com N+1, N+2         com pico + 1, com pico + 2
+
+Toda conta que termina em piso ou teto usa inteiros ou frações exatas, lidas do texto decimal:
+nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
+
+>>> hybrid = (full_group(18, 8, 64), sliding_group(18, 8, 64, window=128))
+>>> session_kv_bytes(hybrid, context_tokens=131072, kv_precision="fp8")
+2418278400
+>>> nodes_for(1500 * Fraction("1.1"), sessions_per_node=275)
+6
+
+O módulo se lê de cima para baixo: unidades, erros, catálogos, pergunta, cache KV, orçamento de
+HBM, nós e falhas, `size` (que compõe tudo), visões (texto e JSON) e linha de comando. Entre o
+catálogo carregado e o texto impresso só há funções puras.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from dataclasses import MISSING, dataclass, field, fields, replace
+from fractions import Fraction
+
+TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, Union
+
+    Exact = Union[int, Fraction]
+    Path = Tuple[Union[str, int], ...]
+    Rule = Tuple[Callable[[Any], Any], str]
+    Problem = Tuple[Path, Any, str]
+    Entry = Union["Model", "Server", "Storage"]
+
+__version__ = "1.0"
+
+# ── Unidades e constantes ─────────────────────────────────────────────────────────────────────
+
+GB = 10**9  # unidade dos fabricantes (HBM, discos)
+GIB = 2**30  # unidade dos drivers e dos motores de inferência
+TIB = 2**40
+
+# Bytes por elemento do cache KV.
+KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}
+# Nós de reserva de cada modo de alta disponibilidade.
+HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
+
+# Convenção de planejamento: 70% da HBM para KV, menos 15 GiB por GPU (120 num nó de 8) para
+# pesos, ativações e contexto CUDA.
+DEFAULT_KV_BUDGET_RATIO = Fraction(70, 100)
+DEFAULT_OVERHEAD_GIB_PER_GPU = 15
+DEFAULT_PEAK_HEADROOM_RATIO = Fraction(20, 100)
+DEFAULT_STORAGE = "profile_default"
+
+# Limites dos avisos.
+HIGH_KV_BUDGET_RATIO = Fraction(75, 100)
+TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
+
+MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não deixa a conta explodir
+MAX_FILE_BYTES = 64 * 2**20
+
+
+# ── Erros ─────────────────────────────────────────────────────────────────────────────────────
+
+ABSENT: Any = object()  # distingue "sem valor" de null
+
+
+class SizingError(Exception):
+    """Pergunta ou catálogo errado (`status` 2) ou pergunta correta sem resposta (`status` 3).
+
+    `where` é a flag ou o arquivo; `path` e `line`, o lugar no documento; `value`, o que foi lido;
+    `expected`, o que era esperado. O texto é sempre uma linha só.
+    """
+
+    def __init__(self, where: str, expected: str, *, value: Any = ABSENT, path: Path = (),
+                 line: Optional[int] = None, status: int = 2) -> None:
+        self.where, self.expected, self.value = where, expected, value
+        self.path, self.line, self.status = path, line, status
+        super().__init__(where, expected)
+
+    def __str__(self) -> str:
+        text = one_line(self.where)
+        text += ", linha %d" % self.line if self.line else ""
+        text += ", " + path_text(self.path) if self.path else ""
+        if self.value is not ABSENT:
+            text += (" = " if self.path else " ") + value_text(self.value)
+        return "%s: %s" % (text, self.expected)
+
+
+def one_line(text: str) -> str:
+    """O texto com os caracteres de controle escapados."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def path_text(path: Path) -> str:
+    """Caminho num documento JSON: ("models", 0, "notes") é `models[0].notes`."""
+    parts = ["[%d]" % key if isinstance(key, int) else "." + one_line(key) for key in path]
+    return "".join(parts).lstrip(".")
+
+
+def value_text(value: Any) -> str:
+    """Um valor numa mensagem: como no JSON, numa linha, sem passar de 60 caracteres."""
+    if isinstance(value, (dict, list)):
+        return "{…}" if isinstance(value, dict) else "[…]"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Sugestão para acrescentar a uma mensagem: ` (talvez 'x')`, ou nada."""
+    import difflib  # só quando algo deu errado
+
+    close = difflib.get_close_matches(word.lower(), known, 1)
+    return " (talvez %r)" % close[0] if close else ""
+
+
+# ── Números exatos e como se escrevem ─────────────────────────────────────────────────────────
+
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_DECIMAL = re.compile(r"[+-]?(?:%s(?:\.%s)?|\.%s)(?:[eE]([+-]?[0-9]+))?" % ((_DIGITS,) * 3))
+
+
+def exact_decimal(text: str) -> Optional[Fraction]:
+    """O valor exato de um texto decimal; None se não é um número ou se passa dos limites.
+
+    >>> exact_decimal("0.1"), exact_decimal("1e3"), exact_decimal("1e400"), exact_decimal("nan")
+    (Fraction(1, 10), Fraction(1000, 1), None, None)
+    """
+    match = _DECIMAL.fullmatch(text)
+    if not match or len(text) > 3 * MAX_DIGITS:
+        return None
+    mantissa = re.split("[eE]", text)[0]
+    if sum(c.isdigit() for c in mantissa) > MAX_DIGITS or abs(int(match[1] or 0)) > MAX_DIGITS:
+        return None
+    return Fraction(text.replace("_", ""))
+
+
+def floor_div(numerator: Exact, denominator: Exact) -> int:
+    """⌊numerator / denominator⌋, exato."""
+    return int(numerator // denominator)
+
+
+def ceil_div(numerator: Exact, denominator: Exact) -> int:
+    """⌈numerator / denominator⌉, exato."""
+    return -floor_div(-numerator, denominator)
+
+
+def decimal_text(value: Exact, places: int) -> str:
+    """O valor com até `places` casas decimais, sem zeros à direita.
+
+    >>> decimal_text(Fraction(705, 10), 2), decimal_text(10**30, 0)
+    ('70.5', '1000000000000000000000000000000')
+    """
+    scaled = round(value * 10**places)
+    whole, rest = divmod(abs(scaled), 10**places)
+    digits = "%d.%0*d" % (whole, places, rest) if places else "%d." % whole
+    return ("-" if scaled < 0 else "") + digits.rstrip("0" if places else "").rstrip(".")
+
+
+def percent_text(ratio: Exact) -> str:
+    """Uma razão em porcentagem: 7/10 é `70%`."""
+    return decimal_text(ratio * 100, 2) + "%"
+
+
+def size_text(size_bytes: Exact) -> str:
+    """Um tamanho com 5 algarismos, na unidade binária em que fica abaixo de 1024."""
+    value, unit = float(size_bytes), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if abs(value) < 1024 or unit == "EiB":
+            break
+        value /= 1024
+    return "%.5g %s" % (value, unit)
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """`1 nó`, `2 nós`."""
+    return "%d %s" % (count, one if count == 1 else many)
+
+
+# ── Catálogos ─────────────────────────────────────────────────────────────────────────────────
+# Cada campo carrega a própria regra em `metadata`; um só verificador lê todos os catálogos.
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,79}")
+
+COUNT: Rule = (lambda v: type(v) is int and v > 0, "um inteiro positivo")
+QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
+NAME: Rule = (lambda v: isinstance(v, str) and _NAME.fullmatch(v),
+              "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
+NAMES: Rule = (lambda v: isinstance(v, list) and all(map(NAME[0], v)), "uma lista de nomes")
+LINE: Rule = (lambda v: isinstance(v, str) and v.strip() and v.isprintable(),
+              "um texto de uma linha, não vazio")
+TEXT: Rule = (lambda v: bool(v) and all(isinstance(t, str) and t.strip() for t in
+                                        (v if isinstance(v, list) else [v])),
+              "um texto não vazio ou uma lista deles")
+
+
+def one_of(*choices: str) -> Rule:
+    """Regra de um campo que só aceita estes textos."""
+    return lambda v: isinstance(v, str) and v in choices, "um destes: " + ", ".join(choices)
+
+
+def checked(rule: Rule, default: Any = MISSING) -> Any:
+    """Campo de catálogo com a sua regra; sem `default` é obrigatório, com None aceita null."""
+    if default is MISSING:
+        return field(metadata={"rule": rule})
+    return field(default=default, metadata={"rule": rule})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """Um LLM: o que decide o tamanho do cache KV (nomes dos campos do Hugging Face).
+
+    `attention_pattern`: `full` (todo o contexto em todas as camadas), `sliding` (só a janela de
+    `sliding_window` tokens) ou `hybrid` (`hybrid_full_layers` + `hybrid_sliding_layers`).
+    """
+
+    name: str = checked(NAME)
+    num_layers: int = checked(COUNT)
+    num_key_value_heads: int = checked(COUNT)
+    head_dim: int = checked(COUNT)
+    max_position_embeddings: int = checked(COUNT)
+    attention_pattern: str = checked(one_of("full", "sliding", "hybrid"))
+    default_kv_precision: str = checked(one_of(*KV_PRECISIONS))
+    notes: Any = checked(TEXT)
+    source: Any = checked(TEXT)
+    hybrid_full_layers: Optional[int] = checked(COUNT, None)
+    hybrid_sliding_layers: Optional[int] = checked(COUNT, None)
+    sliding_window: Optional[int] = checked(COUNT, None)
+    aliases: Tuple[str, ...] = checked(NAMES, ())
+
+    def inconsistencies(self) -> Iterator[Problem]:
+        """(campo, valor, esperado) de cada campo que contradiz `attention_pattern`."""
+        hybrid = self.attention_pattern == "hybrid"
+        needed = {"sliding_window": self.attention_pattern != "full",
+                  "hybrid_full_layers": hybrid, "hybrid_sliding_layers": hybrid}
+        for name, wanted in needed.items():
+            if (getattr(self, name) is not None) != wanted:
+                expected = "um inteiro positivo" if wanted else "null"
+                yield ((name,), getattr(self, name),
+                       "esperado %s com attention_pattern %r" % (expected, self.attention_pattern))
+        if self.hybrid_full_layers and self.hybrid_sliding_layers:
+            total = self.hybrid_full_layers + self.hybrid_sliding_layers
+            if hybrid and total != self.num_layers:
+                yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
+                       "hybrid_full_layers + hybrid_sliding_layers dá %d, esperado num_layers %d"
+                       % (total, self.num_layers))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Server:
+    """Um servidor (nó). HBM em GB de 10⁹ bytes, como no folheto; NVLink agregado em TB/s."""
+
+    name: str = checked(NAME)
+    gpus: int = checked(COUNT)
+    hbm_per_gpu_gb: Exact = checked(QUANTITY)
+    total_hbm_gb: Exact = checked(QUANTITY)
+    notes: Any = checked(TEXT)
+    source: Any = checked(TEXT)
+    product: Optional[str] = checked(LINE, None)
+    gpu: Optional[str] = checked(LINE, None)
+    nvlink_bandwidth_tbps: Optional[Exact] = checked(QUANTITY, None)
+    system_memory_tb: Optional[Exact] = checked(QUANTITY, None)
+    aliases: Tuple[str, ...] = checked(NAMES, ())
+
+    def inconsistencies(self) -> Iterator[Problem]:
+        """(campo, valor, esperado) se o total de HBM não é GPUs × HBM por GPU."""
+        if self.total_hbm_gb != self.gpus * self.hbm_per_gpu_gb:
+            yield (("total_hbm_gb",), self.total_hbm_gb, "esperado gpus × hbm_per_gpu_gb = %s GB"
+                   % decimal_text(self.gpus * self.hbm_per_gpu_gb, 6))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Storage:
+    """Um perfil de storage. `throughput_*_gbps` está em GB/s (o nome do campo é histórico)."""
+
+    name: str = checked(NAME)
+    type: str = checked(one_of("local", "network", "cloud"))
+    iops_read: int = checked(COUNT)
+    iops_write: int = checked(COUNT)
+    throughput_read_gbps: Exact = checked(QUANTITY)
+    throughput_write_gbps: Exact = checked(QUANTITY)
+    latency_read_ms_p50: Exact = checked(QUANTITY)
+    latency_write_ms_p50: Exact = checked(QUANTITY)
+    latency_read_ms_p99: Exact = checked(QUANTITY)
+    latency_write_ms_p99: Exact = checked(QUANTITY)
+    notes: Any = checked(TEXT)
+    source: Any = checked(TEXT)
+    aliases: Tuple[str, ...] = checked(NAMES, ())
+
+    def inconsistencies(self) -> Iterator[Problem]:
+        """(campo, valor, esperado) de cada latência P99 menor que a P50."""
+        for kind in ("read", "write"):
+            p50, p99 = (getattr(self, "latency_%s_ms_%s" % (kind, p)) for p in ("p50", "p99"))
+            if p99 < p50:
+                yield (("latency_%s_ms_p99" % kind,), p99,
+                       "esperado ao menos a P50, %s ms" % decimal_text(p50, 6))
+
+
+# Catálogo → (classe das entradas, chave da lista no documento, singular em português).
+CATALOGUES: Dict[str, Tuple[Type[Any], str, str]] = {
+    "models": (Model, "models", "modelo"),
+    "servers": (Server, "servers", "servidor"),
+    "storage": (Storage, "profiles", "perfil de storage"),
+}
+
+
+def load_catalogue(kind: str, file: str, data: bytes) -> Tuple[List[Any], List[SizingError]]:
+    """As entradas boas de um catálogo e todos os problemas do arquivo, na ordem das linhas.
+
+    `kind` é uma chave de `CATALOGUES`; `file` só aparece nas mensagens; `data` é o conteúdo.
+    """
+    try:
+        document, text, duplicated = parse_json(file, data)
+    except SizingError as error:
+        return [], [error]
+    entries, problems = check_document(kind, document)
+    if not (problems or duplicated):
+        return entries, []
+    positions = list(json_positions(text))
+    lines = dict(positions)  # o campo que falta fica na linha da sua entrada
+    errors = [SizingError(file, expected, value=value, path=path,
+                          line=lines.get(path, lines.get(path[:-1])))
+              for path, value, expected in problems]
+    seen: Dict[Path, int] = {}
+    repeated = set()
+    for path, line in positions:
+        if path[:-1] in repeated:  # já acusado no nível de cima
+            repeated.add(path)
+        elif path in seen:
+            repeated.add(path)
+            errors.append(SizingError(file, "chave repetida, já usada na linha %d" % seen[path],
+                                      path=path, line=line))
+        seen.setdefault(path, line)
+    return entries, sorted(errors, key=lambda error: error.line or 0)
+
+
+def parse_json(file: str, data: bytes) -> Tuple[Any, str, bool]:
+    """(documento, texto, há chave repetida?), com números exatos. Levanta `SizingError`.
+
+    Um número fora dos limites, NaN ou Infinity vira float: tipo que nenhuma regra aceita.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SizingError(file, "esperado texto UTF-8; byte 0x%02x inválido" % data[error.start],
+                          line=data.count(b"\n", 0, error.start) + 1) from None
+    duplicated = []
+
+    def to_dict(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        mapping = dict(pairs)
+        if len(mapping) != len(pairs):
+            duplicated.append(True)
+        return mapping
+
+    def to_int(digits: str) -> Any:
+        return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+    def to_fraction(digits: str) -> Any:
+        value = exact_decimal(digits)
+        return float(digits) if value is None else value
+
+    try:
+        document = json.loads(text, object_pairs_hook=to_dict, parse_int=to_int,
+                              parse_float=to_fraction, parse_constant=float)
+    except json.JSONDecodeError as error:
+        near = text[error.pos:error.pos + 20].split("\n")[0]
+        raise SizingError(file, "JSON inválido na coluna %d, %s" % (
+            error.colno, "perto de %r" % near if near else "no fim da linha"),
+            line=error.lineno) from None
+    except RecursionError:
+        raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
+    return document, text, bool(duplicated)
+
+
+def json_positions(text: str) -> Iterator[Tuple[Path, int]]:
+    """(caminho, linha) de cada valor de um JSON válido, na ordem do texto.
+
+    >>> list(json_positions('{"a": [1,\\n 2]}'))
+    [((), 1), (('a',), 1), (('a', 0), 1), (('a', 1), 2)]
+    """
+    stack: List[Any] = []  # a chave (None: ainda não lida) ou o índice em cada nível aberto
+    line, last = 1, 0
+    for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', text):
+        token = match.group()
+        line, last = line + text.count("\n", last, match.start()), match.start()
+        if token in "}]":
+            stack.pop()
+        elif token == ",":
+            stack[-1] = stack[-1] + 1 if isinstance(stack[-1], int) else None
+        elif stack and stack[-1] is None:
+            stack[-1] = json.loads(token)
+        elif token != ":":
+            yield tuple(stack), line
+            if token in "{[":
+                stack.append(None if token == "{" else 0)
+
+
+def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
+    """As entradas boas e os problemas (caminho, valor, esperado) de um documento de catálogo."""
+    cls, root, _ = CATALOGUES[kind]
+    if not isinstance(document, dict) or root not in document:
+        return [], [((), ABSENT, 'esperado um objeto {"%s": […]}' % root)]
+    problems: List[Problem] = [((key,), ABSENT, "chave desconhecida, esperado só %r" % root)
+                               for key in document if key != root]
+    raws = document[root]
+    if not isinstance(raws, list) or not raws:
+        return [], [*problems, ((root,), raws, "esperado uma lista com entradas")]
+    entries: List[Any] = []
+    owners: Dict[str, Path] = {}
+    for index, raw in enumerate(raws):
+        path: Path = (root, index)
+        entry, found = check_entry(cls, raw)
+        problems += [(path + tail, value, expected) for tail, value, expected in found]
+        if entry is None:
+            continue
+        entries.append(entry)
+        for name in (entry.name, *entry.aliases):
+            if name.lower() in owners:
+                problems.append((path, ABSENT, "nome repetido: %r já é de %s"
+                                 % (name, path_text(owners[name.lower()]))))
+            owners[name.lower()] = path
+    return entries, problems
+
+
+def check_entry(cls: Type[Any], raw: Any) -> Tuple[Any, List[Problem]]:
+    """A entrada construída (None se algum campo está errado) e os seus problemas."""
+    if not isinstance(raw, dict):
+        return None, [((), raw, "esperado um objeto {…} com os campos da entrada")]
+    known = {spec.name: spec for spec in fields(cls)}
+    problems: List[Problem] = [((key,), ABSENT, "chave desconhecida" + nearest(key, list(known)))
+                               for key in raw if key not in known]
+    values = {}
+    for name, spec in known.items():
+        accepts, expected = spec.metadata["rule"]
+        value = raw.get(name)
+        if name not in raw:
+            if spec.default is MISSING:
+                problems.append(((), ABSENT, "falta o campo %r: %s" % (name, expected)))
+        elif accepts(value):
+            values[name] = tuple(value) if isinstance(value, list) else value
+        elif value is not None or spec.default is not None:
+            problems.append(((name,), value, "esperado " + expected))
+    if problems:
+        return None, problems
+    entry = cls(**values)
+    problems += entry.inconsistencies()
+    return (None if problems else entry), problems
+
+
+def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
+    """A entrada de nome ou apelido `name`, sem diferenciar maiúsculas. Levanta `SizingError`."""
+    by_name = {known.lower(): entry for entry in entries for known in (entry.name, *entry.aliases)}
+    if name.lower() in by_name:
+        return by_name[name.lower()]
+    raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos"
+                      % (CATALOGUES[kind][2], nearest(name, list(by_name)), kind), value=name)
+
+
+# ── A pergunta ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Workload:
+    """A carga: sessões simultâneas e tokens de contexto pedidos para cada uma."""
+
+    concurrency: int
+    requested_context: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Policy:
+    """As escolhas de planejamento; razões como frações exatas, `runtime_overhead_gib` por nó."""
+
+    kv_precision: str
+    kv_budget_ratio: Fraction
+    runtime_overhead_gib: Exact
+    peak_headroom_ratio: Fraction
+    ha_mode: str
+
+
+# ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Group:
+    """Camadas que guardam o cache do mesmo jeito; um tipo novo de atenção é um construtor novo.
+
+    `elements_per_token` conta os elementos de K e V de um token em uma camada; `cap_tokens` é o
+    máximo de tokens guardados (None: todo o contexto).
+    """
+
+    kind: str
+    layers: int
+    elements_per_token: int
+    cap_tokens: Optional[int] = None
+
+    def elements(self, context_tokens: int) -> int:
+        """Elementos que uma sessão de `context_tokens` guarda nestas camadas."""
+        held = context_tokens if self.cap_tokens is None else min(context_tokens, self.cap_tokens)
+        return self.layers * self.elements_per_token * held
+
+
+def full_group(layers: int, kv_heads: int, head_dim: int) -> Group:
+    """Atenção completa: K e V de todo o contexto."""
+    return Group("full", layers, 2 * kv_heads * head_dim)
+
+
+def sliding_group(layers: int, kv_heads: int, head_dim: int, window: int) -> Group:
+    """Janela deslizante: K e V dos últimos `window` tokens, nunca mais que o contexto."""
+    return Group("sliding", layers, 2 * kv_heads * head_dim, cap_tokens=window)
+
+
+def layer_groups(model: Model) -> Tuple[Group, ...]:
+    """Os grupos de camadas que os campos `attention_pattern`, `hybrid_*` e janela descrevem."""
+    heads, dim, window = model.num_key_value_heads, model.head_dim, model.sliding_window or 0
+    if model.attention_pattern == "full":
+        return (full_group(model.num_layers, heads, dim),)
+    if model.attention_pattern == "sliding":
+        return (sliding_group(model.num_layers, heads, dim, window),)
+    return (full_group(model.hybrid_full_layers or 0, heads, dim),
+            sliding_group(model.hybrid_sliding_layers or 0, heads, dim, window))
+
+
+def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision: str) -> int:
+    """Bytes de cache KV de uma sessão: Σ camadas · elementos por token · min(n, janela) · b.
+
+    O fator 2 (K e V) está nos elementos por token; é a conta do `kv_cache_interface.py` do vLLM
+    sem o arredondamento a páginas.
+
+    >>> session_kv_bytes([sliding_group(36, 8, 64, window=128)], 64, "fp16")
+    4718592
+    """
+    return sum(group.elements(context_tokens) for group in groups) * KV_PRECISIONS[kv_precision]
+
+
+# ── Orçamento de HBM ──────────────────────────────────────────────────────────────────────────
+
+
+def kv_budget_bytes(server: Server, policy: Policy) -> Fraction:
+    """Bytes de HBM de um nó planejados para KV; negativo se a reserva passa da fatia planejada.
+
+    total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰.
+    """
+    return Fraction(server.total_hbm_gb * GB * policy.kv_budget_ratio
+                    - policy.runtime_overhead_gib * GIB)
+
+
+def what_would_fit(model: Model, server: Server, policy: Policy, kv_bytes: int) -> str:
+    """O que mudar, uma coisa de cada vez, para que caiba ao menos uma sessão."""
+    total, budget = server.total_hbm_gb * GB, kv_budget_bytes(server, policy)
+    groups, options = layer_groups(model), []
+    if KV_PRECISIONS[policy.kv_precision] == 2 and kv_bytes <= 2 * budget:
+        options.append("--kv-precision fp8")
+    context, step = 0, 1 << max(model.max_position_embeddings.bit_length() - 1, 0)
+    while step:  # o maior contexto que cabe, bit a bit: o KV não diminui com o contexto
+        if session_kv_bytes(groups, context + step, policy.kv_precision) <= budget:
+            context += step
+        step //= 2
+    if context:
+        options.append("--effective-context %d" % context)
+    overhead = floor_div((total * policy.kv_budget_ratio - kv_bytes) * 1000, GIB)
+    if overhead > 0:
+        options.append("--runtime-overhead-gib %s" % decimal_text(Fraction(overhead, 1000), 3))
+    ratio = ceil_div((kv_bytes + policy.runtime_overhead_gib * GIB) * 10000, total)
+    if ratio <= 10000:
+        options.append("--kv-budget-ratio %s" % decimal_text(Fraction(ratio, 10000), 4))
+    return "cabe com " + " ou ".join(options) if options else "só cabe num nó com mais HBM"
+
+
+# ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
+
+
+def nodes_for(sessions: Exact, sessions_per_node: int) -> int:
+    """Nós que admitem `sessions` sessões: ⌈sessions / sessions_per_node⌉."""
+    return ceil_div(sessions, sessions_per_node)
+
+
+# ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SizingResult:
+    """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
+
+    model: Model
+    server: Server
+    storage: Storage
+    workload: Workload
+    policy: Policy
+    groups: Tuple[Group, ...]
+    effective_context: int
+    kv_bytes_per_session: int
+    kv_budget_bytes: Fraction
+    sessions_per_node: int
+    limited_by: str
+    peak_sessions: int
+    nodes_minimum: int
+    nodes_with_headroom: int
+    nodes_final: int
+    failed_nodes: int  # falhas que o plano considera: as que a HA cobre, e ao menos uma
+    sessions_after_failure: int
+    spare_sessions_at_peak: int  # vagas nos nós "com pico", sem contar a reserva de HA
+    warnings: Tuple[str, ...] = ()
+
+
+def size(model: Model, server: Server, storage: Storage, workload: Workload,
+         policy: Policy) -> SizingResult:
+    """Dimensiona `server` para `workload`. Levanta `SizingError` (3) se nem uma sessão cabe."""
+    groups = layer_groups(model)
+    context = min(workload.requested_context, model.max_position_embeddings)
+    kv_bytes = session_kv_bytes(groups, context, policy.kv_precision)
+    budget = kv_budget_bytes(server, policy)
+    sessions_per_node = floor_div(budget, kv_bytes)
+    if sessions_per_node < 1:
+        raise SizingError(
+            "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento do nó é de %s "
+            "(faltam %s); %s" % (model.name, server.name, size_text(kv_bytes), size_text(budget),
+                                 size_text(kv_bytes - budget),
+                                 what_would_fit(model, server, policy, kv_bytes)), status=3)
+    peak_sessions = ceil_div(workload.concurrency * (1 + policy.peak_headroom_ratio), 1)
+    with_headroom = nodes_for(peak_sessions, sessions_per_node)
+    final = with_headroom + HA_SPARES[policy.ha_mode]
+    failed = max(1, HA_SPARES[policy.ha_mode])
+    result = SizingResult(
+        model, server, storage, workload, policy, groups,
+        effective_context=context,
+        kv_bytes_per_session=kv_bytes,
+        kv_budget_bytes=budget,
+        sessions_per_node=sessions_per_node,
+        limited_by="plan",
+        peak_sessions=peak_sessions,
+        nodes_minimum=nodes_for(workload.concurrency, sessions_per_node),
+        nodes_with_headroom=with_headroom,
+        nodes_final=final,
+        failed_nodes=failed,
+        sessions_after_failure=(final - failed) * sessions_per_node,
+        spare_sessions_at_peak=with_headroom * sessions_per_node - peak_sessions,
+    )
+    return replace(result, warnings=tuple(warnings_of(result)))
+
+
+def warnings_of(result: SizingResult) -> Iterator[str]:
+    """Os avisos, `código: frase`, do mais grave ao mais leve; cada um diz o número que o causou."""
+    policy, storage = result.policy, result.storage
+    if result.workload.requested_context > result.effective_context:
+        yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
+               % (result.workload.requested_context, result.effective_context))
+    if result.nodes_final == 1:
+        yield ("single_node: 1 nó sem HA: se ele cair, param %s; --ha n+1 acrescenta 1 nó"
+               % plural(result.workload.concurrency, "sessão", "sessões"))
+    spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_node)
+    if spare < TIGHT_LAST_NODE_RATIO:
+        yield ("tight_capacity: no pico, %s: %s do último nó (abaixo de %s)"
+               % (plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
+                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)),
+                  percent_text(TIGHT_LAST_NODE_RATIO)))
+    if policy.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
+        yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
+               "pesos, ativações e fragmentação"
+               % (percent_text(policy.kv_budget_ratio), percent_text(HIGH_KV_BUDGET_RATIO)))
+    if policy.kv_precision == "int8":
+        yield ("int8_experimental: KV em int8 (1 byte) é experimental: poucos motores o servem; "
+               "meça a qualidade ou use fp8, do mesmo tamanho")
+    if storage.type != "local":
+        yield ("%s_storage: %s: leitura P99 de %s ms e %s GB/s; na partida a frio, cada 100 GB de "
+               "pesos leva ao menos %s s por nó"
+               % (storage.type, storage.name, decimal_text(storage.latency_read_ms_p99, 3),
+                  decimal_text(storage.throughput_read_gbps, 3),
+                  decimal_text(100 / Fraction(storage.throughput_read_gbps), 1)))
+    if KV_PRECISIONS[policy.kv_precision] == 2:
+        fp8_bytes = session_kv_bytes(result.groups, result.effective_context, "fp8")
+        yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, o dobro dos %s de fp8"
+               % (policy.kv_precision, size_text(result.kv_bytes_per_session),
+                  size_text(fp8_bytes)))
+
+
+# ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
+
+WIDTH = 80
+MAX_LINES = 24
+
+
+def text_report(result: SizingResult) -> str:
+    """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
+    head = [*folded(headline(result)), "", *answer_lines(result), "", *hbm_lines(result), ""]
+    storage = result.storage
+    tail = ["", *folded("Supõe: reserva de %s GiB por nó; storage %s (%s GB/s)" % (
+        decimal_text(result.policy.runtime_overhead_gib, 3), storage.name,
+        decimal_text(storage.throughput_read_gbps, 3))), "Mais: --json   --help   --list models"]
+    return "\n".join(head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail) + "\n"
+
+
+def folded(text: str, indent: int = 0) -> List[str]:
+    """O texto em linhas de até 80 colunas, as seguintes recuadas."""
+    if len(text) <= WIDTH:
+        return [text]
+    import textwrap  # só quando alguma linha não cabe
+
+    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def headline(result: SizingResult) -> str:
+    """A resposta em uma frase."""
+    server, work = result.server, result.workload
+    product = "%s (%s)" % (server.product, server.name) if server.product else server.name
+    return "%d × %s: %s, %s × %d tokens, KV %s" % (
+        result.nodes_final, product, result.model.name,
+        plural(work.concurrency, "sessão", "sessões"), result.effective_context,
+        result.policy.kv_precision)
+
+
+def answer_lines(result: SizingResult) -> List[str]:
+    """Nós, sessões por nó, KV por sessão e o que resta numa falha."""
+    policy, work = result.policy, result.workload
+    ha = "sem HA" if policy.ha_mode == "none" else "com %s %d" % (policy.ha_mode.upper(),
+                                                                 result.nodes_final)
+    failed = result.failed_nodes
+    rows = [
+        ("Nós", "capacidade pura %d → com pico de %s (%s) %d → %s" % (
+            result.nodes_minimum, percent_text(policy.peak_headroom_ratio),
+            plural(result.peak_sessions, "sessão", "sessões"), result.nodes_with_headroom, ha)),
+        ("Sessões/nó", "%d, limite: plano (%s da HBM - %s GiB)" % (
+            result.sessions_per_node, percent_text(policy.kv_budget_ratio),
+            decimal_text(policy.runtime_overhead_gib, 3))),
+        ("KV por sessão", "%s (%s: %s)" % (
+            size_text(result.kv_bytes_per_session),
+            plural(work.concurrency, "sessão", "sessões"),
+            size_text(result.kv_bytes_per_session * work.concurrency))),
+        ("Se um nó cair" if failed == 1 else "Se %d nós caírem" % failed, failure_text(result)),
+    ]
+    return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
+
+
+def failure_text(result: SizingResult) -> str:
+    """O que ainda é servido depois das falhas que o plano considera."""
+    left, admitted = result.nodes_final - result.failed_nodes, result.sessions_after_failure
+    if not left:
+        return "nenhum nó resta: o serviço para"
+    text = "%s, até %s: " % (plural(left, "nó", "nós"), plural(admitted, "sessão", "sessões"))
+    if admitted >= result.peak_sessions:
+        return text + "pico de %d coberto (folga %d)" % (result.peak_sessions,
+                                                         admitted - result.peak_sessions)
+    if admitted >= result.workload.concurrency:
+        return text + "carga nominal coberta; no pico faltam %s" % plural(
+            result.peak_sessions - admitted, "vaga", "vagas")
+    return text + "faltam %s já na carga nominal" % plural(
+        result.workload.concurrency - admitted, "vaga", "vagas")
+
+
+def hbm_lines(result: SizingResult) -> List[str]:
+    """A barra de como o plano divide a HBM de um nó, com a legenda em GiB."""
+    server = result.server
+    total = Fraction(server.total_hbm_gb * GB, GIB)
+    reserve = result.policy.runtime_overhead_gib
+    budget = result.kv_budget_bytes / GIB
+    parts = (("▒", "reserva", reserve), ("█", "KV do plano", budget),
+             ("░", "fora do plano", total - reserve - budget))
+    title = "HBM por nó     %s GiB (%d × %s GB)" % (decimal_text(total, 0), server.gpus,
+                                                    decimal_text(server.hbm_per_gpu_gb, 3))
+    ends, seen = [0], Fraction(0)
+    for _, _, part in parts:
+        seen += part
+        ends.append(round(seen * (WIDTH - 2) / total))
+    bar = "".join(part[0] * (ends[i + 1] - ends[i]) for i, part in enumerate(parts))
+    legend = "   ".join("%s %s %s" % (mark, label, decimal_text(part, 0))
+                        for mark, label, part in parts)
+    return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
+
+
+def warning_lines(result: SizingResult, room: int) -> List[str]:
+    """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
+    count = len(result.warnings)
+    lines = [plural(count, "aviso", "avisos") if count else "Nenhum aviso"]
+    for shown, warning in enumerate(result.warnings):
+        more = folded("! " + warning, 2)
+        if shown == 3 or len(lines) + len(more) > room:
+            lines[0] += " (os %d mais graves; todos em --json)" % shown
+            break
+        lines += more
+    return lines
+
+
+def json_document(result: SizingResult) -> Dict[str, Any]:
+    """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
+    work, policy = result.workload, result.policy
+    kv_total = result.kv_bytes_per_session * work.concurrency
+    total_hbm = Fraction(result.server.total_hbm_gb * GB, GIB)
+    return {
+        "schema_version": 1,
+        "model": dict(entry_json(result.model), kv_groups=[vars(g) for g in result.groups]),
+        "server": dict(entry_json(result.server), total_hbm_gib=significant(total_hbm)),
+        "storage": entry_json(result.storage),
+        "parameters": {
+            "concurrency": work.concurrency,
+            "requested_context": work.requested_context,
+            "effective_context": result.effective_context,
+            **{name: json_number(value) for name, value in vars(policy).items()},
+        },
+        "results": {
+            "kv_per_session_gib": significant(Fraction(result.kv_bytes_per_session, GIB)),
+            "kv_per_session_bytes": result.kv_bytes_per_session,
+            "kv_total_tib": significant(Fraction(kv_total, TIB)),
+            "kv_total_bytes": kv_total,
+            "kv_budget_gib": significant(result.kv_budget_bytes / GIB),
+            "kv_budget_bytes": floor_div(result.kv_budget_bytes, 1),
+            "sessions_per_node": result.sessions_per_node,
+            "sessions_per_unit": result.sessions_per_node,
+            "limited_by": result.limited_by,
+            "peak_sessions": result.peak_sessions,
+            "nodes_minimum": result.nodes_minimum,
+            "nodes_with_headroom": result.nodes_with_headroom,
+            "nodes_final": result.nodes_final,
+        },
+        "ha_plan": {
+            "failed_nodes": result.failed_nodes,
+            "nodes_after_failure": result.nodes_final - result.failed_nodes,
+            "sessions_after_failure": result.sessions_after_failure,
+            "covers_concurrency": result.sessions_after_failure >= work.concurrency,
+            "covers_peak": result.sessions_after_failure >= result.peak_sessions,
+        },
+        "warnings": list(result.warnings),
+    }
+
+
+def entry_json(entry: Entry) -> Dict[str, Any]:
+    """Uma entrada de catálogo com todos os seus campos."""
+    return {name: json_number(value) for name, value in vars(entry).items()}
+
+
+def json_number(value: Any) -> Any:
+    """Frações viram inteiro, se o são, ou float; o resto fica como está."""
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def significant(value: Exact) -> float:
+    """Nove algarismos significativos."""
+    return float("%.9g" % value)
+
+
+# Colunas de --list: (título, campo).
+LIST_COLUMNS = {
+    "models": (("nome", "name"), ("camadas", "num_layers"), ("atenção", "attention_pattern"),
+               ("janela", "sliding_window"), ("kv_heads", "num_key_value_heads"),
+               ("head_dim", "head_dim"), ("contexto", "max_position_embeddings")),
+    "servers": (("nome", "name"), ("produto", "product"), ("GPUs", "gpus"),
+                ("GB/GPU", "hbm_per_gpu_gb"), ("HBM GB", "total_hbm_gb"),
+                ("NVLink TB/s", "nvlink_bandwidth_tbps")),
+    "storage": (("nome", "name"), ("tipo", "type"), ("IOPS leit.", "iops_read"),
+                ("GB/s leit.", "throughput_read_gbps"), ("GB/s escr.", "throughput_write_gbps"),
+                ("P99 leit. ms", "latency_read_ms_p99")),
+}
+
+
+def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
+    """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
+    titles = [title for title, _ in LIST_COLUMNS[kind]]
+    rows = [[cell_text(getattr(entry, name)) for _, name in LIST_COLUMNS[kind]]
+            for entry in entries]
+    widths = [max(map(len, column)) for column in zip(titles, *rows)]
+    texts = [isinstance(getattr(entries[0], name), str) for _, name in LIST_COLUMNS[kind]]
+    lines = []
+    for entry, row in zip([None, *entries], [titles, *rows]):
+        cells = [cell.ljust(width) if left else cell.rjust(width)
+                 for cell, width, left in zip(row, widths, texts)]
+        lines.append("  ".join(cells).rstrip())
+        if entry is not None and entry.aliases:
+            lines += folded("  ou " + ", ".join(entry.aliases), 5)
+    return "\n".join(lines) + "\n"
+
+
+def cell_text(value: Any) -> str:
+    """Um valor de catálogo numa célula; `-` se não há."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else decimal_text(value, 3)
+
+
+# ── Linha de comando ──────────────────────────────────────────────────────────────────────────
+
+EXAMPLES = """exemplos:
+  python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000 \\
+      --effective-context 128k --ha n+1
+  python3 sizing.py --model opt-oss-20b --server dgx200 --concurrency 500 \\
+      --effective-context 64k --kv-precision fp16 --json
+  python3 sizing.py --list models
+
+status de saída: 0 respondido; 1 a saída não pôde ser escrita; 2 pergunta ou
+catálogo errado; 3 pergunta correta, mas nada cabe."""
+
+# Grupo da ajuda → (flag, nome do valor ou None, ajuda).
+FLAGS: Dict[str, Sequence[Tuple[str, Optional[str], str]]] = {
+    "pergunta": (
+        ("--model", "NOME", "modelo do catálogo (obrigatório)"),
+        ("--server", "NOME", "servidor do catálogo (obrigatório)"),
+        ("--concurrency", "N", "sessões simultâneas, como 1000 ou 1k (obrigatório)"),
+        ("--effective-context", "TOKENS", "tokens por sessão, como 131072 ou 128k "
+                                          "(padrão: o máximo do modelo)"),
+        ("--storage", "NOME", "perfil de storage (padrão: profile_default)"),
+    ),
+    "política": (
+        ("--kv-precision", "P", "fp8, fp16, bf16 ou int8 (padrão: a do modelo)"),
+        ("--kv-budget-ratio", "R", "parte da HBM planejada para KV (padrão: 0.70)"),
+        ("--runtime-overhead-gib", "GIB", "GiB por nó retirados dessa parte (padrão: 15 por GPU)"),
+        ("--peak-headroom-ratio", "R", "pico acima da concorrência (padrão: 20%%)"),
+        ("--ha", "MODO", "nós de reserva: none, n+1 ou n+2 (padrão: none)"),
+    ),
+    "saída": (
+        ("--json", None, "escreve um documento JSON e nada mais"),
+        ("--list", "CATÁLOGO", "lista models, servers ou storage"),
+        ("--validate", None, "verifica os três catálogos e lista todos os problemas"),
+        ("--version", None, "mostra a versão"),
+        ("--help", None, "mostra esta ajuda"),
+    ),
+    "catálogos (padrão: os que estão ao lado de sizing.py)": (
+        ("--models-file", "ARQUIVO", "modelos (models.json)"),
+        ("--servers-file", "ARQUIVO", "servidores (servers.json)"),
+        ("--storage-file", "ARQUIVO", "perfis de storage (storage.json)"),
+    ),
+}
+ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
+# --list e --validate dispensam a pergunta e só aceitam estas flags ao lado.
+BESIDE_CATALOGUE_ACTIONS = ("json", "models_file", "servers_file", "storage_file")
+
+UNITS = {"k": 1000, "m": 10**6}
+TOKENS = {"k": 1024, "m": 1024**2}
+RATIO = {"%": Fraction(1, 100)}
+# Flag → (sufixos, só inteiros?, faixa, esperado).
+QUANTITIES: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], str]] = {
+    "--concurrency": (UNITS, True, lambda v: v > 0,
+                      "um inteiro positivo de sessões, como 1000, 1e3 ou 1k"),
+    "--effective-context": (TOKENS, True, lambda v: v > 0,
+                            "um inteiro positivo de tokens, como 131072 ou 128k"),
+    "--kv-budget-ratio": (RATIO, False, lambda v: 0 < v <= 1,
+                          "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
+    "--runtime-overhead-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB por nó"),
+    "--peak-headroom-ratio": (RATIO, False, lambda v: v >= 0,
+                              "uma razão de 0 em diante, como 0.2 ou 20%"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse` cujos erros são `SizingError`, em português."""
+
+    def error(self, message: str) -> Any:
+        """Levanta o erro que o argparse descreve em inglês."""
+        match = re.fullmatch(r"argument ([^/:]+).*: (expected|ignored).*?('.*')?", message)
+        if match and match[2] == "expected":
+            raise SizingError(match[1], "falta o valor")
+        if match:
+            raise SizingError(match[1], "não aceita valor", value=match[3].strip("'"))
+        raise SizingError("linha de comando", message)
+
+
+def build_parser() -> Parser:
+    """O leitor da linha de comando; largura fixa, para que a ajuda não dependa do terminal."""
+    parser = Parser(
+        prog="sizing.py", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False,
+        description="Quantos servidores NVIDIA mantêm N sessões simultâneas de um LLM.\n\n"
+                    "uso: python3 sizing.py --model NOME --server NOME --concurrency N [opções]",
+        epilog=EXAMPLES,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=32, width=WIDTH))
+    for title, flags in FLAGS.items():
+        group = parser.add_argument_group(title)
+        for flag, metavar, text in flags:
+            if metavar:
+                group.add_argument(flag, metavar=metavar, help=text)
+            else:
+                group.add_argument(flag, *ALSO.get(flag, ()), action="store_const", const=True,
+                                   help=text)
+    return parser
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """As flags como texto (None se ausentes). Levanta `SizingError`."""
+    takes_value = {flag for flags in FLAGS.values() for flag, metavar, _ in flags if metavar}
+    words: List[str] = []
+    for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
+        if words and words[-1] in takes_value and re.match("-[^-]", word):
+            words[-1] += "=" + word
+        else:
+            words.append(word)
+    args, unknown = build_parser().parse_known_args(words)
+    if unknown:
+        known = [flag for flags in FLAGS.values() for flag, _, _ in flags]
+        raise SizingError("argumento desconhecido", "veja --help" + nearest(unknown[0], known),
+                          value=unknown[0])
+    for name, value in vars(args).items():
+        if isinstance(value, list):  # o argparse lê `--flag=--` como uma lista vazia
+            setattr(args, name, "--")
+    return args
+
+
+def quantity(flag: str, text: str) -> Fraction:
+    """O número exato de uma flag numérica. Levanta `SizingError`."""
+    suffixes, whole, accepts, expected = QUANTITIES[flag]
+    suffix = text[-1:].lower() if text[-1:].lower() in suffixes else ""
+    body = text[:len(text) - len(suffix)]
+    number, hint = exact_decimal(body), ""
+    if number is not None:
+        value = number * Fraction(suffixes.get(suffix, 1))
+        if whole and "." in body and not (suffix or "e" in body.lower()):
+            if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", body):
+                hint = "; o milhar não se separa: escreva " + body.replace(".", "")
+        elif suffixes is RATIO and value > 1 and not suffix and accepts(value):
+            hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
+                body, decimal_text(value * 100, 2))
+        elif accepts(value) and (value.denominator == 1 or not whole):
+            return value
+    elif "," in text:
+        hint = "; sem vírgula: a casa decimal é um ponto e o milhar não se separa"
+    elif _DECIMAL.fullmatch(body):
+        hint = "; até %d dígitos e expoente até %d" % (MAX_DIGITS, MAX_DIGITS)
+    raise SizingError(flag, "esperado " + expected + hint, value=text)
+
+
+def choice(flag: str, text: str, choices: Sequence[str]) -> str:
+    """Um dos textos de `choices`, sem diferenciar maiúsculas. Levanta `SizingError`."""
+    if text.lower() in choices:
+        return text.lower()
+    raise SizingError(flag, "esperado um destes: " + ", ".join(choices)
+                      + nearest(text, list(choices)), value=text)
+
+
+def catalogue_file(args: argparse.Namespace, kind: str) -> str:
+    """O arquivo do catálogo: o da flag ou o que está ao lado do script."""
+    given: Optional[str] = getattr(args, kind + "_file")
+    if given is not None:
+        return given
+    return os.path.join(os.path.dirname(os.path.realpath(__file__)), kind + ".json")
+
+
+def os_reason(error: OSError) -> str:
+    """Por que o sistema recusou, em português."""
+    import errno
+
+    reasons = {errno.ENOENT: "o arquivo não existe", errno.EISDIR: "é um diretório",
+               errno.EACCES: "sem permissão", errno.ENOSPC: "não há espaço no disco"}
+    return reasons.get(error.errno or 0) or "erro %s do sistema" % (
+        errno.errorcode.get(error.errno or 0, error.errno))
+
+
+def read_catalogue(args: argparse.Namespace, kind: str) -> Tuple[List[Any], List[SizingError]]:
+    """Lê e verifica um catálogo: (entradas, problemas)."""
+    path = catalogue_file(args, kind)
+    shown = os.path.basename(path) if getattr(args, kind + "_file") is None else path
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return [], [SizingError(shown, os_reason(error) + "; esperado um catálogo JSON")]
+    except ValueError:  # caminho com byte nulo
+        return [], [SizingError(shown, "não é um caminho de arquivo")]
+    if len(data) > MAX_FILE_BYTES:
+        return [], [SizingError(shown, "o arquivo passa de %d MiB" % (MAX_FILE_BYTES // 2**20))]
+    return load_catalogue(kind, shown, data)
+
+
+def require_catalogue(args: argparse.Namespace, kind: str) -> List[Any]:
+    """As entradas de um catálogo sem problemas. Levanta o primeiro `SizingError` que houver."""
+    entries, problems = read_catalogue(args, kind)
+    if problems:
+        if len(problems) > 1:
+            problems[0].expected += " (e mais %s: veja --validate)" % plural(
+                len(problems) - 1, "problema", "problemas")
+        raise problems[0]
+    return entries
+
+
+def sizing_of(args: argparse.Namespace) -> SizingResult:
+    """Responde à pergunta das flags. Levanta `SizingError`."""
+    missing = [flag for flag in ("model", "server", "concurrency") if getattr(args, flag) is None]
+    if missing:
+        raise SizingError("pergunta incompleta", "falta %s; veja --help"
+                          % ", ".join("--" + flag for flag in missing))
+    numbers = {flag: quantity(flag, text) for flag in QUANTITIES
+               for text in [getattr(args, flag[2:].replace("-", "_"))] if text is not None}
+    ha_mode = "none" if args.ha is None else choice("--ha", args.ha, tuple(HA_SPARES))
+    precision = None if args.kv_precision is None else choice(
+        "--kv-precision", args.kv_precision, tuple(KV_PRECISIONS))
+    model = find_entry("models", "--model", args.model, require_catalogue(args, "models"))
+    server = find_entry("servers", "--server", args.server, require_catalogue(args, "servers"))
+    storage = find_entry("storage", "--storage",
+                         DEFAULT_STORAGE if args.storage is None else args.storage,
+                         require_catalogue(args, "storage"))
+    workload = Workload(
+        int(numbers["--concurrency"]),
+        int(numbers.get("--effective-context", model.max_position_embeddings)))
+    policy = Policy(
+        kv_precision=precision or model.default_kv_precision,
+        kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
+        runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
+                                         DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
+        peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO),
+        ha_mode=ha_mode)
+    return size(model, server, storage, workload, policy)
+
+
+def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
+    """Verifica os três catálogos: (documento, texto, status)."""
+    lines, problems = [], []
+    for kind in CATALOGUES:
+        entries, found = read_catalogue(args, kind)
+        problems += found
+        if not found:
+            lines.append("%s: ok, %s" % (os.path.basename(catalogue_file(args, kind)),
+                                         plural(len(entries), "entrada", "entradas")))
+    lines = [str(problem) for problem in problems] or lines
+    document = {"schema_version": 1, "problems": [str(problem) for problem in problems]}
+    return document, "\n".join(lines) + "\n", 2 if problems else 0
+
+
+def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
+    """(saída padrão, status) das flags. Levanta `SizingError`."""
+    if args.help:
+        return build_parser().format_help(), 0
+    if args.version:
+        return "sizing.py %s\n" % __version__, 0
+    status = 0
+    if args.list is not None or args.validate:
+        action = "list" if args.list is not None else "validate"
+        for name, value in vars(args).items():
+            if value is not None and name not in (action, *BESIDE_CATALOGUE_ACTIONS):
+                raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --" + action)
+    if args.validate:
+        document, text, status = validation(args)
+    elif args.list is not None:
+        kind = choice("--list", args.list, tuple(CATALOGUES))
+        entries = require_catalogue(args, kind)
+        document, text = [entry_json(entry) for entry in entries], catalogue_table(kind, entries)
+    else:
+        result = sizing_of(args)
+        if not args.json:
+            return text_report(result), 0
+        document = json_document(result)
+    if args.json:
+        text = json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
+    return text, status
+
+
+# Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
+PLAIN = {"▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": "."}
+
+
+def plain_character(error: UnicodeError) -> Tuple[str, int]:
+    """Troca o que a codificação da saída não tem (para `codecs.register_error`)."""
+    import unicodedata
+
+    assert isinstance(error, UnicodeEncodeError)
+    letter = error.object[error.start]
+    base = unicodedata.normalize("NFKD", letter)[0]
+    return PLAIN.get(letter, base if base.isascii() else "?"), error.start + 1
+
+
+def encoded_for(stream: Any, text: str) -> str:
+    """O texto sem o que a codificação de `stream` não sabe escrever."""
+    import codecs
+
+    encoding = stream.encoding or "ascii"
+    codecs.register_error("sizing-plain", plain_character)
+    return text.encode(encoding, "sizing-plain").decode(encoding)
+
+
+def complain(message: str) -> None:
+    """Escreve uma linha na saída de erros, se houver uma."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(encoded_for(sys.stderr, message + "\n"))
+            sys.stderr.flush()
+        except OSError:
+            pass
+
+
+def emit(text: str) -> int:
+    """Escreve a saída padrão; status 1 se não pôde (sem mensagem se o leitor fechou o pipe)."""
+    if sys.stdout is None:
+        complain("sizing.py: a saída padrão está fechada")
+        return 1
+    try:
+        sys.stdout.write(encoded_for(sys.stdout, text))
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            complain("sizing.py: a saída não pôde ser escrita: " + os_reason(error))
+        return 1
+    return 0
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Executa a linha de comando e devolve o status de saída."""
+    utf8 = sys.stdout is not None and (sys.stdout.encoding or "").lower().startswith("utf")
+    try:
+        text, status = answer(parse_arguments(sys.argv[1:] if argv is None else argv), not utf8)
+    except SizingError as error:
+        complain("sizing.py: %s" % error)
+        return error.status
+    return emit(text) or status
+
+
+if __name__ == "__main__":
+    # Tudo já foi escrito: desmontar o interpretador custaria 10% da execução e, com a saída
+    # quebrada, uma segunda mensagem.
+    os._exit(main())

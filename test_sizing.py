@@ -1,0 +1,1185 @@
+#!/usr/bin/env python3
+"""Testes do sizing.py: `python3 test_sizing.py` roda tudo e termina em `N passed, N failed`.
+
+O programa é exercitado como subprocesso, como um usuário o roda; só as propriedades com milhares
+de casos e os doctests importam o módulo. `python3 test_sizing.py Interface` roda as classes cujo
+nome contém a palavra; `--atualizar-docs` reescreve as saídas mostradas nos documentos.
+"""
+import contextlib
+import decimal
+import doctest
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from fractions import Fraction
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.abspath(__file__))
+SCRIPT = os.path.join(ROOT, "sizing.py")
+DOCUMENTS = ("README.md", "QUICKREF.md", "USE_CASES.md")
+sys.path.insert(0, ROOT)
+
+import sizing  # noqa: E402
+
+BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
+        "effective_context": 131072}
+
+
+# ── Ferramentas ───────────────────────────────────────────────────────────────────────────────
+
+
+def run(*args, **options):
+    """O processo terminado de `sizing.py args…`; `options` vão para `subprocess.run`."""
+    return subprocess.run([sys.executable, SCRIPT, *map(str, args)], capture_output=True,
+                          encoding="utf-8", timeout=60,
+                          **dict({"env": utf8_environment()}, **options))
+
+
+def utf8_environment(**changes):
+    """O ambiente deste processo com a saída em UTF-8 e as mudanças pedidas."""
+    return dict(os.environ, **dict({"PYTHONIOENCODING": "utf-8"}, **changes))
+
+
+def flags(question):
+    """{"kv_precision": "fp8"} → ["--kv-precision=fp8"]."""
+    return ["--%s=%s" % (name.replace("_", "-"), value) for name, value in question.items()]
+
+
+def catalogue(kind):
+    """O catálogo do repositório como documento, para os testes mudarem uma cópia."""
+    with open(os.path.join(ROOT, kind + ".json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+@contextlib.contextmanager
+def temporary_file(content):
+    """O caminho de um arquivo com este conteúdo: bytes, ou um documento JSON."""
+    if not isinstance(content, bytes):
+        content = json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "catalogo.json")
+        with open(path, "wb") as file:
+            file.write(content)
+        yield path
+
+
+class Case(unittest.TestCase):
+    """Verificações comuns."""
+
+    maxDiff = None
+
+    def ok(self, *args, **options):
+        """A saída padrão de uma execução que responde sem reclamar."""
+        done = run(*args, **options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), args)
+        return done.stdout
+
+    def sized(self, *args, **changes):
+        """O documento JSON da pergunta básica com as mudanças."""
+        return json.loads(self.ok(*flags(dict(BASE, **changes)), *args, "--json"))
+
+    def results(self, expected, **changes):
+        """Confere campos de `results` e devolve o documento."""
+        document = self.sized(**changes)
+        seen = {key: document["results"][key] for key in expected}
+        self.assertEqual(seen, expected)
+        return document
+
+    def codes(self, document):
+        """Os códigos dos avisos, na ordem."""
+        return [warning.split(":")[0] for warning in document["warnings"]]
+
+    def refused(self, args, *words, **options):
+        """Status, saída padrão vazia e uma linha na saída de erros com todas as palavras."""
+        status = options.pop("status", 2)
+        done = run(*args, **options)
+        self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        return done.stderr
+
+
+# ── Os oito cenários ──────────────────────────────────────────────────────────────────────────
+
+
+class Cenarios(Case):
+    """Cenários de referência"""
+
+    def test_1(self):
+        """Cenário Base (120B + DGX300 + FP8 + N+1 → 3 nós)"""
+        self.results({"kv_per_session_bytes": 2418278400, "sessions_per_node": 613,
+                      "nodes_minimum": 2, "nodes_with_headroom": 2, "nodes_final": 3},
+                     kv_precision="fp8", ha="n+1", storage="profile_default")
+
+    def test_2(self):
+        """Cenário Econômico (20B + DGX200 + FP8 → 1 nó)"""
+        question = {"model": "opt-oss-20b", "server": "dgx200", "effective_context": 32768}
+        self.results({"sessions_per_node": 1740, "nodes_final": 1}, runtime_overhead_gib=80,
+                     **question)
+        self.results({"sessions_per_node": 1634, "nodes_final": 1}, **question)
+
+    def test_3(self):
+        """Alta Precisão FP16 (20B + DGX200 → 2 nós, o dobro da memória)"""
+        question = {"model": "opt-oss-20b", "server": "dgx200", "concurrency": 500,
+                    "effective_context": 65536}
+        high = self.results({"sessions_per_node": 409, "nodes_final": 2}, kv_precision="fp16",
+                            **question)
+        low = self.sized(kv_precision="fp8", **question)
+        self.assertEqual(high["results"]["kv_per_session_bytes"],
+                         2 * low["results"]["kv_per_session_bytes"])
+        self.assertIn("kv_16bit", self.codes(high))
+        self.assertNotIn("kv_16bit", self.codes(low))
+
+    def test_4(self):
+        """Context Overflow (contexto acima do máximo é limitado, e dito)"""
+        document = self.sized(concurrency=500, effective_context=999999)
+        self.assertEqual(document["parameters"]["requested_context"], 999999)
+        self.assertEqual(document["parameters"]["effective_context"], 131072)
+        self.assertRegex(document["warnings"][0], "context_clamped: .*999999.*131072")
+        self.assertEqual(document["results"], self.sized(concurrency=500)["results"])
+
+    def test_5(self):
+        """Storage de Rede (alertas com a latência e a partida a frio)"""
+        document = self.sized(storage="profile_network_ssd")
+        self.assertIn("network_storage: profile_network_ssd: leitura P99 de 2 ms e 12 GB/s; na "
+                      "partida a frio, cada 100 GB de pesos leva ao menos 8.3 s por nó",
+                      document["warnings"])
+        self.assertEqual(document["results"], self.sized()["results"])
+
+    def test_6(self):
+        """Alta Concorrência (5000 sessões, pico de 30%, N+1 → 12 nós)"""
+        self.results({"nodes_minimum": 9, "nodes_with_headroom": 11, "nodes_final": 12},
+                     concurrency=5000, peak_headroom_ratio=0.30, ha="n+1")
+
+    def test_7(self):
+        """Contexto Pequeno (abaixo da janela, máxima eficiência)"""
+        small = self.results({"kv_per_session_bytes": 2359296, "nodes_final": 1},
+                             effective_context=64)
+        self.assertGreater(small["results"]["sessions_per_node"], 600000)
+
+    def test_8(self):
+        """Cloud Storage (perfil premium)"""
+        document = self.sized(storage="profile_cloud_premium")
+        self.assertEqual(document["storage"]["latency_read_ms_p99"], 5)
+        self.assertIn("cloud_storage: profile_cloud_premium: leitura P99 de 5 ms e 4 GB/s; na "
+                      "partida a frio, cada 100 GB de pesos leva ao menos 25 s por nó",
+                      document["warnings"])
+
+
+# ── Valores ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Valores(Case):
+    """Valores conferidos à mão e contas exatas"""
+
+    def test_base_em_dgx200(self):
+        """A base no DGX H200: 273 por nó, 4 → 5 → 6 nós"""
+        self.results({"sessions_per_node": 273, "nodes_minimum": 4, "nodes_with_headroom": 5,
+                      "nodes_final": 6}, server="dgx200", ha="n+1")
+
+    def test_empresa(self):
+        """Empresa: fp16, orçamento 0.65, reserva 150, pico 30%, N+1 → 276 por nó, 4 nós"""
+        self.results({"sessions_per_node": 276, "nodes_final": 4}, concurrency=500,
+                     kv_precision="fp16", kv_budget_ratio=0.65, runtime_overhead_gib=150,
+                     peak_headroom_ratio=0.30, ha="n+1")
+
+    def test_pesquisa(self):
+        """Pesquisa: fp16, orçamento 0.75, reserva 60, pico 10% → 242 por nó, 1 nó"""
+        document = self.results(
+            {"sessions_per_node": 242, "nodes_final": 1}, model="opt-oss-20b", server="dgx200",
+            concurrency=50, kv_precision="fp16", kv_budget_ratio=0.75, runtime_overhead_gib=60,
+            peak_headroom_ratio=0.10)
+        self.assertNotIn("high_budget_ratio", self.codes(document))  # 0.75 não passa de 0.75
+
+    def test_serverless(self):
+        """Serverless: 2000 × 32768, reserva 100, pico 40%, N+1 → 2482 por nó, 3 nós"""
+        self.results({"sessions_per_node": 2482, "nodes_final": 3}, concurrency=2000,
+                     effective_context=32768, runtime_overhead_gib=100, peak_headroom_ratio=0.40,
+                     ha="n+1")
+
+    def test_teto_exato(self):
+        """1500 × 1.1 sobre 275 são 6 nós exatos; 200 × 1.1 sobre 220, 1 nó"""
+        self.results({"sessions_per_node": 275, "peak_sessions": 1650, "nodes_with_headroom": 6,
+                      "nodes_final": 6}, concurrency=1500, kv_precision="fp16",
+                     runtime_overhead_gib=260, peak_headroom_ratio=0.1)
+        self.results({"sessions_per_node": 220, "nodes_final": 1}, concurrency=200,
+                     kv_precision="fp16", runtime_overhead_gib=510, peak_headroom_ratio=0.1)
+
+    def test_piso_exato(self):
+        """Um nó com HBM para exatamente 7 sessões admite 7; um byte a menos, 6"""
+        # 2 camadas completas · 2 · 1 · 32 · 1000 tokens em fp8 = 128 000 bytes por sessão.
+        models = {"models": [{
+            "name": "t", "num_layers": 2, "num_key_value_heads": 1, "head_dim": 32,
+            "max_position_embeddings": 1000, "attention_pattern": "full",
+            "default_kv_precision": "fp8", "notes": "n", "source": "s"}]}
+        # orçamento = 0.5 · HBM − 1 GiB; HBM = 2 · (1 GiB + 7 · 128 000) bytes = 2.149275648 GB
+        servers = {"servers": [
+            {"name": name, "gpus": 1, "hbm_per_gpu_gb": gb, "total_hbm_gb": gb, "notes": "n",
+             "source": "s"} for name, gb in (("justo", 2.149275648), ("menor", 2.149275647))]}
+        with temporary_file(models) as models_file, temporary_file(servers) as servers_file:
+            for server, sessions in (("justo", 7), ("menor", 6)):
+                document = self.sized(
+                    model="t", server=server, effective_context=1000, kv_budget_ratio=0.5,
+                    runtime_overhead_gib=1, models_file=models_file, servers_file=servers_file)
+                self.assertEqual(document["results"]["sessions_per_node"], sessions)
+
+    def test_gigante(self):
+        """10^27 sessões dão o inteiro exato"""
+        self.results({"nodes_minimum": -(-10**27 // 613),
+                      "nodes_with_headroom": -(-12 * 10**26 // 613),
+                      "kv_total_bytes": 2418278400 * 10**27}, concurrency=10**27)
+
+    def test_atencao_pura(self):
+        """120b com as 36 camadas completas, ou com as 36 de janela"""
+        for shape, expected in (("full", 4831838208), ("sliding", 4718592)):
+            document = catalogue("models")
+            document["models"][0].update(
+                attention_pattern=shape, hybrid_full_layers=None, hybrid_sliding_layers=None,
+                sliding_window=128 if shape == "sliding" else None)
+            with temporary_file(document) as path:
+                self.results({"kv_per_session_bytes": expected}, models_file=path)
+
+    def test_grupos(self):
+        """Os grupos de camadas do modelo híbrido no JSON"""
+        self.assertEqual(self.sized()["model"]["kv_groups"], [
+            {"kind": "full", "layers": 18, "elements_per_token": 1024, "cap_tokens": None},
+            {"kind": "sliding", "layers": 18, "elements_per_token": 1024, "cap_tokens": 128}])
+
+    def test_tamanhos(self):
+        """GiB, TiB e bytes da mesma grandeza concordam"""
+        results = self.sized()["results"]
+        self.assertAlmostEqual(results["kv_per_session_gib"], 2418278400 / 2**30, places=8)
+        self.assertAlmostEqual(results["kv_total_tib"], 2418278400000 / 2**40, places=8)
+        # 2304 · 10⁹ · 0.7 − 120 · 2³⁰
+        self.assertEqual(results["kv_budget_bytes"], 1612800000000 - 128849018880)
+
+    def test_padroes(self):
+        """Sem as flags: contexto máximo, fp8, 0.70, 15 GiB por GPU, 20%, sem HA"""
+        document = json.loads(self.ok(*flags({"model": "opt-oss-120b", "server": "dgx300",
+                                              "concurrency": 1000}), "--json"))
+        self.assertEqual(document["parameters"], {
+            "concurrency": 1000, "requested_context": 131072, "effective_context": 131072,
+            "kv_precision": "fp8", "kv_budget_ratio": 0.7, "runtime_overhead_gib": 120,
+            "peak_headroom_ratio": 0.2, "ha_mode": "none"})
+        self.assertEqual(document["storage"]["name"], "profile_default")
+
+    def test_reserva_por_gpu(self):
+        """A reserva padrão acompanha as GPUs: 15 GiB num nó de uma"""
+        document = catalogue("servers")
+        document["servers"][0].update(gpus=1, hbm_per_gpu_gb=2304)
+        with temporary_file(document) as path:
+            sized = self.sized(servers_file=path)
+        self.assertEqual(sized["parameters"]["runtime_overhead_gib"], 15)
+
+    def test_falha(self):
+        """O que resta depois das falhas: N+1 perde um nó, N+2 perde dois, sem HA perde um"""
+        for ha, failed, left, sessions, peak in (
+                ("n+1", 1, 2, 1226, True), ("n+2", 2, 2, 1226, True), ("none", 1, 1, 613, False)):
+            self.assertEqual(self.sized(ha=ha)["ha_plan"], {
+                "failed_nodes": failed, "nodes_after_failure": left,
+                "sessions_after_failure": sessions, "covers_concurrency": peak,
+                "covers_peak": peak})
+        nominal = self.sized(concurrency=613, peak_headroom_ratio="100%")["ha_plan"]
+        self.assertEqual((nominal["covers_concurrency"], nominal["covers_peak"]), (True, False))
+
+
+class Avisos(Case):
+    """Avisos automáticos, com o número que os causou"""
+
+    def test_limiares(self):
+        """Cada aviso aparece de um lado do limiar e some do outro"""
+        rows = (
+            ("context_clamped", {"effective_context": 131073}, {"effective_context": 131072}),
+            ("kv_16bit", {"kv_precision": "fp16"}, {"kv_precision": "fp8"}),
+            ("kv_16bit", {"kv_precision": "bf16"}, {"kv_precision": "int8"}),
+            ("int8_experimental", {"kv_precision": "int8"}, {"kv_precision": "fp8"}),
+            ("high_budget_ratio", {"kv_budget_ratio": "75.01%"}, {"kv_budget_ratio": "75%"}),
+            ("network_storage", {"storage": "profile_network_ssd"}, {}),
+            ("cloud_storage", {"storage": "profile_cloud_premium"}, {}),
+            ("single_node", {"concurrency": 100}, {"concurrency": 100, "ha": "n+1"}),
+            # 613 por nó: 1165 · 1 deixa 61 vagas (9.95%); 1164 deixa 62 (10.1%)
+            ("tight_capacity", {"concurrency": 1165, "peak_headroom_ratio": 0},
+             {"concurrency": 1164, "peak_headroom_ratio": 0}),
+        )
+        for code, with_it, without_it in rows:
+            with self.subTest(code):
+                self.assertIn(code, self.codes(self.sized(**with_it)))
+                self.assertNotIn(code, self.codes(self.sized(**without_it)))
+
+    def test_textos(self):
+        """As frases dizem os números"""
+        rows = (
+            ({"kv_precision": "fp16"},
+             "kv_16bit: KV em fp16 (2 bytes) pede 4.5044 GiB por sessão, o dobro dos 2.2522 GiB"),
+            ({"kv_budget_ratio": 0.8}, "high_budget_ratio: 80% da HBM para KV, acima de 75%"),
+            ({"concurrency": 500, "peak_headroom_ratio": 0},
+             "single_node: 1 nó sem HA: se ele cair, param 500 sessões"),
+            ({}, "tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)"),
+            ({"concurrency": 1225, "peak_headroom_ratio": 0},
+             "tight_capacity: no pico, 1 vaga livre: 0.1% do último nó"),
+        )
+        for changes, sentence in rows:
+            with self.subTest(sentence):
+                self.assertTrue([warning for warning in self.sized(**changes)["warnings"]
+                                 if warning.startswith(sentence)])
+
+
+# ── Uma segunda implementação, ingênua, e propriedades ────────────────────────────────────────
+
+
+def naive_session_bytes(model, context, bytes_per_element):
+    """KV camada a camada, sem grupos."""
+    total = 0
+    for layer in range(model["num_layers"]):
+        sliding = (model["attention_pattern"] == "sliding"
+                   or (model["attention_pattern"] == "hybrid"
+                       and layer >= model["hybrid_full_layers"]))
+        tokens = min(context, model["sliding_window"]) if sliding else context
+        keys = model["num_key_value_heads"] * model["head_dim"] * tokens
+        total += keys * bytes_per_element + keys * bytes_per_element
+    return total
+
+
+def naive_sizing(model, server, question):
+    """(sessões por nó, mínimo, com pico, final) em `decimal`, sem frações."""
+    with decimal.localcontext() as context:
+        context.prec = 120
+        exact = {key: decimal.Decimal(str(value)) for key, value in question.items()
+                 if key not in ("kv_precision", "ha")}
+        tokens = min(int(exact["effective_context"]), model["max_position_embeddings"])
+        kv = naive_session_bytes(model, tokens, {"fp8": 1, "int8": 1, "fp16": 2, "bf16": 2}[
+            question["kv_precision"]])
+        hbm = decimal.Decimal(str(server["hbm_per_gpu_gb"])) * server["gpus"] * 10**9
+        budget = hbm * exact["kv_budget_ratio"] - exact["runtime_overhead_gib"] * 1024**3
+        sessions = int((budget / kv).to_integral_value(decimal.ROUND_FLOOR))
+        if sessions < 1:
+            return None
+        nodes = [int((load / sessions).to_integral_value(decimal.ROUND_CEILING))
+                 for load in (exact["concurrency"],
+                              exact["concurrency"] * (1 + exact["peak_headroom_ratio"]))]
+        return sessions, nodes[0], nodes[1], nodes[1] + ("none", "n+1", "n+2").index(question["ha"])
+
+
+def random_question(generator):
+    """(modelo, servidor, pergunta) ao acaso, como documentos e textos decimais."""
+    shape = generator.choice(("full", "sliding", "hybrid"))
+    full, sliding = generator.randint(1, 40), generator.randint(1, 40)
+    model = {"name": "m", "num_layers": full + sliding,
+             "num_key_value_heads": generator.choice((1, 2, 4, 8)),
+             "head_dim": generator.choice((64, 96, 128)),
+             "max_position_embeddings": generator.choice((4096, 32768, 131072)),
+             "attention_pattern": shape, "default_kv_precision": "fp8", "notes": "n", "source": "s"}
+    if shape != "full":
+        model["sliding_window"] = generator.choice((128, 1024, 4096))
+    if shape == "hybrid":
+        model.update(hybrid_full_layers=full, hybrid_sliding_layers=sliding)
+    gpus, gb = generator.choice((1, 4, 8)), generator.choice((48, 80, 94.5, 141, 288))
+    server = {"name": "s", "gpus": gpus, "hbm_per_gpu_gb": gb, "total_hbm_gb": gpus * gb,
+              "notes": "n", "source": "s"}
+    question = {"concurrency": generator.randint(1, 10**generator.randint(1, 9)),
+                "effective_context": generator.randint(1, 200000),
+                "kv_precision": generator.choice(("fp8", "fp16", "bf16", "int8")),
+                "kv_budget_ratio": generator.choice(("0.5", "0.65", "0.7", "1", "0.123456789")),
+                "runtime_overhead_gib": generator.choice(("0.1", "7.3", "15", "120")),
+                "peak_headroom_ratio": generator.choice(("0", "0.1", "0.2", "0.3333", "1")),
+                "ha": generator.choice(("none", "n+1", "n+2"))}
+    return model, server, question
+
+
+def in_process(model, server, question):
+    """O `SizingResult` da pergunta, ou None se nada cabe; lê os textos como a linha de comando."""
+    entries = []
+    for kind, entry in (("models", model), ("servers", server), ("storage", None)):
+        document = catalogue(kind) if entry is None else {kind: [entry]}
+        found, problems = sizing.load_catalogue(kind, kind, json.dumps(document).encode())
+        assert not problems, [str(problem) for problem in problems]
+        entries.append(found[0])
+    exact = {key: Fraction(str(value)) for key, value in question.items()
+             if key not in ("kv_precision", "ha")}
+    workload = sizing.Workload(int(exact["concurrency"]), int(exact["effective_context"]))
+    policy = sizing.Policy(question["kv_precision"], exact["kv_budget_ratio"],
+                           exact["runtime_overhead_gib"], exact["peak_headroom_ratio"],
+                           question["ha"])
+    try:
+        return sizing.size(*entries, workload, policy)
+    except sizing.SizingError as error:
+        assert error.status == 3, error
+        return None
+
+
+class Propriedades(Case):
+    """Propriedades sobre milhares de perguntas ao acaso (semente fixa)"""
+
+    def each(self, count, seed):
+        """`count` perguntas ao acaso que cabem, com o seu resultado."""
+        generator, found = random.Random(seed), 0
+        while found < count:
+            asked = random_question(generator)
+            result = in_process(*asked)
+            if result is not None:
+                found += 1
+                yield asked, result, generator
+
+    def test_segunda_implementacao(self):
+        """2000 perguntas concordam com a implementação ingênua, também quando nada cabe"""
+        generator, empty = random.Random(1), 0
+        for _ in range(2000):
+            asked = random_question(generator)
+            expected, result = naive_sizing(*asked), in_process(*asked)
+            seen = result and (result.sessions_per_node, result.nodes_minimum,
+                               result.nodes_with_headroom, result.nodes_final)
+            self.assertEqual(seen, expected, asked)
+            empty += expected is None
+        self.assertGreater(empty, 20)
+
+    def test_monotonia(self):
+        """Mais contexto, carga, pico ou reserva nunca pede menos nós; mais HBM nunca cabe menos"""
+        for (model, server, question), result, generator in self.each(400, 2):
+            growing = dict(question)
+            field = generator.choice(("effective_context", "concurrency", "peak_headroom_ratio",
+                                      "runtime_overhead_gib"))
+            growing[field] = str(Fraction(str(question[field])) + generator.randint(1, 50))
+            grown = in_process(model, server, growing)
+            if grown is not None:
+                self.assertGreaterEqual(grown.nodes_final, result.nodes_final, (question, field))
+            gb = server["hbm_per_gpu_gb"] + generator.randint(1, 100)
+            bigger = dict(server, hbm_per_gpu_gb=gb, total_hbm_gb=gb * server["gpus"])
+            self.assertGreaterEqual(in_process(model, bigger, question).sessions_per_node,
+                                    result.sessions_per_node)
+
+    def test_metade_exata(self):
+        """fp16 guarda exatamente a metade do fp8: piso(S/2) sessões, o dobro de bytes"""
+        for (model, server, question), _, _ in self.each(300, 3):
+            one = in_process(model, server, dict(question, kv_precision="fp8"))
+            two = in_process(model, server, dict(question, kv_precision="fp16"))
+            if two is None:
+                self.assertEqual(one.sessions_per_node, 1)
+                continue
+            self.assertEqual(two.kv_bytes_per_session, 2 * one.kv_bytes_per_session)
+            self.assertEqual(two.sessions_per_node, one.sessions_per_node // 2)
+
+    def test_limites(self):
+        """As sessões de um nó cabem no orçamento e mais uma não; os nós bastam e um a menos não"""
+        for _, result, _ in self.each(400, 4):
+            held = result.sessions_per_node * result.kv_bytes_per_session
+            self.assertLessEqual(held, result.kv_budget_bytes)
+            self.assertGreater(held + result.kv_bytes_per_session, result.kv_budget_bytes)
+            for nodes, load in ((result.nodes_minimum, result.workload.concurrency),
+                                (result.nodes_with_headroom, result.peak_sessions)):
+                self.assertGreaterEqual(nodes * result.sessions_per_node, load)
+                self.assertLess((nodes - 1) * result.sessions_per_node, load)
+
+    def test_texto_e_json(self):
+        """Texto e JSON dizem os mesmos números, em 80 colunas e 24 linhas"""
+        for asked, result, _ in self.each(300, 5):
+            text, document = sizing.text_report(result), sizing.json_document(result)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+            self.assertLessEqual(len(text.splitlines()), 24, text)
+            flat = " ".join(text.split())
+            results = document["results"]
+            self.assertTrue(flat.startswith("%d × s: m, " % results["nodes_final"]), flat)
+            self.assertIn("capacidade pura %d →" % results["nodes_minimum"], flat)
+            self.assertIn("(%d sess" % results["peak_sessions"], flat)
+            self.assertIn("Sessões/nó %d, limite: plano" % results["sessions_per_node"], flat)
+            for warning in document["warnings"][:1]:
+                self.assertIn("! " + warning, flat, asked)
+            json.dumps(document)
+
+    def test_o_que_caberia(self):
+        """Cada sugestão de uma recusa com status 3 cabe de fato, e um passo além não"""
+        generator, seen = random.Random(6), set()
+        for _ in range(3000):
+            model, server, question = random_question(generator)
+            if in_process(model, server, question) is not None:
+                continue
+            with self.assertRaises(AssertionError):
+                self.answered(model, server, question)
+            for flag, value in re.findall(r"--([a-z-]+) ([0-9.a-z]+)",
+                                          self.refusal(model, server, question)):
+                seen.add(flag)
+                name = flag.replace("-", "_")
+                self.answered(model, server, dict(question, **{name: value}))
+                beyond = {"effective_context": 1, "kv_budget_ratio": Fraction(-1, 10**4),
+                          "runtime_overhead_gib": Fraction(1, 10**3)}.get(name)
+                if beyond is not None:
+                    step = dict(question, **{name: str(Fraction(value) + beyond)})
+                    if Fraction(step[name]) > 0:
+                        self.assertIsNone(in_process(model, server, step), (question, step))
+        self.assertEqual(seen, {"effective-context", "kv-budget-ratio", "runtime-overhead-gib",
+                                "kv-precision"})
+
+    def answered(self, model, server, question):
+        """A pergunta tem resposta."""
+        self.assertIsNotNone(in_process(model, server, question), (model, server, question))
+
+    def refusal(self, model, server, question):
+        """O texto da recusa."""
+        models, _ = sizing.load_catalogue("models", "m", json.dumps({"models": [model]}).encode())
+        servers, _ = sizing.load_catalogue("servers", "s",
+                                           json.dumps({"servers": [server]}).encode())
+        policy = sizing.Policy(question["kv_precision"], Fraction(question["kv_budget_ratio"]),
+                               Fraction(question["runtime_overhead_gib"]), Fraction(0), "none")
+        context = min(question["effective_context"], model["max_position_embeddings"])
+        kv_bytes = sizing.session_kv_bytes(sizing.layer_groups(models[0]), context,
+                                           policy.kv_precision)
+        return sizing.what_would_fit(models[0], servers[0], policy, kv_bytes)
+
+
+# ── Entradas ruins ────────────────────────────────────────────────────────────────────────────
+
+
+class FlagsRuins(Case):
+    """Flags erradas: uma linha, status 2, com a flag, o valor e o esperado"""
+
+    def test_valores(self):
+        """Cada flag com cada tipo de valor errado"""
+        integers = ("0", "-5", "-1e5", "1.5", "0.5", "1e-3", "1e999999", "1e31", "9" * 31, "nan",
+                    "inf", "-inf", "1e400", "", " ", "abc", "1,000", "1.000", "0x10", "1__0", "_1",
+                    "1_", "١٢", "1 0", "true", "k", "1kk", "1g", "10%", "--", "\n", "1\n")
+        ratios = ("nan", "inf", "-1", "-0.9", "1e400", "", "abc", "0,7", "7k", "0.7.1", "%", "%5",
+                  "1e", "--json")
+        rows = [("--concurrency", v) for v in integers]
+        rows += [("--effective-context", v) for v in integers]
+        rows += [("--kv-budget-ratio", v)
+                 for v in (*ratios, "0", "5", "1.0001", "70", "101%", "0%")]
+        rows += [("--peak-headroom-ratio", v) for v in (*ratios, "20", "1.5", "-20%")]
+        rows += [("--runtime-overhead-gib", v)
+                 for v in ("-5000", "0", "nan", "inf", "1e400", "", "abc", "1,5", "5%", "1e-31")]
+        rows += [("--kv-precision", v) for v in ("fp3", "", "8", "fp8,fp16", "FP 8")]
+        rows += [("--ha", v) for v in ("n+9", "", "1", "N+", "no")]
+        rows += [(flag, v) for flag in ("--model", "--server", "--storage")
+                 for v in ("nope", "", "opt oss", "ópt", "\n\n", "x" * 5000)]
+        for flag, value in rows:
+            with self.subTest(flag=flag, value=value):
+                question = flags({k: v for k, v in BASE.items() if "--" + k != flag})
+                line = self.refused([*question, flag + "=" + value], flag)
+                if len(value) < 50:
+                    self.assertIn(value if value.isprintable() else repr(value)[1:-1], line)
+                self.assertLess(len(line), 300)
+
+    def test_valor_negativo_separado(self):
+        """`--concurrency -1e5`, sem `=`, também nomeia o valor"""
+        for flag, value in (("--concurrency", "-1e5"), ("--kv-budget-ratio", "-inf"),
+                            ("--concurrency", "-5")):
+            self.refused([*flags(BASE), flag, value], flag, value, "esperado")
+
+    def test_dicas(self):
+        """A mensagem ensina: vírgula, milhar, porcentagem, nome parecido"""
+        rows = ((("--kv-budget-ratio=0,7",), "a casa decimal é um ponto"),
+                (("--concurrency=1.000",), "escreva 1000"),
+                (("--peak-headroom-ratio=20",), "20% ou 2000%?"),
+                (("--kv-budget-ratio=70",), "70%"),
+                (("--concurrency=1e31",), "até 30 dígitos"),
+                (("--model=gpt-os-120b",), "talvez 'gpt-oss-120b'"),
+                (("--server=dgx30",), "talvez 'dgx300'"),
+                (("--storage=profile_defualt",), "talvez 'profile_default'"),
+                (("--kv-precision=fp9",), "fp8, fp16, bf16, int8"),
+                (("--ha=n1",), "none, n+1, n+2"),
+                (("--concurency=5",), "talvez '--concurrency'"))
+        for extra, hint in rows:
+            with self.subTest(extra):
+                self.refused([*flags(BASE), *extra], hint)
+
+    def test_forma(self):
+        """Flags desconhecidas, abreviadas, sem valor, com valor demais, faltando ou sobrando"""
+        rows = ((["--bogus"], "--bogus"), (["extra"], "extra"), (["--model"], "--model", "falta"),
+                (["--json=yes"], "--json", "yes"), (["--conc", "5"], "--conc"), (["-x"], "-x"),
+                (["--list", "models"], "--model", "--list"),
+                (["--validate"], "--model", "--validate"))
+        for extra, *words in rows:
+            with self.subTest(extra):
+                self.refused([*flags(BASE), *extra], *words)
+        for missing in ("model", "server", "concurrency"):
+            with self.subTest(missing=missing):
+                self.refused(flags({k: v for k, v in BASE.items() if k != missing}),
+                             "falta --" + missing)
+        self.refused([], "--model, --server, --concurrency")
+        self.refused(["--list"], "--list", "falta")
+        self.refused(["--list", "gpus"], "--list", "gpus", "models, servers, storage")
+        self.refused(["--list", "models", "--ha", "n+1"], "--ha", "--list")
+        self.refused(["--validate", "--list", "models"], "--validate", "--list")
+
+    def test_ultima_vale(self):
+        """De uma flag repetida vale a última"""
+        self.results({"nodes_minimum": 1}, concurrency="5")
+        repeated = json.loads(self.ok(*flags(BASE), "--concurrency=5", "--json"))
+        self.assertEqual(repeated["parameters"]["concurrency"], 5)
+
+    def test_escritas_aceitas(self):
+        """Maiúsculas, apelidos, sufixos, porcentagens, sublinhados e expoentes"""
+        same = self.sized(ha="n+1", kv_precision="fp8")
+        rows = ({"model": "GPT-OSS-120B", "server": "DGX-B300", "kv_precision": "FP8",
+                 "ha": "N+1"},
+                {"model": "openai/gpt-oss-120b", "concurrency": "1k", "effective_context": "128K"},
+                {"concurrency": "1e3", "effective_context": "131_072"},
+                {"concurrency": "1_000", "peak_headroom_ratio": "20%", "kv_budget_ratio": "70%"},
+                {"concurrency": "0.001m", "effective_context": "0.125M", "kv_budget_ratio": ".7"},
+                {"concurrency": "+1.0e3", "peak_headroom_ratio": "0.200", "storage":
+                 "PROFILE_DEFAULT"})
+        for changes in rows:
+            with self.subTest(changes):
+                other = self.sized(**dict({"ha": "n+1", "kv_precision": "fp8"}, **changes))
+                self.assertEqual(other, same)
+        self.assertEqual(self.sized(peak_headroom_ratio="150%")["results"]["peak_sessions"], 2500)
+        self.assertEqual(self.sized(runtime_overhead_gib="0.12k"), self.sized())
+
+    def test_nada_cabe(self):
+        """Status 3, sem número de nós, com o que falta e o que caberia"""
+        question = flags(BASE)
+        line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
+                            "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.784", status=3)
+        self.assertNotRegex(line, r"[0-9] nós")
+        self.refused([*question, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
+                     "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
+        self.refused([*question, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
+                     "--kv-precision fp8", status=3)
+        self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
+                     "mais HBM", status=3)
+
+
+class CatalogosRuins(Case):
+    """Catálogos errados: arquivo, linha, caminho, valor e esperado"""
+
+    def entry_refused(self, kind, changes, *words):
+        """Um catálogo com a primeira entrada mudada é recusado, também por --validate."""
+        document = catalogue(kind)
+        entry = document["profiles" if kind == "storage" else kind][0]
+        for key, value in changes.items():
+            if value is sizing.ABSENT:
+                del entry[key]
+            else:
+                entry[key] = value
+        with temporary_file(document) as path:
+            flag = "--%s-file=%s" % (kind, path)
+            line = self.refused([*flags(BASE), flag], path, "linha ", *words)
+            listed = run("--validate", flag)
+            self.assertEqual((listed.returncode, listed.stderr), (2, ""))
+            self.assertIn(line.replace("sizing.py: ", "").split(" (e mais")[0].strip(),
+                          listed.stdout)
+
+    def test_cada_campo(self):
+        """Cada campo de cada catálogo recusa cada tipo errado"""
+        wrong = {
+            sizing.COUNT[1]: (True, "8", 1.5, 8.0, 0, -1, [], {}),
+            sizing.QUANTITY[1]: (True, "8", 0, -1, -0.5, [], {}),
+            sizing.NAME[1]: (None, 5, "", "a b", "a,b", "ç", "x" * 81, "\n", []),
+            sizing.NAMES[1]: (5, "abc", [5], [""], ["a b"], {}),
+            sizing.LINE[1]: (5, "", " ", "a\nb", []),
+            sizing.TEXT[1]: (None, 5, "", [], [5], [""], {}),
+        }
+        for kind, (cls, root, _) in sizing.CATALOGUES.items():
+            for spec in sizing.fields(cls):
+                expected = spec.metadata["rule"][1]
+                values = wrong.get(expected, (None, 5, "", "FULL", True, []))
+                if spec.default is sizing.MISSING:
+                    values = (*values, None, sizing.ABSENT)
+                for value in dict.fromkeys(map(json_or_absent, values)):
+                    with self.subTest(kind=kind, field=spec.name, value=value):
+                        self.field_refused(kind, root, spec.name, value, expected)
+
+    def field_refused(self, kind, root, name, value, expected):
+        """Um só campo errado dá um só problema, no caminho certo (verificado no processo)."""
+        document = catalogue(kind)
+        entry = document[root][0]
+        entry.pop(name, None)
+        if value is not sizing.ABSENT:
+            entry[name] = json.loads(value)
+        text = json.dumps(document, indent=1)
+        _, problems = sizing.load_catalogue(kind, "arquivo.json", text.encode())
+        self.assertEqual(len(problems), 1, [str(problem) for problem in problems])
+        message = str(problems[0])
+        self.assertIn("%s[0]" % root, message)
+        self.assertIn(name, message)
+        self.assertIn(expected, message)
+        if value is not sizing.ABSENT:
+            line = text.splitlines()[problems[0].line - 1]
+            self.assertIn('"%s"' % name, line)
+
+    def test_linha_de_comando(self):
+        """Uma amostra de campos errados como o usuário a vê"""
+        self.entry_refused("models", {"num_layers": "36"}, "models[0].num_layers = '36'",
+                           "inteiro positivo")
+        self.entry_refused("models", {"num_layers": True}, "models[0].num_layers = true")
+        self.entry_refused("models", {"head_dim": None}, "models[0].head_dim = null")
+        self.entry_refused("models", {"notes": sizing.ABSENT}, "models[0]", "falta o campo 'notes'")
+        self.entry_refused("models", {"num_layer": 5}, "models[0].num_layer",
+                           "chave desconhecida", "num_layers")
+        self.entry_refused("servers", {"gpus": 8.5}, "servers[0].gpus = 8.5")
+        self.entry_refused("storage", {"iops_read": -1}, "profiles[0].iops_read = -1")
+
+    def test_contradicoes(self):
+        """Campos que se contradizem"""
+        rows = (
+            ("models", {"hybrid_full_layers": 30, "hybrid_sliding_layers": 30}, ("60", "36")),
+            ("models", {"hybrid_full_layers": None}, ("hybrid_full_layers = null",)),
+            ("models", {"sliding_window": sizing.ABSENT}, ("sliding_window",)),
+            ("models", {"attention_pattern": "full", "hybrid_full_layers": None,
+                        "hybrid_sliding_layers": None}, ("sliding_window = 128", "null")),
+            ("models", {"attention_pattern": "sliding"}, ("hybrid_full_layers = 18", "null")),
+            ("servers", {"total_hbm_gb": 2300}, ("total_hbm_gb = 2300", "2304")),
+            ("storage", {"latency_read_ms_p99": 0.01}, ("latency_read_ms_p99 = 0.01", "0.08")),
+            ("models", {"aliases": ["x", "X"]}, ("nome repetido", "'X'")),
+            ("models", {"aliases": ["opt-oss-20b"]}, ("nome repetido", "'opt-oss-20b'")),
+            ("servers", {"name": "DGX200"}, ("nome repetido",)),
+        )
+        for kind, changes, words in rows:
+            with self.subTest(kind=kind, changes=changes):
+                self.entry_refused(kind, changes, *words)
+
+    def test_arquivos(self):
+        """O que não é JSON, não é UTF-8, não é um catálogo ou não se lê"""
+        good = json.dumps(catalogue("models")).encode()
+        rows = (
+            (b"", "JSON inv"), (b"{", "JSON inv"), (good[:-20], "JSON inv"),
+            (good + b"x", "JSON inv"), (b"not json", "JSON inv"), (b"\xff\xfe", "UTF-8"),
+            ("ç".encode("latin-1"), "UTF-8"), (b"[" * 100000, "aninhamento"), (b"[]", "models"),
+            (b"5", "models"), (b"null", "models"), (b"{}", "models"), (b'{"a": []}', "models"),
+            (b'{"models": []}', "entradas"), (b'{"models": {}}', "entradas"),
+            (b'{"models": [5]}', "objeto"), (b'{"models": [null]}', "objeto"),
+            (good.replace(b'"models"', b'"extra": 1, "models"'), "extra"),
+            (good.replace(b": 36", b": NaN"), "num_layers = NaN"),
+            (good.replace(b": 36", b": Infinity"), "num_layers = Infinity"),
+            (good.replace(b": 36", b": 1e400"), "num_layers"),
+            (good.replace(b": 36", b": " + b"9" * 5000), "num_layers"),
+            (good.replace(b": 36", b": 36.0"), "num_layers"),
+        )
+        for content, word in rows:
+            with self.subTest(content[:30]), temporary_file(content) as path:
+                self.refused([*flags(BASE), "--models-file", path], path, word)
+        for path in (ROOT, os.path.join(ROOT, "no", "such.json"), "", "no\nsuch"):
+            for kind in ("models", "servers", "storage"):
+                with self.subTest(path=path, kind=kind):
+                    self.refused([*flags(BASE), "--%s-file=%s" % (kind, path)],
+                                 path if path.isprintable() else "no\\nsuch")
+
+    @unittest.skipIf(os.name == "nt" or not hasattr(os, "geteuid"), "só em POSIX")
+    def test_ilegivel(self):
+        """Um arquivo que existe e não se lê"""
+        with temporary_file(b"{}") as path:
+            os.chmod(path, 0)
+            word = "models" if os.geteuid() == 0 else "sem permiss"  # root lê tudo
+            self.refused([*flags(BASE), "--models-file", path], path, word)
+        if os.path.exists("/proc/self/mem"):
+            self.refused([*flags(BASE), "--models-file=/proc/self/mem"], "/proc/self/mem", "erro")
+        if os.path.exists("/dev/zero"):
+            self.refused([*flags(BASE), "--models-file=/dev/zero"], "/dev/zero", "64 MiB")
+
+    def test_chaves_repetidas(self):
+        """Chaves repetidas, com as duas linhas; o que está dentro não é acusado de novo"""
+        text = b'{"models": [\n{"name": "a",\n"name": "b"}],\n"models": []}'
+        with temporary_file(text) as path:
+            done = run("--validate", "--models-file", path)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("linha 4, models: chave repetida, já usada na linha 1", done.stdout)
+        self.assertEqual(done.stdout.count("chave repetida"), 2)
+        self.assertIn("linha 3, models[0].name: chave repetida, já usada na linha 2", done.stdout)
+
+    def test_bom(self):
+        """Um BOM de UTF-8 é aceito"""
+        content = b"\xef\xbb\xbf" + json.dumps(catalogue("models")).encode()
+        with temporary_file(content) as path:
+            self.results({"nodes_final": 2}, models_file=path)
+
+    def test_todos_os_problemas(self):
+        """--validate lista todos os problemas dos três arquivos; a execução comum diz o primeiro"""
+        models, servers = catalogue("models"), catalogue("servers")
+        models["models"][0].update(num_layers=0, head_dim=None)
+        models["models"][1].update(notes="", color="azul")
+        servers["servers"][1]["total_hbm_gb"] = 1
+        with temporary_file(models) as models_file, temporary_file(servers) as servers_file:
+            args = ["--models-file", models_file, "--servers-file", servers_file]
+            done = run("--validate", *args)
+            self.assertEqual((done.returncode, done.stderr), (2, ""))
+            lines = done.stdout.splitlines()
+            self.assertEqual(len(lines), 5, done.stdout)
+            for line, word in zip(lines, ("num_layers", "head_dim", "notes", "color",
+                                          "total_hbm_gb")):
+                self.assertIn(word, line)
+            document = json.loads(run("--validate", "--json", *args).stdout)
+            self.assertEqual(document["problems"], lines)
+            self.refused([*flags(BASE), *args], "num_layers", "mais 3 problemas")
+
+    def test_estender(self):
+        """Modelo, servidor e storage novos só editando JSON"""
+        models, servers, storage = map(catalogue, ("models", "servers", "storage"))
+        models["models"].append(dict(models["models"][0], name="meu-modelo", aliases=["mm"]))
+        servers["servers"].append(dict(servers["servers"][0], name="meu-servidor", aliases=[]))
+        storage["profiles"].append(dict(storage["profiles"][0], name="meu-disco"))
+        with temporary_file(models) as a, temporary_file(servers) as b, \
+                temporary_file(storage) as c:
+            document = self.sized(model="MM", server="meu-servidor", storage="meu-disco",
+                                  models_file=a, servers_file=b, storage_file=c)
+        self.assertEqual(document["results"], self.sized()["results"])
+        self.assertEqual(document["model"]["name"], "meu-modelo")
+
+
+def json_or_absent(value):
+    """O texto JSON de um valor (que se pode comparar), ou ABSENT."""
+    return value if value is sizing.ABSENT else json.dumps(value)
+
+
+# ── Interface ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Interface(Case):
+    """Saídas, fluxos, diretórios, codificações e pipes"""
+
+    def test_relatorio(self):
+        """O relatório de texto da pergunta básica, letra por letra"""
+        self.assertEqual(self.ok(*flags(BASE), "--ha=n+1"), """\
+3 × DGX B300 (dgx300): opt-oss-120b, 1000 sessões × 131072 tokens, KV fp8
+
+Nós            capacidade pura 2 → com pico de 20% (1200 sessões) 2 → com N+1 3
+Sessões/nó     613, limite: plano (70% da HBM - 120 GiB)
+KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB)
+Se um nó cair  2 nós, até 1226 sessões: pico de 1200 coberto (folga 26)
+
+HBM por nó     2146 GiB (8 × 288 GB)
+[▒▒▒▒███████████████████████████████████████████████████░░░░░░░░░░░░░░░░░░░░░░░]
+▒ reserva 120   █ KV do plano 1382   ░ fora do plano 644
+
+1 aviso
+! tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)
+
+Supõe: reserva de 120 GiB por nó; storage profile_default (28 GB/s)
+Mais: --json   --help   --list models
+""")
+
+    def test_falhas_no_relatorio(self):
+        """A linha da falha: sem nó, só o nominal coberto, nem o nominal, dois nós"""
+        rows = (({"concurrency": 100}, "nenhum nó resta: o serviço para"),
+                ({"concurrency": 613, "peak_headroom_ratio": 1},
+                 "1 nó, até 613 sessões: carga nominal coberta; no pico faltam 613 vagas"),
+                ({}, "1 nó, até 613 sessões: faltam 387 vagas já na carga nominal"),
+                ({"ha": "n+2"}, "Se 2 nós caírem 2 nós, até 1226 sessões: pico de 1200 coberto"))
+        for changes, words in rows:
+            with self.subTest(changes):
+                text = self.ok(*flags(dict(BASE, **changes)))
+                self.assertIn(words, " ".join(text.split()))
+
+    def test_muitos_avisos(self):
+        """Três avisos na tela, os outros contados e todos no JSON"""
+        changes = {"storage": "profile_cloud_premium", "kv_precision": "fp16",
+                   "kv_budget_ratio": 0.9, "effective_context": "1m", "concurrency": 10}
+        text = self.ok(*flags(dict(BASE, **changes)))
+        self.assertEqual(len(self.sized(**changes)["warnings"]), 5)
+        self.assertIn("5 avisos (os 3 mais graves; todos em --json)", text)
+        self.assertEqual(text.count("\n! "), 3)
+        self.assertLessEqual(len(text.splitlines()), 24)
+
+    def test_colunas(self):
+        """80 colunas e 24 linhas mesmo com números de 28 dígitos e nomes de 80 letras"""
+        document = catalogue("models")
+        document["models"][0]["name"] = "x" * 80
+        with temporary_file(document) as path:
+            text = self.ok(*flags(dict(BASE, model="x" * 80, concurrency=10**27, models_file=path,
+                                       storage="profile_cloud_premium", kv_precision="fp16",
+                                       effective_context="1m", kv_budget_ratio=1)))
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        self.assertLessEqual(len(text.splitlines()), 24)
+        for args in (["--help"], ["--list", "models"], ["--list", "servers"],
+                     ["--list", "storage"]):
+            self.assertLessEqual(max(map(len, self.ok(*args).splitlines())), 80, args)
+
+    def test_json(self):
+        """--json e --json-only: um documento, nada mais, com as chaves combinadas"""
+        text = self.ok(*flags(BASE), "--json")
+        self.assertEqual(text, self.ok(*flags(BASE), "--json-only"))
+        self.assertEqual(text, self.ok(*flags(BASE), "--json", "--json-only"))
+        document = json.loads(text)
+        self.assertEqual(list(document), ["schema_version", "model", "server", "storage",
+                                          "parameters", "results", "ha_plan", "warnings"])
+        self.assertEqual(document["schema_version"], 1)
+        keys = {
+            "model": "name num_layers num_key_value_heads head_dim max_position_embeddings "
+                     "attention_pattern hybrid_full_layers hybrid_sliding_layers sliding_window "
+                     "default_kv_precision kv_groups notes source aliases",
+            "server": "name gpus hbm_per_gpu_gb total_hbm_gb total_hbm_gib nvlink_bandwidth_tbps "
+                      "system_memory_tb",
+            "storage": "name type iops_read iops_write throughput_read_gbps throughput_write_gbps "
+                       "latency_read_ms_p50 latency_write_ms_p50 latency_read_ms_p99 "
+                       "latency_write_ms_p99",
+            "results": "kv_per_session_gib kv_per_session_bytes kv_total_tib kv_budget_gib "
+                       "sessions_per_node sessions_per_unit nodes_minimum nodes_with_headroom "
+                       "nodes_final limited_by",
+        }
+        for block, names in keys.items():
+            self.assertLessEqual(set(names.split()), set(document[block]), block)
+        self.assertEqual(document["results"]["limited_by"], "plan")
+        self.assertEqual(document["server"]["nvlink_bandwidth_tbps"], 14.4)
+
+    def test_catalogo_exato_no_json(self):
+        """O que o catálogo diz é o que o JSON mostra"""
+        document = self.sized()
+        for block, kind, root in (("model", "models", "models"), ("server", "servers", "servers"),
+                                  ("storage", "storage", "profiles")):
+            entry = catalogue(kind)[root][0]
+            self.assertEqual({key: document[block][key] for key in entry}, entry)
+
+    def test_listas(self):
+        """--list mostra nomes e apelidos; com --json, as entradas"""
+        for kind, names in (("models", ("opt-oss-120b", "gpt-oss-20b")),
+                            ("servers", ("dgx300", "dgx-h200", "DGX B300")),
+                            ("storage", ("profile_default", "profile_cloud_premium"))):
+            text = self.ok("--list", kind)
+            for name in names:
+                self.assertIn(name, text)
+            entries = json.loads(self.ok("--list", kind, "--json"))
+            root = sizing.CATALOGUES[kind][1]
+            self.assertEqual([entry["name"] for entry in entries],
+                             [entry["name"] for entry in catalogue(kind)[root]])
+
+    def test_validate(self):
+        """--validate aprova os catálogos do repositório, e cada entrada tem notas e fonte"""
+        self.assertEqual(self.ok("--validate"), "models.json: ok, 2 entradas\nservers.json: ok, "
+                         "2 entradas\nstorage.json: ok, 3 entradas\n")
+        self.assertEqual(json.loads(self.ok("--validate", "--json"))["problems"], [])
+
+    def test_ajuda_e_versao(self):
+        """--help traz todas as flags e três exemplos que funcionam; --version, a versão"""
+        text = self.ok("--help")
+        self.assertEqual(text, self.ok("-h"))
+        listed = {flag for group in sizing.FLAGS.values() for flag, _, _ in group}
+        self.assertEqual(listed | {"--json-only"}, set(re.findall(r"--[a-z][a-z-]+", text)))
+        examples = re.findall(r"^  python3 sizing\.py ((?:.*\\\n)*.*)$", text, re.M)
+        self.assertEqual(len(examples), 3)
+        for example in examples:
+            self.ok(*example.replace("\\\n", " ").split())
+        self.assertEqual(self.ok("--version"), "sizing.py 1.0\n")
+
+    def test_outro_diretorio(self):
+        """Funciona de qualquer diretório e por um link simbólico"""
+        expected = self.ok(*flags(BASE))
+        self.assertEqual(self.ok(*flags(BASE), cwd=os.path.sep), expected)
+        if hasattr(os, "symlink"):
+            with tempfile.TemporaryDirectory() as folder:
+                link = os.path.join(folder, "dimensiona")
+                os.symlink(SCRIPT, link)
+                done = subprocess.run([sys.executable, link, *flags(BASE)], cwd=folder,
+                                      stdout=subprocess.PIPE, env=utf8_environment())
+            self.assertEqual(done.stdout.decode("utf-8"), expected)
+
+    def test_ascii(self):
+        """Num terminal ASCII o relatório perde acentos e blocos, não números; o JSON, nada"""
+        environment = utf8_environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+                                       PYTHONIOENCODING="ascii")
+        text = self.ok(*flags(BASE), env=environment)
+        self.assertTrue(text.isascii())
+        self.assertTrue(text.startswith("2 x DGX B300 (dgx300): opt-oss-120b, 1000 sessoes x"))
+        self.assertIn("= reserva 120   # KV do plano 1382   - fora do plano 644", text)
+        for args in (["--help"], ["--list", "models"]):
+            self.assertTrue(self.ok(*args, env=environment).isascii())
+        document = self.ok(*flags(BASE), "--json", env=environment)
+        self.assertTrue(document.isascii())
+        self.assertEqual(json.loads(document), self.sized())
+        line = self.refused([*flags(BASE), "--model=çã"], "--model", env=environment)
+        self.assertTrue(line.isascii())
+        latin = subprocess.run([sys.executable, SCRIPT, *flags(BASE)], stdout=subprocess.PIPE,
+                               env=utf8_environment(PYTHONIOENCODING="latin-1")).stdout
+        self.assertIn("sessões ×".encode("latin-1"), latin)
+
+    @unittest.skipUnless(os.path.exists("/dev/full") and os.path.exists("/bin/sh"), "só em Linux")
+    def test_fluxos(self):
+        """Pipe fechado é silencioso; disco cheio ou saída fechada, uma linha e status 1"""
+        line = " ".join([sys.executable, SCRIPT, *flags(BASE)])
+        environment = {k: v for k, v in utf8_environment().items() if k != "PYTHONUNBUFFERED"}
+
+        def shell(command):
+            done = subprocess.run(command, shell=True, capture_output=True, encoding="utf-8",
+                                  env=environment, timeout=60)
+            return done.returncode, done.stdout, done.stderr
+
+        self.assertEqual(shell("(sleep .2; %s) | true" % line)[2], "")
+        self.assertEqual(shell("(sleep .2; %s --json) | true" % line)[2], "")
+        self.assertEqual(len(shell(line + " | head -1")[1].splitlines()), 1)
+        bare = " ".join([sys.executable, SCRIPT])
+        for closed, words in (("> /dev/full", "não há espaço no disco"), (">&-", "fechada")):
+            for command in (line, line + " --json", bare + " --help", bare + " --version",
+                            bare + " --list models"):
+                status, _, errors = shell(command + " " + closed)
+                with self.subTest(command=command, closed=closed):
+                    self.assertEqual((status, len(errors.splitlines())), (1, 1), errors)
+                    self.assertIn(words, errors)
+        self.assertEqual(shell(line + " --ha=x 2>&-")[:2], (2, ""))
+        self.assertEqual(shell(line + " --ha=x 2>/dev/full")[:2], (2, ""))
+
+    def test_sem_avisos_do_python(self):
+        """Nada é dito sob -W error, -X dev, -I -S e -O"""
+        for options in (["-W", "error"], ["-X", "dev"], ["-I", "-S"], ["-OO"]):
+            done = subprocess.run([sys.executable, *options, SCRIPT, *flags(BASE)],
+                                  capture_output=True, env=utf8_environment())
+            self.assertEqual((done.returncode, done.stderr), (0, b""), options)
+
+
+# ── Documentos ────────────────────────────────────────────────────────────────────────────────
+
+
+def console_blocks(text):
+    """(início, fim, comando, saída) de cada comando dos blocos ```console de um documento."""
+    for block in re.finditer(r"^```console\n(.*?)^```$", text, re.M | re.S):
+        for match in re.finditer(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block[1], re.M):
+            start = block.start(1) + match.start(2)
+            yield start, start + len(match[2]), match[1], match[2]
+
+
+def shell_output(command):
+    """O que um comando mostra no terminal, rodado na raiz com este mesmo Python."""
+    prelude = 'python3() { "%s" "$@"; }\n' % sys.executable
+    done = subprocess.run(["bash", "-c", prelude + command], cwd=ROOT, env=utf8_environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                          timeout=60)
+    return done.stdout
+
+
+def update_documents():
+    """Reescreve nos documentos as saídas dos comandos mostrados."""
+    for name in DOCUMENTS:
+        path = os.path.join(ROOT, name)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for start, end, command, _ in reversed(list(console_blocks(text))):
+            text = text[:start] + shell_output(command) + text[end:]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+class Documentos(Case):
+    """O que os documentos mostram é o que os comandos dizem"""
+
+    def test_doctests(self):
+        """Os exemplos das docstrings"""
+        failed, tried = doctest.testmod(sizing)
+        self.assertEqual(failed, 0)
+        self.assertGreaterEqual(tried, 6)
+
+    def test_comandos(self):
+        """Cada comando de README, QUICKREF e USE_CASES dá a saída mostrada"""
+        for name, least in zip(DOCUMENTS, (6, 3, 8)):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                blocks = list(console_blocks(file.read()))
+            self.assertGreaterEqual(len(blocks), least, name)
+            for _, _, command, shown in blocks:
+                with self.subTest(document=name, command=command):
+                    self.assertEqual(shell_output(command), shown)
+
+    def test_casos_de_uso(self):
+        """Os cinco casos de uso dão 1, 4, 12, 1 e 3 nós"""
+        with open(os.path.join(ROOT, "USE_CASES.md"), encoding="utf-8") as file:
+            text = file.read()
+        sections = re.split(r"^## ", text, flags=re.M)[1:]
+        nodes = [int(re.search(r"^(\d+) × ", section, re.M)[1]) for section in sections[:5]]
+        self.assertEqual(nodes, [1, 4, 12, 1, 3])
+
+    def test_flags_documentadas(self):
+        """O README explica cada flag e cada aviso"""
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            text = file.read()
+        for group in sizing.FLAGS.values():
+            for flag, _, _ in group:
+                self.assertRegex(text, r"\| `%s\b" % flag)
+        with open(SCRIPT, encoding="utf-8") as file:
+            codes = set(re.findall(r'\("([a-z0-9_]+): ', file.read()))
+        self.assertEqual(len(codes), 6)
+        for code in codes | {"network_storage", "cloud_storage"}:
+            self.assertIn("`%s`" % code, text)
+
+    @unittest.skipIf(os.name == "nt", "bash")
+    def test_exemplos(self):
+        """examples.sh roda até o fim, e falha se um exemplo falha"""
+        path = os.path.join(ROOT, "examples.sh")
+        done = subprocess.run(["bash", path], stdin=subprocess.DEVNULL, capture_output=True,
+                              encoding="utf-8", cwd=os.path.sep,
+                              env=utf8_environment(PYTHON=sys.executable), timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 6)
+        self.assertTrue(os.access(path, os.X_OK))
+        broken = subprocess.run(["bash", path], capture_output=True,
+                                env=utf8_environment(PYTHON="false"), timeout=120)
+        self.assertNotEqual(broken.returncode, 0)
+
+    def test_raiz(self):
+        """Na raiz, só os dez arquivos combinados; Python 3.8 e só a biblioteca padrão"""
+        visible = {name for name in os.listdir(ROOT) if not name.startswith((".", "__pycache__"))}
+        self.assertEqual(visible, {"sizing.py", "models.json", "servers.json", "storage.json",
+                                   "test_sizing.py", "examples.sh", "README.md", "QUICKREF.md",
+                                   "USE_CASES.md", "requirements.txt"})
+
+
+# ── Relatório dos testes ──────────────────────────────────────────────────────────────────────
+
+
+class Report(unittest.TestResult):
+    """Mostra cada teste, a taxa de sucesso de cada classe e os detalhes das falhas."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []  # (classe, título, situação)
+        self.details = []
+
+    def stopTest(self, test):
+        """Anota a situação do teste que terminou; um subteste que falha reprova o teste."""
+        super().stopTest(test)
+        problems = [text for case, text in self.failures + self.errors
+                    if case is test or getattr(case, "test_case", None) is test]
+        skipped = [reason for case, reason in self.skipped if case is test]
+        state = "FALHOU" if problems else "pulado" if skipped else "ok"
+        group, title = type(test).__doc__, test.shortDescription() or str(test)
+        if not self.rows or self.rows[-1][0] != group:
+            self.close_group()
+            print("\n%s" % group)
+        print("  %-6s  %s" % (state, title), flush=True)
+        self.rows.append((group, title, state))
+        self.details += [(title, text) for text in problems]
+
+    def addSubTest(self, test, subtest, error):
+        """Guarda a falha com a descrição do subteste."""
+        super().addSubTest(test, subtest, error)
+        if error:
+            kept = self.failures if issubclass(error[0], test.failureException) else self.errors
+            kept[-1] = (subtest, "%s\n%s" % (subtest, kept[-1][1]))
+
+    def close_group(self):
+        """Escreve a taxa de sucesso da classe que terminou."""
+        states = [state for group, _, state in self.rows if group == self.rows[-1][0]]
+        good = sum(state != "FALHOU" for state in states)
+        if states:
+            print("  Taxa de sucesso: %.1f%% (%d/%d)" % (100 * good / len(states), good,
+                                                         len(states)))
+
+
+def main(argv):
+    """Roda as classes escolhidas (todas, por padrão) e devolve o status."""
+    if argv == ["--atualizar-docs"]:
+        update_documents()
+        return 0
+    classes = [cls for cls in Case.__subclasses__()
+               if not argv or any(word.lower() in cls.__name__.lower() for word in argv)]
+    suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(cls)
+                               for cls in classes)
+    print("Testes de sizing.py (Python %s)" % sys.version.split()[0])
+    report = Report()
+    suite.run(report)
+    report.close_group()
+    for title, text in report.details:
+        print("\n%s\n%s\n%s" % ("─" * 80, title, text))
+    # Sem stopTest (falha de preparação), um erro ainda reprova.
+    failed = max(sum(state == "FALHOU" for _, _, state in report.rows),
+                 int(bool(report.failures or report.errors)))
+    passed = sum(state == "ok" for _, _, state in report.rows)
+    total = len(report.rows)
+    print("\nTaxa de sucesso: %.1f%% (%d/%d)" % (100 * (total - failed) / max(total, 1),
+                                                 total - failed, total))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
+    sys.exit(main(sys.argv[1:]))
