@@ -18,10 +18,10 @@ Fórmulas, na ordem em que são calculadas (tamanhos em bytes, n tokens, b bytes
 Toda conta que termina em piso ou teto usa inteiros ou frações exatas, lidas do texto decimal:
 nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
 
->>> hybrid = (full_group(18, 8, 64), sliding_group(18, 8, 64, window=128))
+>>> hybrid = (full_group(18, 8, 64, 64), sliding_group(18, 8, 64, 64, window=128))
 >>> session_kv_bytes(hybrid, context_tokens=131072, kv_precision="fp8")
 2418278400
->>> nodes_for(1500 * Fraction("1.1"), sessions_per_node=275)
+>>> nodes_for(1500 * Fraction("1.1"), sessions_per_unit=275)
 6
 
 O módulo se lê de cima para baixo: unidades, erros, catálogos, pergunta, cache KV, orçamento de
@@ -45,7 +45,7 @@ from fractions import Fraction
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, Union
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
     Exact = Union[int, Fraction]
     Path = Tuple[Union[str, int], ...]
@@ -66,16 +66,41 @@ KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}
 # Nós de reserva de cada modo de alta disponibilidade.
 HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
 
+# Bits por parâmetro dos pesos, com as escalas dos blocos: (especialistas roteados, o resto);
+# embeddings e cabeça ficam em 16 bits. Os formatos de 4 bits só quantizam os especialistas, ou
+# todas as camadas lineares de um modelo denso.
+WEIGHT_BITS: Dict[str, Tuple[Exact, Exact]] = {
+    "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
+    "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
+
 # Convenção de planejamento: 70% da HBM para KV, menos 15 GiB por GPU (120 num nó de 8) para
 # pesos, ativações e contexto CUDA.
 DEFAULT_KV_BUDGET_RATIO = Fraction(70, 100)
 DEFAULT_OVERHEAD_GIB_PER_GPU = 15
 DEFAULT_PEAK_HEADROOM_RATIO = Fraction(20, 100)
 DEFAULT_STORAGE = "profile_default"
+DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(90, 100)  # o padrão do vLLM
+
+# O que o motor (vLLM 0.21 ou mais novo) ocupa em cada GPU além de pesos e KV; valores ajustados a
+# registros de 34 pares (modelo, tp), erro no README.
+# Até a versão 0.20 os grafos CUDA ficavam fora do orçamento e o NCCL ocupava mais.
+ENGINE = "vLLM >= 0.21"
+SAMPLER_COPIES = Fraction(366, 100)  # cópias fp32 de [max_num_seqs, vocab] vivas no amostrador
+NON_TORCH_BYTES = GIB // 4  # contexto CUDA de uma GPU sozinha
+NON_TORCH_PARALLEL_BYTES = GIB  # com NCCL e all-reduce, de duas GPUs em diante
+NON_TORCH_PARALLEL_BYTES_OLD = GIB * 21 // 10  # o mesmo, de 0.17 a 0.20
+CUBLAS_BYTES = GIB // 32
+ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
+INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
+GRAPH_BYTES = (GIB * 35 // 100, GIB * 175 // 10000, GIB * 45 // 1000)  # base; camada densa; MoE
+DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
+PAGE_TOKENS = 16
+MAX_NODES_PER_REPLICA = 8
 
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO = Fraction(75, 100)
 TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
+IDLE_CEILING_RATIO = Fraction(1, 3)
 
 MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não deixa a conta explodir
 MAX_FILE_BYTES = 64 * 2**20
@@ -198,6 +223,131 @@ def plural(count: int, one: str, many: str) -> str:
     return "%d %s" % (count, one if count == 1 else many)
 
 
+# ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Group:
+    """Camadas que guardam o cache do mesmo jeito; um tipo novo de atenção só constrói outro.
+
+    Por camada: `elements_per_token` elementos na precisão do KV, `bytes_per_token` bytes em
+    precisão própria e `fixed_bytes` por sessão. Guarda um token em cada `stride`, até
+    `cap_tokens` (None: todos). `shards`: em quantas GPUs o tensor parallel consegue dividi-lo.
+    """
+
+    kind: str
+    layers: int
+    elements_per_token: int = 0
+    bytes_per_token: int = 0
+    fixed_bytes: int = 0
+    cap_tokens: Optional[int] = None
+    stride: int = 1
+    shards: int = 1
+
+    def session_bytes(self, context_tokens: int, element_bytes: int, page_tokens: int = 1) -> int:
+        """Bytes de uma sessão nestas camadas, em páginas de `page_tokens` tokens."""
+        held = context_tokens if self.cap_tokens is None else min(context_tokens, self.cap_tokens)
+        held = ceil_div(held // self.stride, page_tokens) * page_tokens
+        per_token = self.elements_per_token * element_bytes + self.bytes_per_token
+        return self.layers * (held * per_token + self.fixed_bytes)
+
+
+def full_group(layers: int, kv_heads: int, k_dim: int, v_dim: int) -> Group:
+    """Atenção completa: K e V de todo o contexto."""
+    return Group("full", layers, kv_heads * (k_dim + v_dim), shards=kv_heads)
+
+
+def sliding_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, window: int) -> Group:
+    """Janela deslizante: K e V dos últimos `window` tokens, nunca mais que o contexto."""
+    return Group("sliding", layers, kv_heads * (k_dim + v_dim), cap_tokens=window, shards=kv_heads)
+
+
+def chunked_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, chunk: int) -> Group:
+    """Atenção por blocos (Llama 4): no máximo um bloco de `chunk` tokens."""
+    return Group("chunked", layers, kv_heads * (k_dim + v_dim), cap_tokens=chunk, shards=kv_heads)
+
+
+def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
+    """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em toda GPU do tp."""
+    return Group("mla", layers, kv_lora_rank + qk_rope_head_dim)
+
+
+def indexer_group(layers: int, index_head_dim: int) -> Group:
+    """Indexador da DSA: chave fp8 e escalas fp32 de blocos de 128 (132 bytes por token)."""
+    return Group("indexer", layers, bytes_per_token=index_head_dim + 4 * -(-index_head_dim // 128))
+
+
+def compressed_group(layers: int, dim: int, ratio: int) -> Group:
+    """DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela."""
+    return Group("compressed", layers, dim, stride=ratio)
+
+
+def compressed_indexer_group(layers: int, index_head_dim: int, ratio: int) -> Group:
+    """DeepSeek V4: o indexador das camadas comprimidas."""
+    return replace(indexer_group(layers, index_head_dim), kind="compressed_indexer", stride=ratio)
+
+
+def linear_group(layers: int, state_bytes: int, heads: int) -> Group:
+    """Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência), sem depender de n."""
+    return Group("linear", layers, fixed_bytes=state_bytes, shards=heads)
+
+
+def none_group(layers: int) -> Group:
+    """Camadas sem cache próprio: só FFN, ou com o KV de outra camada."""
+    return Group("none", layers)
+
+
+# Tipo → construtor; os nomes dos argumentos são os campos do grupo em `models.json`.
+KINDS: Dict[str, Callable[..., Group]] = {
+    "full": full_group, "sliding": sliding_group, "chunked": chunked_group, "mla": mla_group,
+    "indexer": indexer_group, "compressed": compressed_group,
+    "compressed_indexer": compressed_indexer_group, "linear": linear_group, "none": none_group}
+RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
+
+
+def kind_fields(kind: str) -> Tuple[str, ...]:
+    """Os campos que um grupo deste tipo tem, além de `kind`."""
+    code = KINDS[kind].__code__
+    return code.co_varnames[:code.co_argcount]
+
+
+def group_problems(groups: Sequence[Dict[str, Any]], num_layers: int) -> Iterator[Problem]:
+    """(caminho, valor, esperado) de cada grupo malformado, ou se as camadas não se somam."""
+    total, good = 0, True
+    for index, group in enumerate(groups):
+        path, kind = ("groups", index), group.get("kind")
+        if not isinstance(kind, str) or kind not in KINDS:
+            yield (*path, "kind"), kind, "esperado um destes: " + ", ".join(KINDS)
+            good = False
+            continue
+        names = kind_fields(kind)
+        wrong = [key for key in group if key not in ("kind", *names)]
+        wrong += [key for key in names if type(group.get(key)) is not int
+                  or group[key] < (key != "v_dim")]
+        for key in wrong:
+            yield ((*path, key), group.get(key),
+                   "esperado só kind e os inteiros positivos " + ", ".join(names))
+        good, total = good and not wrong, total + (0 if kind in RIDERS or wrong
+                                                   else group["layers"])
+    if groups and good and all(group["kind"] == "none" for group in groups):
+        yield ("groups",), ABSENT, "nenhum grupo guarda cache"
+    elif groups and good and total != num_layers:
+        yield ("groups",), total, "camadas dos grupos; esperado num_layers, %d" % num_layers
+
+
+def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision: str) -> int:
+    """Bytes de cache KV de uma sessão: Σ camadas · elementos por token · min(n, janela) · b.
+
+    O fator 2 (K e V) está nos elementos por token; é a conta do `kv_cache_interface.py` do vLLM
+    sem o arredondamento a páginas.
+
+    >>> session_kv_bytes([sliding_group(36, 8, 64, 64, window=128)], 64, "fp16")
+    4718592
+    """
+    element = KV_PRECISIONS[kv_precision]
+    return sum(group.session_bytes(context_tokens, element) for group in groups)
+
+
 # ── Catálogos ─────────────────────────────────────────────────────────────────────────────────
 # Cada campo carrega a própria regra em `metadata`; um só verificador lê todos os catálogos.
 
@@ -205,6 +355,9 @@ NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 COUNT: Rule = (lambda v: type(v) is int and v > 0, "um inteiro positivo")
 QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
+FLAG: Rule = (lambda v: type(v) is bool, "true ou false")
+GROUPS: Rule = (lambda v: isinstance(v, list) and v and all(isinstance(g, dict) for g in v),
+                "uma lista de grupos de camadas")
 NAME: Rule = (lambda v: isinstance(v, str) and 0 < len(v) <= 80 and NAME_CHARACTERS.issuperset(v),
               "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
 NAMES: Rule = (lambda v: isinstance(v, list) and all(map(NAME[0], v)), "uma lista de nomes")
@@ -229,10 +382,14 @@ def checked(rule: Rule, default: Any = MISSING) -> Any:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """Um LLM: o que decide o tamanho do cache KV (nomes dos campos do Hugging Face).
+    """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
     `attention_pattern`: `full` (todo o contexto em todas as camadas), `sliding` (só a janela de
-    `sliding_window` tokens) ou `hybrid` (`hybrid_full_layers` + `hybrid_sliding_layers`).
+    `sliding_window` tokens), `hybrid` (`hybrid_full_layers` + `hybrid_sliding_layers`) ou
+    `groups` (a lista `groups`, de `KINDS`). Os pesos são os bytes que um motor carrega:
+    `weights_expert_bytes` dos especialistas roteados e `weights_dense_bytes` do resto, dos quais
+    `weights_replicated_bytes` se repetem em toda GPU; `checkpoint_bytes` é o que se lê do disco.
+    `params_embedding` conta o que fica em 16 bits: embeddings, cabeça e torre de visão.
     """
 
     name: str = checked(NAME)
@@ -240,36 +397,63 @@ class Model:
     num_key_value_heads: int = checked(COUNT)
     head_dim: int = checked(COUNT)
     max_position_embeddings: int = checked(COUNT)
-    attention_pattern: str = checked(one_of("full", "sliding", "hybrid"))
+    attention_pattern: str = checked(one_of("full", "sliding", "hybrid", "groups"))
     default_kv_precision: str = checked(one_of(*KV_PRECISIONS))
     notes: Any = checked(TEXT)
     source: Any = checked(TEXT)
     hybrid_full_layers: Optional[int] = checked(COUNT, None)
     hybrid_sliding_layers: Optional[int] = checked(COUNT, None)
     sliding_window: Optional[int] = checked(COUNT, None)
+    groups: Optional[Tuple[Dict[str, Any], ...]] = checked(GROUPS, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
+    hf_id: Optional[str] = checked(NAME, None)
+    vocab_size: Optional[int] = checked(COUNT, None)
+    hidden_size: Optional[int] = checked(COUNT, None)
+    num_attention_heads: Optional[int] = checked(COUNT, None)
+    intermediate_size: Optional[int] = checked(COUNT, None)
+    moe_layers: Optional[int] = checked(COUNT, None)
+    num_experts: Optional[int] = checked(COUNT, None)
+    experts_per_token: Optional[int] = checked(COUNT, None)
+    moe_intermediate_size: Optional[int] = checked(COUNT, None)
+    params_total: Optional[int] = checked(COUNT, None)
+    params_active: Optional[int] = checked(COUNT, None)
+    params_experts: Optional[int] = checked(COUNT, None)
+    params_embedding: Optional[int] = checked(COUNT, None)
+    native_precision: Optional[str] = checked(one_of(*WEIGHT_BITS), None)
+    checkpoint_bytes: Optional[int] = checked(COUNT, None)
+    weights_dense_bytes: Optional[int] = checked(COUNT, None)
+    weights_expert_bytes: Optional[int] = checked(COUNT, None)
+    weights_replicated_bytes: Optional[int] = checked(COUNT, None)
+    multimodal: bool = checked(FLAG, False)
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) de cada campo que contradiz `attention_pattern`."""
-        hybrid = self.attention_pattern == "hybrid"
-        needed = {"sliding_window": self.attention_pattern != "full",
-                  "hybrid_full_layers": hybrid, "hybrid_sliding_layers": hybrid}
-        for name, wanted in needed.items():
-            if (getattr(self, name) is not None) != wanted:
-                expected = "um inteiro positivo" if wanted else "null"
-                yield ((name,), getattr(self, name),
-                       "esperado %s com attention_pattern %r" % (expected, self.attention_pattern))
-        if self.hybrid_full_layers and self.hybrid_sliding_layers:
+        pattern = self.attention_pattern
+        needed = {"sliding_window": ("sliding", "hybrid"), "hybrid_full_layers": ("hybrid",),
+                  "hybrid_sliding_layers": ("hybrid",), "groups": ("groups",)}
+        for name, patterns in needed.items():
+            value = getattr(self, name)
+            if (value is not None) != (pattern in patterns):
+                expected = self.__dataclass_fields__[name].metadata["rule"][1]
+                yield ((name,), value, "esperado %s com attention_pattern %r"
+                       % (expected if pattern in patterns else "null", pattern))
+        if pattern == "hybrid" and self.hybrid_full_layers and self.hybrid_sliding_layers:
             total = self.hybrid_full_layers + self.hybrid_sliding_layers
-            if hybrid and total != self.num_layers:
+            if total != self.num_layers:
                 yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
                        "hybrid_full_layers + hybrid_sliding_layers dá %d, esperado num_layers %d"
                        % (total, self.num_layers))
+        yield from group_problems(self.groups or (), self.num_layers)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Server:
-    """Um servidor (nó). HBM em GB de 10⁹ bytes, como no folheto; NVLink agregado em TB/s."""
+    """Um servidor (nó).
+
+    HBM em GB de 10⁹ bytes, como no folheto, e em GiB por GPU, como o motor a vê
+    (`hbm_usable_gib_per_gpu`); banda e TFLOPS densos por GPU; NVLink agregado em TB/s.
+    `max_num_seqs` e `max_num_batched_tokens` são os padrões do motor nesta GPU.
+    """
 
     name: str = checked(NAME)
     gpus: int = checked(COUNT)
@@ -279,8 +463,20 @@ class Server:
     source: Any = checked(TEXT)
     product: Optional[str] = checked(LINE, None)
     gpu: Optional[str] = checked(LINE, None)
+    hbm_usable_gib_per_gpu: Optional[Exact] = checked(QUANTITY, None)
+    hbm_bandwidth_tbps: Optional[Exact] = checked(QUANTITY, None)
+    tflops_bf16: Optional[Exact] = checked(QUANTITY, None)
+    tflops_fp8: Optional[Exact] = checked(QUANTITY, None)
+    tflops_fp4: Optional[Exact] = checked(QUANTITY, None)
     nvlink_bandwidth_tbps: Optional[Exact] = checked(QUANTITY, None)
+    nvlink_domain_gpus: Optional[int] = checked(COUNT, None)
+    pcie_bandwidth_gbps: Optional[Exact] = checked(QUANTITY, None)
     system_memory_tb: Optional[Exact] = checked(QUANTITY, None)
+    power_kw: Optional[Exact] = checked(QUANTITY, None)
+    rack_units: Optional[int] = checked(COUNT, None)
+    heat_btu_h: Optional[int] = checked(COUNT, None)
+    max_num_seqs: Optional[int] = checked(COUNT, None)
+    max_num_batched_tokens: Optional[int] = checked(COUNT, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
 
     def inconsistencies(self) -> Iterator[Problem]:
@@ -318,7 +514,7 @@ class Storage:
 
 
 # Catálogo → (classe das entradas, chave da lista no documento, singular em português).
-CATALOGUES: Dict[str, Tuple[Type[Any], str, str]] = {
+CATALOGUES: Dict[str, Tuple[Any, str, str]] = {
     "models": (Model, "models", "modelo"),
     "servers": (Server, "servers", "servidor"),
     "storage": (Storage, "profiles", "perfil de storage"),
@@ -435,7 +631,7 @@ def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
         if entry is None:
             continue
         entries.append(entry)
-        for name in (entry.name, *entry.aliases):
+        for name in names_of(entry):
             if name.lower() in owners:
                 problems.append((path, ABSENT, "nome repetido: %r já é de %s"
                                  % (name, path_text(owners[name.lower()]))))
@@ -443,7 +639,13 @@ def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
     return entries, problems
 
 
-def check_entry(cls: Type[Any], raw: Any) -> Tuple[Any, List[Problem]]:
+def names_of(entry: Any) -> Tuple[str, ...]:
+    """O nome, os apelidos e o id no Hugging Face de uma entrada."""
+    hf_id = getattr(entry, "hf_id", None)
+    return (entry.name, *entry.aliases, *((hf_id,) if hf_id else ()))
+
+
+def check_entry(cls: Any, raw: Any) -> Tuple[Any, List[Problem]]:
     """A entrada construída (None se algum campo está errado) e os seus problemas."""
     if not isinstance(raw, dict):
         return None, [((), raw, "esperado um objeto {…} com os campos da entrada")]
@@ -470,7 +672,7 @@ def check_entry(cls: Type[Any], raw: Any) -> Tuple[Any, List[Problem]]:
 
 def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
     """A entrada de nome ou apelido `name`, sem diferenciar maiúsculas. Levanta `SizingError`."""
-    by_name = {known.lower(): entry for entry in entries for known in (entry.name, *entry.aliases)}
+    by_name = {known.lower(): entry for entry in entries for known in names_of(entry)}
     if name.lower() in by_name:
         return by_name[name.lower()]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos"
@@ -497,64 +699,185 @@ class Policy:
     runtime_overhead_gib: Exact
     peak_headroom_ratio: Fraction
     ha_mode: str
+    gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
+    tensor_parallel: Optional[int] = None  # None: o leiaute que admite mais sessões
+    weights_precision: Optional[str] = None  # None: a do checkpoint
 
 
-# ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Group:
-    """Camadas que guardam o cache do mesmo jeito; um tipo novo de atenção é um construtor novo.
-
-    `elements_per_token` conta os elementos de K e V de um token em uma camada; `cap_tokens` é o
-    máximo de tokens guardados (None: todo o contexto).
-    """
-
-    kind: str
-    layers: int
-    elements_per_token: int
-    cap_tokens: Optional[int] = None
-
-    def elements(self, context_tokens: int) -> int:
-        """Elementos que uma sessão de `context_tokens` guarda nestas camadas."""
-        held = context_tokens if self.cap_tokens is None else min(context_tokens, self.cap_tokens)
-        return self.layers * self.elements_per_token * held
-
-
-def full_group(layers: int, kv_heads: int, head_dim: int) -> Group:
-    """Atenção completa: K e V de todo o contexto."""
-    return Group("full", layers, 2 * kv_heads * head_dim)
-
-
-def sliding_group(layers: int, kv_heads: int, head_dim: int, window: int) -> Group:
-    """Janela deslizante: K e V dos últimos `window` tokens, nunca mais que o contexto."""
-    return Group("sliding", layers, 2 * kv_heads * head_dim, cap_tokens=window)
+# ── Pesos, leiautes e o teto físico ───────────────────────────────────────────────────────────
 
 
 def layer_groups(model: Model) -> Tuple[Group, ...]:
-    """Os grupos de camadas que os campos `attention_pattern`, `hybrid_*` e janela descrevem."""
+    """Os grupos de camadas de um modelo, da lista `groups` ou de `attention_pattern`."""
+    if model.groups is not None:
+        return tuple(KINDS[group["kind"]](*map(group.get, kind_fields(group["kind"])))
+                     for group in model.groups)
     heads, dim, window = model.num_key_value_heads, model.head_dim, model.sliding_window or 0
-    if model.attention_pattern == "full":
-        return (full_group(model.num_layers, heads, dim),)
-    if model.attention_pattern == "sliding":
-        return (sliding_group(model.num_layers, heads, dim, window),)
-    return (full_group(model.hybrid_full_layers or 0, heads, dim),
-            sliding_group(model.hybrid_sliding_layers or 0, heads, dim, window))
+    full = model.hybrid_full_layers or model.num_layers
+    sliding = model.hybrid_sliding_layers or model.num_layers
+    groups = {"full": full_group(full, heads, dim, dim),
+              "sliding": sliding_group(sliding, heads, dim, dim, window)}
+    return tuple(group for kind, group in groups.items()
+                 if model.attention_pattern in (kind, "hybrid"))
 
 
-def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision: str) -> int:
-    """Bytes de cache KV de uma sessão: Σ camadas · elementos por token · min(n, janela) · b.
+def missing_for_ceiling(model: Model, server: Server, policy: Policy) -> List[str]:
+    """Os campos que faltam nos catálogos para calcular o teto físico."""
+    weights = ["weights_dense_bytes"]
+    if policy.weights_precision not in (None, model.native_precision):
+        weights = ["params_total"]
+    needed = ("vocab_size", "hidden_size", "num_attention_heads", *weights)
+    missing = [name for name in needed if getattr(model, name) is None]
+    return missing + ["hbm_usable_gib_per_gpu"] * (server.hbm_usable_gib_per_gpu is None)
 
-    O fator 2 (K e V) está nos elementos por token; é a conta do `kv_cache_interface.py` do vLLM
-    sem o arredondamento a páginas.
 
-    >>> session_kv_bytes([sliding_group(36, 8, 64, window=128)], 64, "fp16")
-    4718592
+def weight_bytes(model: Model, precision: Optional[str]) -> Tuple[int, int]:
+    """(bytes densos, bytes dos especialistas roteados): os do checkpoint, ou pelos parâmetros."""
+    if precision in (None, model.native_precision):
+        return model.weights_dense_bytes or 0, model.weights_expert_bytes or 0
+    experts, embedding = model.params_experts or 0, model.params_embedding or 0
+    expert_bits, dense_bits = WEIGHT_BITS[precision or ""]
+    linear = (model.params_total or 0) - experts - embedding
+    return (2 * embedding + ceil_div(linear * (dense_bits if experts else expert_bits), 8),
+            ceil_div(experts * expert_bits, 8))
+
+
+def weights_per_gpu(model: Model, server: Server, precision: Optional[str], tp: int,
+                    dp: int) -> int:
+    """Bytes de pesos em cada GPU: densos / tp, especialistas / (tp · dp) e o que se repete.
+
+    Repetem-se as projeções de entrada da MLA e a tabela do RoPE. Os núcleos MXFP4 arredondam a
+    fatia de cada especialista: hidden a 256 e a largura a 128 (256 nas GPUs com FP4).
     """
-    return sum(group.elements(context_tokens) for group in groups) * KV_PRECISIONS[kv_precision]
+    dense, experts = weight_bytes(model, precision)
+    replicated = min(dense, model.weights_replicated_bytes or 0)
+    rope = 2 * model.max_position_embeddings * model.head_dim
+    hidden, width = model.hidden_size or 1, model.moe_intermediate_size or 1
+    gpus, padded = tp * dp, hidden * width
+    if (precision or model.native_precision) == "mxfp4" and experts:
+        tile, split = (256 if server.tflops_fp4 else 128), (tp if dp == 1 else 1)
+        padded = (ceil_div(hidden, 256) * 256 * ceil_div(ceil_div(width, split), tile) * tile
+                  * split)
+    return (ceil_div(dense - replicated, tp) + replicated + rope
+            + ceil_div(experts * padded, hidden * width * gpus))
 
 
-# ── Orçamento de HBM ──────────────────────────────────────────────────────────────────────────
+def runtime_per_gpu(model: Model, server: Server, precision: Optional[str], tp: int, dp: int,
+                    max_num_seqs: int, graphs: bool = True) -> Tuple[int, int, int]:
+    """Bytes do motor em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA).
+
+    No pico das ativações vive o maior entre o amostrador (cópias fp32 dos logits de
+    `max_num_seqs` sequências) e a área do FFN de `max_num_batched_tokens` tokens. `graphs` falso
+    é o vLLM 0.17 a 0.20.
+    """
+    tokens = server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+    hidden, width = model.hidden_size or 0, model.moe_intermediate_size or 0
+    sampler = (ceil_div(SAMPLER_COPIES * 4 * max_num_seqs * (model.vocab_size or 0), 1)
+               + 2 * tokens * hidden)
+    ffn = 2 * tokens * (ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden)
+    activation = max(sampler, ffn) + CUBLAS_BYTES
+    if model.num_experts and (precision or model.native_precision) != "mxfp4":
+        slice_width = ceil_div(width, tp * dp)
+        activation += 2 * tokens * (model.experts_per_token or 0) * (
+            max(2 * slice_width, hidden) + slice_width)
+    activation += ENCODER_BYTES if model.multimodal else 0
+    if any("indexer" in group["kind"] for group in model.groups or ()):
+        activation += INDEXER_BYTES
+    parallel = NON_TORCH_PARALLEL_BYTES if graphs else NON_TORCH_PARALLEL_BYTES_OLD
+    base, dense_layer, moe_layer = GRAPH_BYTES
+    captured = base + model.num_layers * (moe_layer if model.num_experts else dense_layer)
+    return activation, parallel if tp * dp > 1 else NON_TORCH_BYTES, captured if graphs else 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Layout:
+    """Como uma réplica ocupa as GPUs e o que cabe nela; bytes por GPU.
+
+    `data_parallel` > 1 é a atenção por dados: pesos densos em toda GPU, especialistas espalhados
+    por todas, cada GPU com as suas sessões. Uma unidade é um nó, ou os nós de uma réplica.
+    """
+
+    tensor_parallel: int
+    data_parallel: int
+    nodes_per_unit: int
+    replicas_per_unit: int
+    usable_bytes: int
+    weights_bytes: int
+    runtime_parts: Tuple[int, int, int]  # ativações, contexto CUDA e NCCL, grafos CUDA
+    session_bytes: int
+    sessions_per_replica: int
+
+    @property
+    def sessions_per_unit(self) -> int:
+        """Sessões que o motor admite numa unidade."""
+        return self.sessions_per_replica * self.replicas_per_unit
+
+    @property
+    def runtime_bytes(self) -> int:
+        """Bytes do motor por GPU."""
+        return sum(self.runtime_parts)
+
+    @property
+    def kv_capacity_bytes(self) -> int:
+        """Bytes de KV por GPU; negativo se nem os pesos cabem."""
+        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
+
+    def __str__(self) -> str:
+        kind, ways = (("dp", self.data_parallel) if self.data_parallel > 1
+                      else ("tp", self.tensor_parallel))
+        return "%s %d" % (kind, ways)
+
+
+def fit_layout(model: Model, server: Server, policy: Policy, context_tokens: int, tp: int, dp: int,
+               nodes: int) -> Layout:
+    """O leiaute com o maior número de sessões que cabem, em páginas de `PAGE_TOKENS` tokens.
+
+    Acima de `max_num_seqs` sequências, cada sessão a mais também aumenta o amostrador.
+    """
+    visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
+    usable = floor_div(policy.gpu_memory_utilization * visible, 1)
+    precision, element = policy.weights_precision, KV_PRECISIONS[policy.kv_precision]
+    weights = weights_per_gpu(model, server, precision, tp, dp)
+    session = sum(ceil_div(group.session_bytes(context_tokens, element, PAGE_TOKENS),
+                           min(tp, group.shards)) for group in layer_groups(model))
+
+    def runtime(seqs: int) -> Tuple[int, int, int]:
+        return runtime_per_gpu(model, server, precision, tp, dp, max(seqs, default))
+
+    default = server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+    sessions = high = max(0, (usable - weights - sum(runtime(default))) // session)
+    if high > default:
+        sessions = default
+        while sessions < high:  # o maior que cabe, por bisseção
+            middle = (sessions + high + 1) // 2
+            if weights + sum(runtime(middle)) + middle * session <= usable:
+                sessions = middle
+            else:
+                high = middle - 1
+    return Layout(tp, dp, nodes, nodes * server.gpus // (tp * dp), usable, weights,
+                  runtime(sessions), session, sessions * dp)
+
+
+def tensor_parallel_divides(model: Model, tp: int) -> bool:
+    """As cabeças se dividem por `tp`, e as de KV também, ou se repetem um número inteiro de vezes."""
+    shards = [group.shards for group in layer_groups(model)]
+    return (model.num_attention_heads or 0) % tp == 0 and all(
+        n % tp == 0 or tp % n == 0 for n in shards)
+
+
+def layouts_of(model: Model, server: Server, policy: Policy, context_tokens: int,
+               nodes: int) -> List[Layout]:
+    """Os leiautes possíveis de uma unidade de `nodes` nós."""
+    gpus, asked = nodes * server.gpus, policy.tensor_parallel
+    ways: Sequence[int] = range(1, gpus + 1) if nodes == 1 else [gpus]
+    pairs = [(tp, 1) for tp in ways if asked in (None, tp) and tensor_parallel_divides(model, tp)]
+    latent = any(group.kind in ("mla", "compressed") for group in layer_groups(model))
+    if latent and model.num_experts and gpus > 1 and asked in (None, 1):
+        pairs.append((1, gpus))
+    return [fit_layout(model, server, policy, context_tokens, tp, dp, nodes) for tp, dp in pairs]
+
+
+# ── Orçamento do plano ────────────────────────────────────────────────────────────────────────
 
 
 def kv_budget_bytes(server: Server, policy: Policy) -> Fraction:
@@ -591,9 +914,9 @@ def what_would_fit(model: Model, server: Server, policy: Policy, kv_bytes: int) 
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
 
 
-def nodes_for(sessions: Exact, sessions_per_node: int) -> int:
-    """Nós que admitem `sessions` sessões: ⌈sessions / sessions_per_node⌉."""
-    return ceil_div(sessions, sessions_per_node)
+def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) -> int:
+    """Nós que admitem `sessions` sessões, comprados em unidades de `nodes_per_unit`."""
+    return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
@@ -608,56 +931,117 @@ class SizingResult:
     storage: Storage
     workload: Workload
     policy: Policy
-    groups: Tuple[Group, ...]
     effective_context: int
     kv_bytes_per_session: int
-    kv_budget_bytes: Fraction
-    sessions_per_node: int
+    kv_budget_bytes: Fraction  # de um nó
+    layout: Optional[Layout]  # None: falta algum dado para o teto físico
+    layouts: Tuple[Layout, ...]  # os considerados, do que mais admite ao que menos
+    missing: Tuple[str, ...]  # os dados que faltam
+    nodes_per_unit: int
+    sessions_per_unit: int
     limited_by: str
     peak_sessions: int
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
     failed_nodes: int  # falhas que o plano considera: as que a HA cobre, e ao menos uma
+    nodes_after_failure: int  # em serviço: um nó que falta tira a sua unidade inteira
     sessions_after_failure: int
     spare_sessions_at_peak: int  # vagas nos nós "com pico", sem contar a reserva de HA
     warnings: Tuple[str, ...] = ()
+
+    @property
+    def sessions_per_node(self) -> int:
+        """Sessões por nó; numa unidade de vários nós, a parte inteira de cada um."""
+        return self.sessions_per_unit // self.nodes_per_unit
+
+    @property
+    def upper_kv_bytes(self) -> int:
+        """KV de uma sessão num motor que reserva toda camada no comprimento inteiro."""
+        element = KV_PRECISIONS[self.policy.kv_precision]
+        return sum(replace(group, cap_tokens=None).session_bytes(self.effective_context, element)
+                   for group in layer_groups(self.model))
 
 
 def size(model: Model, server: Server, storage: Storage, workload: Workload,
          policy: Policy) -> SizingResult:
     """Dimensiona `server` para `workload`. Levanta `SizingError` (3) se nem uma sessão cabe."""
-    groups = layer_groups(model)
     context = min(workload.requested_context, model.max_position_embeddings)
-    kv_bytes = session_kv_bytes(groups, context, policy.kv_precision)
+    kv_bytes = session_kv_bytes(layer_groups(model), context, policy.kv_precision)
     budget = kv_budget_bytes(server, policy)
-    sessions_per_node = floor_div(budget, kv_bytes)
-    if sessions_per_node < 1:
+    peak_sessions = ceil_div(workload.concurrency * (1 + policy.peak_headroom_ratio), 1)
+    missing = missing_for_ceiling(model, server, policy)
+    layouts = [] if missing else unit_layouts(model, server, policy, context)
+
+    def plan(nodes: int) -> int:
+        return max(0, floor_div(nodes * budget, kv_bytes))
+
+    def cost(layout: Layout) -> Tuple[int, ...]:
+        """A ordem de preferência: menos nós, unidade menor, mais sessões, teto, tp menor."""
+        nodes, ceiling = layout.nodes_per_unit, layout.sessions_per_unit
+        sessions = min(plan(nodes), ceiling)
+        bought = nodes_for(peak_sessions, max(sessions, 1), nodes)
+        return bought, nodes, -sessions, -ceiling, layout.tensor_parallel
+
+    if not plan(1):
         raise SizingError(
             "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento do nó é de %s "
             "(faltam %s); %s" % (model.name, server.name, size_text(kv_bytes), size_text(budget),
                                  size_text(kv_bytes - budget),
                                  what_would_fit(model, server, policy, kv_bytes)), status=3)
-    peak_sessions = ceil_div(workload.concurrency * (1 + policy.peak_headroom_ratio), 1)
-    with_headroom = nodes_for(peak_sessions, sessions_per_node)
-    final = with_headroom + HA_SPARES[policy.ha_mode]
+    if layouts and not any(layout.sessions_per_unit for layout in layouts):
+        raise nothing_fits(model, server, layouts)
+    layouts.sort(key=cost)
+    layout = layouts[0] if layouts else None
+    unit = layout.nodes_per_unit if layout else 1
+    sessions = min(plan(unit), layout.sessions_per_unit) if layout else plan(unit)
+    with_headroom = nodes_for(peak_sessions, sessions, unit)
+    final = with_headroom + HA_SPARES[policy.ha_mode] * unit
     failed = max(1, HA_SPARES[policy.ha_mode])
     result = SizingResult(
-        model, server, storage, workload, policy, groups,
+        model, server, storage, workload, policy,
         effective_context=context,
         kv_bytes_per_session=kv_bytes,
         kv_budget_bytes=budget,
-        sessions_per_node=sessions_per_node,
-        limited_by="plan",
+        layout=layout,
+        layouts=tuple(item for item in layouts if item.nodes_per_unit == unit),
+        missing=tuple(missing),
+        nodes_per_unit=unit,
+        sessions_per_unit=sessions,
+        limited_by="engine_memory" if layout and sessions < plan(unit) else "plan",
         peak_sessions=peak_sessions,
-        nodes_minimum=nodes_for(workload.concurrency, sessions_per_node),
+        nodes_minimum=nodes_for(workload.concurrency, sessions, unit),
         nodes_with_headroom=with_headroom,
         nodes_final=final,
         failed_nodes=failed,
-        sessions_after_failure=(final - failed) * sessions_per_node,
-        spare_sessions_at_peak=with_headroom * sessions_per_node - peak_sessions,
+        nodes_after_failure=final - failed * unit,
+        sessions_after_failure=(final // unit - failed) * sessions,
+        spare_sessions_at_peak=with_headroom // unit * sessions - peak_sessions,
     )
     return replace(result, warnings=tuple(warnings_of(result)))
+
+
+def unit_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
+    """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de 2 a 8 nós também."""
+    layouts = layouts_of(model, server, policy, context, 1)
+    for nodes in range(2, MAX_NODES_PER_REPLICA + 1):
+        if nodes == 2 and any(layout.sessions_per_unit for layout in layouts):
+            return layouts
+        layouts += layouts_of(model, server, policy, context, nodes)
+    fitting = [layout for layout in layouts if layout.sessions_per_unit]
+    return fitting or layouts
+
+
+def nothing_fits(model: Model, server: Server, layouts: Sequence[Layout]) -> SizingError:
+    """A recusa (status 3) quando o motor não admite uma sessão em leiaute algum."""
+    layout = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
+    return SizingError(
+        "nada cabe", "%s em %s: no melhor leiaute (%s em %s), pesos de %s, motor de %s e uma "
+        "sessão de %s por GPU passam dos %s que o motor pode usar (faltam %s)" % (
+            model.name, server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
+            *map(size_text, (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes,
+                             layout.usable_bytes, layout.session_bytes - layout.kv_capacity_bytes))
+        ), status=3)
 
 
 def warnings_of(result: SizingResult) -> Iterator[str]:
@@ -669,12 +1053,13 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
     if result.nodes_final == 1:
         yield ("single_node: 1 nó sem HA: se ele cair, param %s; --ha n+1 acrescenta 1 nó"
                % plural(result.workload.concurrency, "sessão", "sessões"))
-    spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_node)
+    spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
     if spare < TIGHT_LAST_NODE_RATIO:
         yield ("tight_capacity: no pico, %s: %s do último nó (abaixo de %s)"
                % (plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
                   percent_text(Fraction(floor_div(spare * 1000, 1), 1000)),
                   percent_text(TIGHT_LAST_NODE_RATIO)))
+    yield from ceiling_warnings(result)
     if policy.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
@@ -689,10 +1074,32 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
                   decimal_text(storage.throughput_read_gbps, 3),
                   decimal_text(100 / Fraction(storage.throughput_read_gbps), 1)))
     if KV_PRECISIONS[policy.kv_precision] == 2:
-        fp8_bytes = session_kv_bytes(result.groups, result.effective_context, "fp8")
+        fp8_bytes = session_kv_bytes(layer_groups(result.model), result.effective_context, "fp8")
         yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, o dobro dos %s de fp8"
                % (policy.kv_precision, size_text(result.kv_bytes_per_session),
                   size_text(fp8_bytes)))
+
+
+def ceiling_warnings(result: SizingResult) -> Iterator[str]:
+    """Os avisos que comparam o plano com o que o motor de fato usa."""
+    layout, policy = result.layout, result.policy
+    if layout is None:
+        yield ("no_ceiling: sem teto físico, só o plano: falta no catálogo %s"
+               % ", ".join(result.missing))
+        return
+    gpus = result.server.gpus
+    reserve, weights = policy.runtime_overhead_gib * GIB, layout.weights_bytes * gpus
+    if weights > reserve:
+        yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
+               % (size_text(weights), size_text(reserve)))
+    idle = Fraction(layout.sessions_per_unit - result.sessions_per_unit, layout.sessions_per_unit)
+    if idle > IDLE_CEILING_RATIO:
+        yield ("idle_ceiling: o plano usa %d das %d sessões que o motor admite: sobra %s, mais de "
+               "um terço" % (result.sessions_per_unit, layout.sessions_per_unit,
+                             percent_text(Fraction(floor_div(idle * 100, 1), 100))))
+    if result.nodes_per_unit > 1:
+        yield ("replica_spans_nodes: uma réplica não cabe em um nó e ocupa %d: a rede entre eles "
+               "decide a velocidade" % result.nodes_per_unit)
 
 
 # ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
@@ -740,9 +1147,9 @@ def answer_lines(result: SizingResult) -> List[str]:
         ("Nós", "capacidade pura %d → com pico de %s (%s) %d → %s" % (
             result.nodes_minimum, percent_text(policy.peak_headroom_ratio),
             plural(result.peak_sessions, "sessão", "sessões"), result.nodes_with_headroom, ha)),
-        ("Sessões/nó", "%d, limite: plano (%s da HBM - %s GiB)" % (
-            result.sessions_per_node, percent_text(policy.kv_budget_ratio),
-            decimal_text(policy.runtime_overhead_gib, 3))),
+        ("Sessões/nó" if result.nodes_per_unit == 1 else "Sessões/%d nós" % result.nodes_per_unit,
+         limit_text(result)),
+        *ceiling_rows(result),
         ("KV por sessão", "%s (%s: %s)" % (
             size_text(result.kv_bytes_per_session),
             plural(work.concurrency, "sessão", "sessões"),
@@ -752,9 +1159,32 @@ def answer_lines(result: SizingResult) -> List[str]:
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
 
 
+def limit_text(result: SizingResult) -> str:
+    """Quantas sessões cabem numa unidade e o que as limita."""
+    policy = result.policy
+    plan = "plano (%s da HBM - %s GiB)" % (percent_text(policy.kv_budget_ratio),
+                                           decimal_text(policy.runtime_overhead_gib, 3))
+    if result.limited_by == "plan":
+        return "%d, limite: %s" % (result.sessions_per_unit, plan)
+    return "%d, limite: memória do motor; o %s daria %d" % (
+        result.sessions_per_unit, plan,
+        floor_div(result.nodes_per_unit * result.kv_budget_bytes, result.kv_bytes_per_session))
+
+
+def ceiling_rows(result: SizingResult) -> List[Tuple[str, str]]:
+    """O teto físico do leiaute em uso e o dos outros."""
+    layout = result.layout
+    if layout is None:
+        return []
+    others = ", ".join("%s: %d" % (item, item.sessions_per_unit) for item in result.layouts[1:])
+    return [("", "teto físico: ~%d (%s, utilização %s)%s" % (
+        layout.sessions_per_unit, layout, decimal_text(result.policy.gpu_memory_utilization, 4),
+        "; " + others if others else ""))]
+
+
 def failure_text(result: SizingResult) -> str:
     """O que ainda é servido depois das falhas que o plano considera."""
-    left, admitted = result.nodes_final - result.failed_nodes, result.sessions_after_failure
+    left, admitted = result.nodes_after_failure, result.sessions_after_failure
     if not left:
         return "nenhum nó resta: o serviço para"
     text = "%s, até %s: " % (plural(left, "nó", "nós"), plural(admitted, "sessão", "sessões"))
@@ -769,23 +1199,33 @@ def failure_text(result: SizingResult) -> str:
 
 
 def hbm_lines(result: SizingResult) -> List[str]:
-    """A barra de como o plano divide a HBM de um nó, com a legenda em GiB."""
-    server = result.server
-    total = Fraction(server.total_hbm_gb * GB, GIB)
-    reserve = result.policy.runtime_overhead_gib
-    budget = result.kv_budget_bytes / GIB
-    parts = (("▒", "reserva", reserve), ("█", "KV do plano", budget),
-             ("░", "fora do plano", total - reserve - budget))
-    title = "HBM por nó     %s GiB (%d × %s GB)" % (decimal_text(total, 0), server.gpus,
-                                                    decimal_text(server.hbm_per_gpu_gb, 3))
-    ends, seen = [0], Fraction(0)
+    """A barra de como se divide a HBM de um nó, com a legenda em GiB."""
+    server, layout, gpus = result.server, result.layout, result.server.gpus
+    parts: List[Tuple[str, str, Exact]]
+    if layout is None:
+        total: Exact = server.total_hbm_gb * GB
+        reserve, plan = result.policy.runtime_overhead_gib * GIB, result.kv_budget_bytes
+        seen = "(%d × %s GB)" % (gpus, decimal_text(server.hbm_per_gpu_gb, 3))
+        parts = [("▒", "reserva", reserve), ("█", "KV do plano", plan),
+                 ("░", "fora do plano", total - reserve - plan)]
+    else:
+        total = (server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
+        plan = layout.session_bytes * layout.tensor_parallel * Fraction(
+            result.sessions_per_unit, result.nodes_per_unit)
+        seen = "visíveis (%d GPUs)" % gpus
+        parts = [("▓", "pesos", layout.weights_bytes * gpus),
+                 ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV do plano", plan),
+                 ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
+                 (".", "fora do motor", total - layout.usable_bytes * gpus)]
+    ends, seen_bytes = [0], Fraction(0)
     for _, _, part in parts:
-        seen += part
-        ends.append(round(seen * (WIDTH - 2) / total))
+        seen_bytes += part
+        ends.append(round(seen_bytes * (WIDTH - 2) / total))
     bar = "".join(part[0] * (ends[i + 1] - ends[i]) for i, part in enumerate(parts))
-    legend = "   ".join("%s %s %s" % (mark, label, decimal_text(part, 0))
-                        for mark, label, part in parts)
-    return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
+    legend = "  ".join("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0))
+                       for mark, label, part in parts)
+    return [*folded("HBM por nó     %s GiB %s" % (decimal_text(Fraction(total) / GIB, 0), seen), 15),
+            "[%s]" % bar, *folded(legend)]
 
 
 def warning_lines(result: SizingResult, room: int) -> List[str]:
@@ -808,7 +1248,8 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     total_hbm = Fraction(result.server.total_hbm_gb * GB, GIB)
     return {
         "schema_version": 1,
-        "model": dict(entry_json(result.model), kv_groups=[vars(g) for g in result.groups]),
+        "model": dict(entry_json(result.model), kv_groups=[
+            vars(group) for group in layer_groups(result.model)]),
         "server": dict(entry_json(result.server), total_hbm_gib=significant(total_hbm)),
         "storage": entry_json(result.storage),
         "parameters": {
@@ -825,21 +1266,56 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
             "kv_budget_gib": significant(result.kv_budget_bytes / GIB),
             "kv_budget_bytes": floor_div(result.kv_budget_bytes, 1),
             "sessions_per_node": result.sessions_per_node,
-            "sessions_per_unit": result.sessions_per_node,
+            "sessions_per_unit": result.sessions_per_unit,
+            "nodes_per_unit": result.nodes_per_unit,
             "limited_by": result.limited_by,
             "peak_sessions": result.peak_sessions,
             "nodes_minimum": result.nodes_minimum,
             "nodes_with_headroom": result.nodes_with_headroom,
             "nodes_final": result.nodes_final,
         },
+        **({"engine": engine_json(result, result.layout)} if result.layout else {}),
         "ha_plan": {
             "failed_nodes": result.failed_nodes,
-            "nodes_after_failure": result.nodes_final - result.failed_nodes,
+            "nodes_after_failure": result.nodes_after_failure,
             "sessions_after_failure": result.sessions_after_failure,
             "covers_concurrency": result.sessions_after_failure >= work.concurrency,
             "covers_peak": result.sessions_after_failure >= result.peak_sessions,
         },
         "warnings": list(result.warnings),
+    }
+
+
+def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
+    """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
+    def gib(size_bytes: Exact) -> float:
+        return significant(Fraction(size_bytes, GIB))
+
+    per_session = layout.session_bytes
+    tokens = layout.kv_capacity_bytes * layout.data_parallel * result.effective_context
+    return {
+        "engine": ENGINE,
+        "layout": str(layout),
+        "tensor_parallel": layout.tensor_parallel,
+        "data_parallel": layout.data_parallel,
+        "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
+        "nodes_per_replica": layout.nodes_per_unit,
+        "gpu_memory_utilization": json_number(result.policy.gpu_memory_utilization),
+        "hbm_usable_gib_per_gpu": json_number(result.server.hbm_usable_gib_per_gpu),
+        "weights_gib_per_gpu": gib(layout.weights_bytes),
+        "runtime_gib_per_gpu": gib(layout.runtime_bytes),
+        "runtime_parts_gib_per_gpu": dict(zip(("activation", "non_torch", "cuda_graphs"),
+                                              map(gib, layout.runtime_parts))),
+        "kv_capacity_gib_per_gpu": gib(layout.kv_capacity_bytes),
+        "kv_capacity_tokens_per_replica": floor_div(tokens, per_session),
+        "kv_per_session_bytes_per_gpu": per_session,
+        "kv_per_session_upper_bytes": result.upper_kv_bytes,
+        "sessions_per_replica": layout.sessions_per_replica,
+        "sessions_per_node": layout.sessions_per_unit // layout.nodes_per_unit,
+        "layouts": [{"layout": str(item), "sessions_per_unit": item.sessions_per_unit,
+                     "nodes_per_unit": item.nodes_per_unit,
+                     "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
+                    for item in result.layouts],
     }
 
 
@@ -860,42 +1336,43 @@ def significant(value: Exact) -> float:
     return float("%.9g" % value)
 
 
-# Colunas de --list: (título, campo).
-LIST_COLUMNS = {
-    "models": (("nome", "name"), ("camadas", "num_layers"), ("atenção", "attention_pattern"),
-               ("janela", "sliding_window"), ("kv_heads", "num_key_value_heads"),
-               ("head_dim", "head_dim"), ("contexto", "max_position_embeddings")),
-    "servers": (("nome", "name"), ("produto", "product"), ("GPUs", "gpus"),
-                ("GB/GPU", "hbm_per_gpu_gb"), ("HBM GB", "total_hbm_gb"),
-                ("NVLink TB/s", "nvlink_bandwidth_tbps")),
-    "storage": (("nome", "name"), ("tipo", "type"), ("IOPS leit.", "iops_read"),
-                ("GB/s leit.", "throughput_read_gbps"), ("GB/s escr.", "throughput_write_gbps"),
-                ("P99 leit. ms", "latency_read_ms_p99")),
+# Colunas de --list: (título, campo, divisor).
+LIST_COLUMNS: Dict[str, Sequence[Tuple[str, str, int]]] = {
+    "models": (("nome", "name", 1), ("camadas", "num_layers", 1),
+               ("atenção", "attention_pattern", 1), ("contexto", "max_position_embeddings", 1),
+               ("pesos GB", "checkpoint_bytes", GB)),
+    "servers": (("nome", "name", 1), ("produto", "product", 1), ("GPUs", "gpus", 1),
+                ("GB/GPU", "hbm_per_gpu_gb", 1), ("GiB vistos", "hbm_usable_gib_per_gpu", 1),
+                ("NVLink", "nvlink_bandwidth_tbps", 1)),
+    "storage": (("nome", "name", 1), ("tipo", "type", 1), ("IOPS leit.", "iops_read", 1),
+                ("GB/s leit.", "throughput_read_gbps", 1),
+                ("GB/s escr.", "throughput_write_gbps", 1),
+                ("P99 leit. ms", "latency_read_ms_p99", 1)),
 }
 
 
 def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
-    titles = [title for title, _ in LIST_COLUMNS[kind]]
-    rows = [[cell_text(getattr(entry, name)) for _, name in LIST_COLUMNS[kind]]
+    titles = [title for title, _, _ in LIST_COLUMNS[kind]]
+    rows = [[cell_text(getattr(entry, name), divisor) for _, name, divisor in LIST_COLUMNS[kind]]
             for entry in entries]
     widths = [max(map(len, column)) for column in zip(titles, *rows)]
-    texts = [isinstance(getattr(entries[0], name), str) for _, name in LIST_COLUMNS[kind]]
+    texts = [isinstance(getattr(entries[0], name), str) for _, name, _ in LIST_COLUMNS[kind]]
     lines = []
     for entry, row in zip([None, *entries], [titles, *rows]):
         cells = [cell.ljust(width) if left else cell.rjust(width)
                  for cell, width, left in zip(row, widths, texts)]
         lines.append("  ".join(cells).rstrip())
-        if entry is not None and entry.aliases:
-            lines += folded("  ou " + ", ".join(entry.aliases), 5)
+        if entry is not None and len(names_of(entry)) > 1:
+            lines += folded("  ou " + ", ".join(names_of(entry)[1:]), 5)
     return "\n".join(lines) + "\n"
 
 
-def cell_text(value: Any) -> str:
+def cell_text(value: Any, divisor: int) -> str:
     """Um valor de catálogo numa célula; `-` se não há."""
     if value is None:
         return "-"
-    return value if isinstance(value, str) else decimal_text(value, 3)
+    return value if isinstance(value, str) else decimal_text(Fraction(value) / divisor, 2)
 
 
 # ── Linha de comando ──────────────────────────────────────────────────────────────────────────
@@ -926,6 +1403,9 @@ FLAGS: Dict[str, Sequence[Tuple[str, Optional[str], str]]] = {
         ("--runtime-overhead-gib", "GIB", "GiB por nó retirados dessa parte (padrão: 15 por GPU)"),
         ("--peak-headroom-ratio", "R", "pico acima da concorrência (padrão: 20%%)"),
         ("--ha", "MODO", "nós de reserva: none, n+1 ou n+2 (padrão: none)"),
+        ("--gpu-memory-utilization", "R", "parte de cada GPU que o motor usa (padrão: 0.90)"),
+        ("--tensor-parallel", "N", "GPUs por réplica (padrão: auto, o que admite mais sessões)"),
+        ("--weights-precision", "P", "precisão dos pesos (padrão: a do checkpoint)"),
     ),
     "saída": (
         ("--json", None, "escreve um documento JSON e nada mais"),
@@ -956,6 +1436,9 @@ QUANTITIES: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], st
     "--kv-budget-ratio": (RATIO, False, lambda v: 0 < v <= 1,
                           "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
     "--runtime-overhead-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB por nó"),
+    "--gpu-memory-utilization": (RATIO, False, lambda v: 0 < v <= 1,
+                                 "uma razão acima de 0 e até 1, como 0.9 ou 90%"),
+    "--tensor-parallel": (UNITS, True, lambda v: v > 0, "auto ou um inteiro positivo de GPUs"),
     "--peak-headroom-ratio": (RATIO, False, lambda v: v >= 0,
                               "uma razão de 0 em diante, como 0.2 ou 20%"),
 }
@@ -1097,12 +1580,16 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
         raise SizingError("pergunta incompleta", "falta %s; veja --help"
                           % ", ".join("--" + flag for flag in missing))
     numbers = {flag: quantity(flag, text) for flag in QUANTITIES
-               for text in [getattr(args, flag[2:].replace("-", "_"))] if text is not None}
+               for text in [getattr(args, flag[2:].replace("-", "_"))]
+               if text is not None and (flag, text.lower()) != ("--tensor-parallel", "auto")}
     ha_mode = "none" if args.ha is None else choice("--ha", args.ha, tuple(HA_SPARES))
     precision = None if args.kv_precision is None else choice(
         "--kv-precision", args.kv_precision, tuple(KV_PRECISIONS))
+    weights = None if args.weights_precision is None else choice(
+        "--weights-precision", args.weights_precision, tuple(WEIGHT_BITS))
     model = find_entry("models", "--model", args.model, require_catalogue(args, "models"))
-    server = find_entry("servers", "--server", args.server, require_catalogue(args, "servers"))
+    servers = require_catalogue(args, "servers")
+    server = find_entry("servers", "--server", args.server, servers)
     storage = find_entry("storage", "--storage",
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
@@ -1115,8 +1602,43 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
         runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
                                          DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
         peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO),
-        ha_mode=ha_mode)
-    return size(model, server, storage, workload, policy)
+        ha_mode=ha_mode,
+        gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
+                                           DEFAULT_GPU_MEMORY_UTILIZATION),
+        tensor_parallel=int(numbers.get("--tensor-parallel", 0)) or None,
+        weights_precision=weights)
+    check_tensor_parallel(args.tensor_parallel, model, server, policy)
+    try:
+        return size(model, server, storage, workload, policy)
+    except SizingError as error:
+        error.expected += others_that_fit(servers, server, lambda other: size(
+            model, other, storage, workload, policy))
+        raise
+
+
+def check_tensor_parallel(text: str, model: Model, server: Server, policy: Policy) -> None:
+    """Levanta `SizingError` se o tensor parallel pedido não divide o modelo ou o nó."""
+    tp = policy.tensor_parallel
+    if tp is None or missing_for_ceiling(model, server, policy):
+        return
+    ways = [n for n in range(1, server.gpus + 1) if tensor_parallel_divides(model, n)]
+    if tp not in ways:
+        raise SizingError("--tensor-parallel", "esperado um destes, para %s em %s: %s" % (
+            model.name, server.name, ", ".join(map(str, ways))), value=text)
+
+
+def others_that_fit(servers: Sequence[Server], asked: Server,
+                    attempt: Callable[[Server], SizingResult]) -> str:
+    """Os outros servidores do catálogo em que a mesma pergunta tem resposta."""
+    fitting = []
+    for server in servers:
+        try:
+            if server is not asked:
+                attempt(server)
+                fitting.append(server.name)
+        except SizingError:
+            pass
+    return "; cabe em: " + ", ".join(fitting) if fitting else "; não cabe em outro do catálogo"
 
 
 def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
@@ -1162,7 +1684,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
 
 
 # Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
-PLAIN = {"▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": "."}
+PLAIN = {"▓": "%", "▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": "."}
 
 
 def plain_character(error: UnicodeError) -> Tuple[str, int]:

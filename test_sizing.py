@@ -161,7 +161,7 @@ class Cenarios(Case):
         """Contexto Pequeno (abaixo da janela, máxima eficiência)"""
         small = self.results({"kv_per_session_bytes": 2359296, "nodes_final": 1},
                              effective_context=64)
-        self.assertGreater(small["results"]["sessions_per_node"], 600000)
+        self.assertGreater(small["results"]["sessions_per_node"], 250000)
 
     def test_8(self):
         """Cloud Storage (perfil premium)"""
@@ -247,9 +247,11 @@ class Valores(Case):
 
     def test_grupos(self):
         """Os grupos de camadas do modelo híbrido no JSON"""
+        common = {"layers": 18, "elements_per_token": 1024, "bytes_per_token": 0,
+                  "fixed_bytes": 0, "stride": 1, "shards": 8}
         self.assertEqual(self.sized()["model"]["kv_groups"], [
-            {"kind": "full", "layers": 18, "elements_per_token": 1024, "cap_tokens": None},
-            {"kind": "sliding", "layers": 18, "elements_per_token": 1024, "cap_tokens": 128}])
+            dict(common, kind="full", cap_tokens=None),
+            dict(common, kind="sliding", cap_tokens=128)])
 
     def test_tamanhos(self):
         """GiB, TiB e bytes da mesma grandeza concordam"""
@@ -266,7 +268,8 @@ class Valores(Case):
         self.assertEqual(document["parameters"], {
             "concurrency": 1000, "requested_context": 131072, "effective_context": 131072,
             "kv_precision": "fp8", "kv_budget_ratio": 0.7, "runtime_overhead_gib": 120,
-            "peak_headroom_ratio": 0.2, "ha_mode": "none"})
+            "peak_headroom_ratio": 0.2, "ha_mode": "none", "gpu_memory_utilization": 0.9,
+            "tensor_parallel": None, "weights_precision": None})
         self.assertEqual(document["storage"]["name"], "profile_default")
 
     def test_reserva_por_gpu(self):
@@ -294,6 +297,8 @@ class Avisos(Case):
 
     def test_limiares(self):
         """Cada aviso aparece de um lado do limiar e some do outro"""
+        two_hundred_twenty = {"kv_precision": "fp16", "runtime_overhead_gib": 510,
+                              "peak_headroom_ratio": 0}
         rows = (
             ("context_clamped", {"effective_context": 131073}, {"effective_context": 131072}),
             ("kv_16bit", {"kv_precision": "fp16"}, {"kv_precision": "fp8"}),
@@ -306,6 +311,16 @@ class Avisos(Case):
             # 613 por nó: 1165 · 1 deixa 61 vagas (9.95%); 1164 deixa 62 (10.1%)
             ("tight_capacity", {"concurrency": 1165, "peak_headroom_ratio": 0},
              {"concurrency": 1164, "peak_headroom_ratio": 0}),
+            # 220 por nó, 198 sessões: sobram 22, 10% exatos
+            ("tight_capacity", dict(two_hundred_twenty, concurrency=199),
+             dict(two_hundred_twenty, concurrency=198)),
+            ("weights_exceed_reserve", {"model": "deepseek-r1"}, {}),
+            # 120 GiB de reserva; os pesos do 120b em tp 8 ocupam 90.2 GiB
+            ("weights_exceed_reserve", {"runtime_overhead_gib": 90}, {"runtime_overhead_gib": 91}),
+            # teto 794: um terço livre são 529.3 sessões
+            ("idle_ceiling", {"kv_budget_ratio": "0.6113"}, {"kv_budget_ratio": "0.6126"}),
+            ("replica_spans_nodes", {"model": "kimi-k2", "server": "dgx-h100"},
+             {"model": "kimi-k2"}),
         )
         for code, with_it, without_it in rows:
             with self.subTest(code):
@@ -531,6 +546,303 @@ class Propriedades(Case):
         return sizing.what_would_fit(models[0], servers[0], policy, kv_bytes)
 
 
+# ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
+
+# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp): nome; modelo do catálogo ou (camadas,
+# hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal?, DSA?);
+# precisão dos pesos; GiB visíveis; tp; utilização; 0.21 ou mais novo?; max_num_seqs;
+# max_num_batched_tokens; GiB de pesos e GiB de KV por GPU que o motor registrou. Fontes: registros
+# públicos no GitHub (a maioria, uma campanha com o vLLM 0.19 em H100). Ficaram de fora as execuções
+# com max_num_seqs abaixo de 256, que a ferramenta nunca supõe.
+MEASURED = (
+    ("fp8dyn-llama-3-3-70b", "llama-3.3-70b-instruct", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 33.88, 37.28),
+    ("fp8dyn-llama-3-3-70b", "llama-3.3-70b-instruct", "fp8", 79.19, 4, 0.95, False, 1024, 8192, 16.96, 54.09),
+    ("fp8dyn-redhatai-qwen2-5", "qwen2.5-7b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.14, 64.64),
+    ("google-gemma-2-27b-it", "gemma-2-27b-it", None, 79.19, 1, 0.95, False, 1024, 8192, 50.72, 20.59),
+    ("google-gemma-2-2b-it", (26, 2304, 9216, 256000, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 4.9, 66.47),
+    ("google-gemma-3-12b-it", (48, 3840, 15360, 262208, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 23.31, 47.72),
+    ("google-gemma-3-4b-it", (34, 2560, 10240, 262208, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 8.58, 62.51),
+    ("google-gemma-7b", (28, 3072, 24576, 256000, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 15.91, 55.44),
+    ("granite-3-1-2b", (40, 2048, 8192, 49155, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 4.74, 69.28),
+    ("ibm-granite-granite-3-3", (40, 4096, 12800, 49159, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 15.25, 58.66),
+    ("ibm-granite-granite-visi", (40, 2048, 8192, 49156, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 5.54, 68.65),
+    ("meta-llama", "llama-3.1-8b-instruct", None, 79.19, 1, 0.95, False, 1024, 8192, 14.99, 58.11),
+    ("meta-llama-llama-3-1-8b", "llama-3.1-8b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 7.51, 63.76),
+    ("microsoft-phi-2", (32, 2560, 10240, 51200, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 5.19, 69.0),
+    ("mistralai-mistral-small", "mistral-small-3.2-24b-instruct-2506", None, 79.19, 1, 0.95, False, 1024, 8192, 44.76, 28.19),
+    ("moonshotai-kimi-dev-72b", "qwen2.5-72b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 67.82, 3.02),
+    ("moonshotai-kimi-vl-a3b-i", (27, 2048, 11264, 163840, 6, 1408, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 30.74, 41.32),
+    ("openai-gpt-oss-20b", "opt-oss-20b", None, 79.19, 1, 0.95, False, 1024, 8192, 13.64, 58.47),
+    ("qwen-qwen1-5-moe-a2-7b", (24, 2048, 5632, 151936, 4, 1408, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 26.67, 45.83),
+    ("qwen-qwen2", "qwen2.5-7b-instruct", None, 79.19, 1, 0.95, False, 1024, 8192, 14.25, 58.53),
+    ("qwen-qwen2-5-7b-instruct", "qwen2.5-7b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 7.12, 63.84),
+    ("qwen-qwen3-8b", "qwen3-8b", None, 79.19, 1, 0.95, False, 1024, 8192, 15.27, 57.5),
+    ("redhatai-llama-3-3-70b-i", "llama-3.3-70b-instruct", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 33.88, 37.28),
+    ("w8a8-mistral-small-24b", "mistral-small-3.2-24b-instruct-2506", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 24.07, 48.73),
+    ("w8a8-mistral-small-24b", "mistral-small-3.2-24b-instruct-2506", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 12.11, 59.02),
+    ("w8a8-redhatai-llam", "llama-3.1-8b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.49, 64.6),
+    ("w8a8-redhatai-qwen2-5-7b", "qwen2.5-7b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.14, 64.64),
+    ("qwen3-14b-v0-17-0", (40, 5120, 17408, 151936, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 27.52, 45.34),
+    ("qwen38-27b-fp8-a100-mtp4", (64, 5120, 17408, 248320, 0, 0, True, False), None, 79.25, 1, 0.92, True, 256, 2048, 29.36, 39.69),
+    ("muse-glimmer-30b-fp8-l40s", (52, 6656, 19968, 202048, 0, 0, True, False), None, 44.4, 1, 0.95, True, 4, 8192, 32.39, 7.88),
+    ("dsv4flash-dspark-b300-tp1", (43, 4096, 2048, 129280, 6, 2048, False, True), None, 267.69, 1, 0.92, True, 1024, 2048, 156.32, 86.74),
+    ("glm52-nvfp4-gb200-tp4", (78, 6144, 12288, 154880, 8, 2048, False, True), None, 184.31, 4, 0.92, True, 1024, 8192, 106.69, 50.62),
+    ("h100x8-tp8ep-dsv4flash0731", (43, 4096, 2048, 129280, 6, 2048, False, True), None, 79.19, 8, 0.9, True, 64, 8192, 19.79, 47.43),
+    ("h100x8-tp8ep-mimov26", (48, 4096, 16384, 152576, 8, 2048, False, False), None, 79.19, 8, 0.9, True, 64, 8192, 20.1, 49.18),
+)
+
+
+def in_catalogue(kind, name):
+    """A entrada do catálogo do repositório com este nome."""
+    with open(os.path.join(ROOT, kind + ".json"), "rb") as file:
+        entries, problems = sizing.load_catalogue(kind, kind, file.read())
+    assert not problems
+    return sizing.find_entry(kind, kind, name, entries)
+
+
+def measured_model(reference):
+    """O modelo do catálogo, ou um só com as dimensões que o motor usa."""
+    if isinstance(reference, str):
+        return in_catalogue("models", reference)
+    layers, hidden, width, vocab, top_k, expert, multimodal, sparse = reference
+    groups = ({"kind": "indexer", "layers": 1, "index_head_dim": 128},) if sparse else None
+    return sizing.Model(
+        "medido", layers, 1, 64, 1, "full", "fp8", "n", "s", groups=groups, vocab_size=vocab,
+        hidden_size=hidden, intermediate_size=width or None, num_attention_heads=8,
+        num_experts=top_k and 64, experts_per_token=top_k, moe_intermediate_size=expert,
+        native_precision="bf16", multimodal=multimodal)
+
+
+def memory_errors():
+    """{"carga registrada": [erro], "pesos do catálogo": [erro]}, relativos ao KV registrado."""
+    errors = {"pesos que o motor registrou": [], "pesos do catálogo": []}
+    server = in_catalogue("servers", "dgx-h100")
+    for (_, reference, precision, visible, tp, utilization, new, seqs, tokens, load,
+         logged) in MEASURED:
+        if seqs < 256:
+            continue
+        model, node = measured_model(reference), sizing.replace(
+            server, max_num_batched_tokens=tokens)
+        runtime = sum(sizing.runtime_per_gpu(model, node, precision, tp, 1, seqs, new)) / 2**30
+        free = utilization * visible - runtime
+        errors["pesos que o motor registrou"].append((free - load) / logged - 1)
+        if isinstance(reference, str):
+            weights = sizing.weights_per_gpu(model, node, precision, tp, 1) / 2**30
+            errors["pesos do catálogo"].append((free - weights) / logged - 1)
+    return errors
+
+
+def error_table():
+    """A tabela de erro do README."""
+    lines = ["| pesos | execuções | mediana | p90 | pior |", "|---|---|---|---|---|"]
+    for name, errors in memory_errors().items():
+        ranked = sorted(abs(error) for error in errors)
+        p90 = ranked[-(-9 * len(ranked) // 10) - 1]
+        lines.append("| %s | %d | %.2f%% | %.2f%% | %.2f%% |" % (
+            name, len(ranked), 100 * ranked[len(ranked) // 2], 100 * p90, 100 * ranked[-1]))
+    return "\n".join(lines)
+
+
+class TetoFisico(Case):
+    """O que o motor admite: pesos, leiautes, tipos de cache e registros de motores reais"""
+
+    def test_registros(self):
+        """KV por GPU contra os registros: 0.5% e 3% com os pesos registrados, 2% e 6% sem eles"""
+        for errors, median, p90 in zip(memory_errors().values(), (0.005, 0.02), (0.03, 0.06)):
+            ranked = sorted(abs(error) for error in errors)
+            self.assertGreaterEqual(len(ranked), 17)
+            self.assertLessEqual(ranked[len(ranked) // 2], median)
+            self.assertLessEqual(ranked[-(-9 * len(ranked) // 10) - 1], p90)
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            self.assertIn(error_table(), file.read())
+
+    def test_ancoras(self):
+        """Tetos conhecidos: 120b em 131072 e DeepSeek-R1 em 32768, nos leiautes tp 8 e dp 8"""
+        rows = (({}, "tp 8", 794), ({"server": "dgx200"}, "tp 8", 395),
+                ({"model": "deepseek-r1", "server": "dgx200", "effective_context": 32768},
+                 "dp 8", 184))
+        for changes, layout, sessions in rows:
+            engine = self.sized(**changes)["engine"]
+            self.assertEqual((engine["layout"], engine["sessions_per_node"]), (layout, sessions))
+        layouts = {row["layout"]: row["sessions_per_unit"] for row in engine["layouts"]}
+        self.assertEqual(layouts, {"dp 8": 184, "tp 8": 37, "tp 1": 0, "tp 2": 0, "tp 4": 0})
+
+    def test_conta_a_mao(self):
+        """120b em tp 8 no DGX B300, parcela a parcela, pelos parâmetros publicados"""
+        engine = self.sized()["engine"]
+        experts, total = 114701598720, 116829156672
+        tile = (3072 * 512) / (2880 * 360)  # hidden 2880 → 3072; fatia de 360 → 512
+        rope = 131072 * 64 * 2
+        weights = ((total - experts) * 2 / 8 + rope + experts * 4.25 / 8 / 8 * tile) / 2**30
+        self.assertAlmostEqual(engine["weights_gib_per_gpu"], weights, delta=0.001)
+        sampler = 3.66 * 1024 * 201088 * 4 + 8192 * 2880 * 2
+        runtime = (sampler / 2**30 + 1 / 32) + 1.0 + (0.35 + 36 * 0.045)
+        self.assertAlmostEqual(engine["runtime_gib_per_gpu"], runtime, places=6)
+        self.assertAlmostEqual(sum(engine["runtime_parts_gib_per_gpu"].values()), runtime, places=6)
+        capacity = 0.9 * 267.69 - weights - runtime
+        self.assertAlmostEqual(engine["kv_capacity_gib_per_gpu"], capacity, delta=0.001)
+        session = 18 * 2 * 64 * (131072 + 128)  # um KV head por GPU
+        self.assertEqual(engine["kv_per_session_bytes_per_gpu"], session)
+        self.assertEqual(engine["sessions_per_node"], int(capacity * 2**30 / session))
+        self.assertEqual(engine["kv_per_session_upper_bytes"], 36 * 2 * 8 * 64 * 131072)
+
+    def test_replica_maior_que_o_no(self):
+        """Kimi-K2 fp8 em nós H100: réplicas de vários nós, comprados em unidades inteiras"""
+        document = self.sized(model="kimi-k2", server="dgx-h100", ha="n+1")
+        results, engine = document["results"], document["engine"]
+        unit = results["nodes_per_unit"]
+        self.assertGreater(unit, 1)
+        self.assertEqual(engine["nodes_per_replica"], unit)
+        self.assertEqual(results["nodes_with_headroom"], 24)
+        self.assertEqual(results["nodes_final"], 24 + unit)
+        self.assertEqual(results["nodes_final"] % unit, 0)
+        self.assertEqual(document["ha_plan"]["nodes_after_failure"], 24)
+
+    def test_nada_cabe(self):
+        """Pesos que não cabem em leiaute algum: status 3, o que falta e onde caberia"""
+        self.refused(["--model=kimi-k2", "--server=dgx-spark", "--concurrency=1"], "pesos de",
+                     "faltam", "cabe em: dgx300, dgx200", status=3)
+        self.refused(["--model=llama-3.1-70b", "--server=l40s-8x", "--concurrency=1",
+                      "--tensor-parallel=1", "--effective-context=8k"], "tp 1 em 1 nó",
+                     "cabe em: dgx300", status=3)
+
+    def test_flags(self):
+        """Utilização, tensor parallel e precisão dos pesos: efeito e valores ruins"""
+        engine = self.sized(tensor_parallel=2)["engine"]
+        self.assertEqual((engine["layout"], engine["replicas_per_node"]), ("tp 2", 4))
+        self.assertEqual([row["layout"] for row in engine["layouts"]], ["tp 2"])
+        self.assertEqual(self.sized(tensor_parallel="AUTO")["engine"]["layout"], "tp 8")
+        small = self.sized(gpu_memory_utilization="50%")
+        self.assertEqual(small["results"]["limited_by"], "engine_memory")
+        self.assertLess(small["results"]["sessions_per_node"], 613)
+        wide = self.sized(model="llama-3.1-70b", tensor_parallel=1)["engine"]
+        half = self.sized(model="llama-3.1-70b", tensor_parallel=1, weights_precision="fp8")["engine"]
+        # as embeddings e a cabeça (2.1 bilhões de 70.6) ficam em 16 bits
+        self.assertAlmostEqual(wide["weights_gib_per_gpu"] - half["weights_gib_per_gpu"],
+                               (70553706496 - 2101346304) / 2**30, places=5)
+        rows = (("tensor_parallel", "3", "1, 2, 4, 8"), ("tensor_parallel", "16", "1, 2, 4, 8"),
+                ("tensor_parallel", "0", "auto"), ("tensor_parallel", "x", "auto"),
+                ("tensor_parallel", "", "auto"), ("gpu_memory_utilization", "0", "0.9"),
+                ("gpu_memory_utilization", "1.1", "90%"), ("gpu_memory_utilization", "90", "90%"),
+                ("weights_precision", "fp3", "bf16"), ("weights_precision", "", "bf16"))
+        for name, value, words in rows:
+            with self.subTest(name=name, value=value):
+                self.refused(flags(dict(BASE, **{name: value})), name.replace("_", "-"), words)
+
+    def test_sem_dados(self):
+        """Modelo ou servidor só com os campos básicos: o plano vale e o aviso diz o que falta"""
+        basic = {"name", "num_layers", "num_key_value_heads", "head_dim", "notes", "source",
+                 "max_position_embeddings", "attention_pattern", "hybrid_full_layers",
+                 "hybrid_sliding_layers", "sliding_window", "default_kv_precision"}
+        document = catalogue("models")
+        document["models"][0] = {key: value for key, value in document["models"][0].items()
+                                 if key in basic}
+        with temporary_file(document) as path:
+            sized = self.sized(models_file=path)
+            self.assertIn("KV do plano 1382", self.ok(*flags(dict(BASE, models_file=path))))
+        self.assertEqual(sized["results"]["sessions_per_node"], 613)
+        self.assertEqual(sized["results"]["limited_by"], "plan")
+        self.assertNotIn("engine", sized)
+        self.assertRegex(" ".join(sized["warnings"]), "no_ceiling.*vocab_size.*weights_dense_bytes")
+        servers = catalogue("servers")
+        del servers["servers"][0]["hbm_usable_gib_per_gpu"]
+        with temporary_file(servers) as path:
+            sized = self.sized(servers_file=path)
+        self.assertRegex(" ".join(sized["warnings"]), "no_ceiling.*hbm_usable_gib_per_gpu$")
+
+    def test_tipos_de_cache(self):
+        """KV por sessão de cada tipo de camada, pela fórmula, em bf16"""
+        rows = (
+            # MLA: 61 · (512 + 64) · n · 2, sem fator 2 de K e V
+            ("deepseek-r1", 32768, 61 * 576 * 32768 * 2),
+            # DSA: mais 132 bytes por token e camada
+            ("deepseek-v3.2", 32768, 61 * 576 * 32768 * 2 + 61 * 132 * 32768),
+            # Llama 4: 12 camadas completas e 36 em blocos de 8192
+            ("llama-4-scout", 131072, (12 * 131072 + 36 * 8192) * 2 * 8 * 128 * 2),
+            # Qwen3-Next: 12 completas com 2 KV heads de 256; 36 gated delta net de estado fixo
+            ("qwen3-next", 8192, 12 * 2 * 2 * 256 * 8192 * 2 + 36 * (
+                32 * 128 * 128 * 2 + (2 * 16 * 128 + 32 * 128) * 3 * 2)),
+            # Gemma 4: 10 completas com 4 heads de 512, 50 de janela com 16 de 256
+            ("gemma-4-31b", 131072, (10 * 131072 * 2 * 4 * 512 + 50 * 1024 * 2 * 16 * 256) * 2),
+            # DeepSeek V4: janela em 61 camadas, comprimidas 1:4 (com indexador) e 1:128
+            ("deepseek-v4", 131072, (61 * 128 + 30 * 32768 + 31 * 1024) * 512 * 2
+             + 30 * 32768 * 132),
+        )
+        for model, context, expected in rows:
+            with self.subTest(model):
+                document = self.sized(model=model, effective_context=context, kv_precision="bf16",
+                                      concurrency=1)
+                self.assertEqual(document["results"]["kv_per_session_bytes"], expected)
+
+    def test_grupos_ruins(self):
+        """Grupos malformados são recusados com o caminho"""
+        good = {"kind": "full", "layers": 36, "kv_heads": 8, "k_dim": 64, "v_dim": 64}
+        rows = (
+            ([dict(good, kind="ring")], "groups[0].kind = 'ring'"),
+            ([dict(good, layers=0)], "groups[0].layers = 0"),
+            ([dict(good, layers=True)], "groups[0].layers = true"),
+            ([dict(good, window=5)], "groups[0].window = 5"),
+            ([{"kind": "full", "layers": 36}], "groups[0].kv_heads = null"),
+            ([dict(good, layers=30)], "groups = 30"), ([good, good], "groups = 72"),
+            ([{"kind": "none", "layers": 36}], "guarda cache"), ([{}], "groups[0].kind = null"),
+        )
+        for groups, words in rows:
+            document = catalogue("models")
+            document["models"][0].update(
+                attention_pattern="groups", hybrid_full_layers=None, hybrid_sliding_layers=None,
+                sliding_window=None, groups=groups)
+            with self.subTest(groups=groups), temporary_file(document) as path:
+                self.refused([*flags(BASE), "--models-file", path], "models[0]." + words
+                             if words.startswith("groups") else words)
+
+    def test_memoria_nunca_estoura(self):
+        """Em 600 perguntas do catálogo, pesos + motor + sessões cabem, e mais uma não"""
+        generator, checked = random.Random(7), 0
+        with open(os.path.join(ROOT, "models.json"), "rb") as file:
+            models, _ = sizing.load_catalogue("models", "m", file.read())
+        with open(os.path.join(ROOT, "servers.json"), "rb") as file:
+            servers, _ = sizing.load_catalogue("servers", "s", file.read())
+        storage = in_catalogue("storage", "profile_default")
+        for _ in range(600):
+            model, server = generator.choice(models), generator.choice(servers)
+            policy = sizing.Policy(
+                generator.choice(("fp8", "bf16")), Fraction(generator.randint(1, 10), 10),
+                generator.randint(1, 200), Fraction(1, 5), "n+1",
+                Fraction(generator.randint(50, 100), 100))
+            workload = sizing.Workload(generator.randint(1, 5000), generator.randint(1, 200000))
+            try:
+                result = sizing.size(model, server, storage, workload, policy)
+            except sizing.SizingError as error:
+                self.assertEqual(error.status, 3)
+                continue
+            checked += 1
+            layout = result.layout
+            rank = layout.sessions_per_replica // layout.data_parallel
+            held = layout.weights_bytes + layout.runtime_bytes + rank * layout.session_bytes
+            self.assertLessEqual(held, layout.usable_bytes)
+            more = sum(sizing.runtime_per_gpu(
+                model, server, None, layout.tensor_parallel, layout.data_parallel,
+                max(rank + 1, server.max_num_seqs)))
+            self.assertGreater(layout.weights_bytes + more + (rank + 1) * layout.session_bytes,
+                               layout.usable_bytes)
+            plan = (result.nodes_per_unit * result.kv_budget_bytes
+                    // result.kv_bytes_per_session)
+            self.assertEqual(result.sessions_per_unit, min(plan, layout.sessions_per_unit))
+            self.assertEqual(result.limited_by, "plan" if plan <= layout.sessions_per_unit
+                             else "engine_memory")
+            for other in result.layouts:
+                self.assertLessEqual(min(plan, other.sessions_per_unit), result.sessions_per_unit)
+            text = sizing.text_report(result)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            self.assertLessEqual(len(text.splitlines()), 24)
+            json.dumps(sizing.json_document(result))
+            roomier = sizing.replace(policy, gpu_memory_utilization=Fraction(1))
+            self.assertGreaterEqual(
+                sizing.size(model, server, storage, workload, roomier).layout.sessions_per_unit
+                * result.nodes_per_unit, 1)
+        self.assertGreater(checked, 300)
+
+
 # ── Entradas ruins ────────────────────────────────────────────────────────────────────────────
 
 
@@ -672,13 +984,18 @@ class CatalogosRuins(Case):
             sizing.NAMES[1]: (5, "abc", [5], [""], ["a b"], {}),
             sizing.LINE[1]: (5, "", " ", "a\nb", []),
             sizing.TEXT[1]: (None, 5, "", [], [5], [""], {}),
+            sizing.FLAG[1]: (5, "", 0, [], None),
+            sizing.GROUPS[1]: (5, "", {}, [], [5], True),
         }
         for kind, (cls, root, _) in sizing.CATALOGUES.items():
             for spec in sizing.fields(cls):
                 expected = spec.metadata["rule"][1]
                 values = wrong.get(expected, (None, 5, "", "FULL", True, []))
+                values = [value for value in values if value is not None]
+                if spec.default is not None:
+                    values.append(None)
                 if spec.default is sizing.MISSING:
-                    values = (*values, None, sizing.ABSENT)
+                    values.append(sizing.ABSENT)
                 for value in dict.fromkeys(map(json_or_absent, values)):
                     with self.subTest(kind=kind, field=spec.name, value=value):
                         self.field_refused(kind, root, spec.name, value, expected)
@@ -743,11 +1060,11 @@ class CatalogosRuins(Case):
             (b'{"models": []}', "entradas"), (b'{"models": {}}', "entradas"),
             (b'{"models": [5]}', "objeto"), (b'{"models": [null]}', "objeto"),
             (good.replace(b'"models"', b'"extra": 1, "models"'), "extra"),
-            (good.replace(b": 36", b": NaN"), "num_layers = NaN"),
-            (good.replace(b": 36", b": Infinity"), "num_layers = Infinity"),
-            (good.replace(b": 36", b": 1e400"), "num_layers"),
-            (good.replace(b": 36", b": " + b"9" * 5000), "num_layers"),
-            (good.replace(b": 36", b": 36.0"), "num_layers"),
+            (good.replace(b": 36,", b": NaN,"), "num_layers = NaN"),
+            (good.replace(b": 36,", b": Infinity,"), "num_layers = Infinity"),
+            (good.replace(b": 36,", b": 1e400,"), "num_layers"),
+            (good.replace(b": 36,", b": " + b"9" * 5000 + b","), "num_layers"),
+            (good.replace(b": 36,", b": 36.0,"), "num_layers"),
         )
         for content, word in rows:
             with self.subTest(content[:30]), temporary_file(content) as path:
@@ -779,6 +1096,9 @@ class CatalogosRuins(Case):
         self.assertIn("linha 4, models: chave repetida, já usada na linha 1", done.stdout)
         self.assertEqual(done.stdout.count("chave repetida"), 2)
         self.assertIn("linha 3, models[0].name: chave repetida, já usada na linha 2", done.stdout)
+        good = json.dumps(catalogue("models")).replace('"num_layers": 36,', '"num_layers": 36, ' * 2)
+        with temporary_file(good.encode()) as path:
+            self.refused([*flags(BASE), "--models-file", path], "num_layers", "chave repetida")
 
     def test_bom(self):
         """Um BOM de UTF-8 é aceito"""
@@ -808,7 +1128,8 @@ class CatalogosRuins(Case):
     def test_estender(self):
         """Modelo, servidor e storage novos só editando JSON"""
         models, servers, storage = map(catalogue, ("models", "servers", "storage"))
-        models["models"].append(dict(models["models"][0], name="meu-modelo", aliases=["mm"]))
+        models["models"].append(dict(models["models"][0], name="meu-modelo", aliases=["mm"],
+                                     hf_id="eu/meu-modelo"))
         servers["servers"].append(dict(servers["servers"][0], name="meu-servidor", aliases=[]))
         storage["profiles"].append(dict(storage["profiles"][0], name="meu-disco"))
         with temporary_file(models) as a, temporary_file(servers) as b, \
@@ -837,12 +1158,14 @@ class Interface(Case):
 
 Nós            capacidade pura 2 → com pico de 20% (1200 sessões) 2 → com N+1 3
 Sessões/nó     613, limite: plano (70% da HBM - 120 GiB)
+               teto físico: ~794 (tp 8, utilização 0.9); tp 4: 774, tp 2: 712,
+               tp 1: 592
 KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB)
 Se um nó cair  2 nós, até 1226 sessões: pico de 1200 coberto (folga 26)
 
-HBM por nó     2146 GiB (8 × 288 GB)
-[▒▒▒▒███████████████████████████████████████████████████░░░░░░░░░░░░░░░░░░░░░░░]
-▒ reserva 120   █ KV do plano 1382   ░ fora do plano 644
+HBM por nó     2142 GiB visíveis (8 GPUs)
+[▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
+▓ pesos 90  ▒ motor 47  █ KV do plano 1381  ░ livre 410  . fora do motor 214
 
 1 aviso
 ! tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)
@@ -894,7 +1217,7 @@ Mais: --json   --help   --list models
         self.assertEqual(text, self.ok(*flags(BASE), "--json", "--json-only"))
         document = json.loads(text)
         self.assertEqual(list(document), ["schema_version", "model", "server", "storage",
-                                          "parameters", "results", "ha_plan", "warnings"])
+                                          "parameters", "results", "engine", "ha_plan", "warnings"])
         self.assertEqual(document["schema_version"], 1)
         keys = {
             "model": "name num_layers num_key_value_heads head_dim max_position_embeddings "
@@ -908,6 +1231,10 @@ Mais: --json   --help   --list models
             "results": "kv_per_session_gib kv_per_session_bytes kv_total_tib kv_budget_gib "
                        "sessions_per_node sessions_per_unit nodes_minimum nodes_with_headroom "
                        "nodes_final limited_by",
+            "engine": "engine tensor_parallel replicas_per_node nodes_per_replica layout "
+                      "hbm_usable_gib_per_gpu weights_gib_per_gpu runtime_gib_per_gpu "
+                      "kv_capacity_gib_per_gpu kv_capacity_tokens_per_replica sessions_per_replica "
+                      "sessions_per_node kv_per_session_upper_bytes",
         }
         for block, names in keys.items():
             self.assertLessEqual(set(names.split()), set(document[block]), block)
@@ -937,8 +1264,8 @@ Mais: --json   --help   --list models
 
     def test_validate(self):
         """--validate aprova os catálogos do repositório, e cada entrada tem notas e fonte"""
-        self.assertEqual(self.ok("--validate"), "models.json: ok, 2 entradas\nservers.json: ok, "
-                         "2 entradas\nstorage.json: ok, 3 entradas\n")
+        self.assertEqual(self.ok("--validate"), "models.json: ok, 39 entradas\nservers.json: ok, "
+                         "12 entradas\nstorage.json: ok, 3 entradas\n")
         self.assertEqual(json.loads(self.ok("--validate", "--json"))["problems"], [])
 
     def test_ajuda_e_versao(self):
@@ -972,7 +1299,7 @@ Mais: --json   --help   --list models
         text = self.ok(*flags(BASE), env=environment)
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("2 x DGX B300 (dgx300): opt-oss-120b, 1000 sessoes x"))
-        self.assertIn("= reserva 120   # KV do plano 1382   - fora do plano 644", text)
+        self.assertRegex(text, r"% pesos \d+  = motor \d+  # KV do plano 1381  - livre \d+  \. fora")
         for args in (["--help"], ["--list", "models"]):
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
@@ -1085,7 +1412,7 @@ class Documentos(Case):
                 self.assertRegex(text, r"\| `%s\b" % flag)
         with open(SCRIPT, encoding="utf-8") as file:
             codes = set(re.findall(r'\("([a-z0-9_]+): ', file.read()))
-        self.assertEqual(len(codes), 6)
+        self.assertEqual(len(codes), 10)
         for code in codes | {"network_storage", "cloud_storage"}:
             self.assertIn("`%s`" % code, text)
 
