@@ -40,7 +40,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, replace
 from fractions import Fraction
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
@@ -649,20 +649,22 @@ def check_entry(cls: Any, raw: Any) -> Tuple[Any, List[Problem]]:
     """A entrada construída (None se algum campo está errado) e os seus problemas."""
     if not isinstance(raw, dict):
         return None, [((), raw, "esperado um objeto {…} com os campos da entrada")]
-    known = {spec.name: spec for spec in fields(cls)}
-    problems: List[Problem] = [((key,), ABSENT, "chave desconhecida" + nearest(key, list(known)))
-                               for key in raw if key not in known]
+    specs = cls.__dataclass_fields__
+    problems: List[Problem] = []
     values = {}
-    for name, spec in known.items():
-        accepts, expected = spec.metadata["rule"]
-        value = raw.get(name)
-        if name not in raw:
-            if spec.default is MISSING:
-                problems.append(((), ABSENT, "falta o campo %r: %s" % (name, expected)))
-        elif accepts(value):
+    for name, value in raw.items():
+        if name not in specs:
+            problems.append(((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs))))
+            continue
+        accepts, expected = specs[name].metadata["rule"]
+        if accepts(value):
             values[name] = tuple(value) if isinstance(value, list) else value
-        elif value is not None or spec.default is not None:
+        elif value is not None or specs[name].default is not None:
             problems.append(((name,), value, "esperado " + expected))
+    for name, spec in specs.items():
+        if spec.default is MISSING and name not in raw:
+            problems.append(((), ABSENT, "falta o campo %r: %s"
+                             % (name, spec.metadata["rule"][1])))
     if problems:
         return None, problems
     entry = cls(**values)
@@ -859,7 +861,7 @@ def fit_layout(model: Model, server: Server, policy: Policy, context_tokens: int
 
 
 def tensor_parallel_divides(model: Model, tp: int) -> bool:
-    """As cabeças se dividem por `tp`, e as de KV também, ou se repetem um número inteiro de vezes."""
+    """As cabeças se dividem por `tp`; as de KV também, ou se repetem um número inteiro de vezes."""
     shards = [group.shards for group in layer_groups(model)]
     return (model.num_attention_heads or 0) % tp == 0 and all(
         n % tp == 0 or tp % n == 0 for n in shards)
@@ -1120,11 +1122,16 @@ def text_report(result: SizingResult) -> str:
 
 def folded(text: str, indent: int = 0) -> List[str]:
     """O texto em linhas de até 80 colunas, as seguintes recuadas."""
-    if len(text) <= WIDTH:
-        return [text]
-    import textwrap  # só quando alguma linha não cabe
-
-    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
+    lines = [""]
+    for word in text.split(" "):
+        if len(lines[-1]) + len(word) > WIDTH:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * indent)
+        lines[-1] += word
+        while len(lines[-1]) > WIDTH:  # uma palavra maior que a linha
+            lines[-1:] = [lines[-1][:WIDTH], " " * indent + lines[-1][WIDTH:]]
+        lines[-1] += " "
+    return [line for line in map(str.rstrip, lines) if line]
 
 
 def headline(result: SizingResult) -> str:
@@ -1224,8 +1231,8 @@ def hbm_lines(result: SizingResult) -> List[str]:
     bar = "".join(part[0] * (ends[i + 1] - ends[i]) for i, part in enumerate(parts))
     legend = "  ".join("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0))
                        for mark, label, part in parts)
-    return [*folded("HBM por nó     %s GiB %s" % (decimal_text(Fraction(total) / GIB, 0), seen), 15),
-            "[%s]" % bar, *folded(legend)]
+    title = "HBM por nó     %s GiB %s" % (decimal_text(Fraction(total) / GIB, 0), seen)
+    return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
 
 
 def warning_lines(result: SizingResult, room: int) -> List[str]:
@@ -1265,25 +1272,22 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
             "kv_total_bytes": kv_total,
             "kv_budget_gib": significant(result.kv_budget_bytes / GIB),
             "kv_budget_bytes": floor_div(result.kv_budget_bytes, 1),
-            "sessions_per_node": result.sessions_per_node,
-            "sessions_per_unit": result.sessions_per_unit,
-            "nodes_per_unit": result.nodes_per_unit,
-            "limited_by": result.limited_by,
-            "peak_sessions": result.peak_sessions,
-            "nodes_minimum": result.nodes_minimum,
-            "nodes_with_headroom": result.nodes_with_headroom,
-            "nodes_final": result.nodes_final,
+            **attributes(result, "sessions_per_node sessions_per_unit nodes_per_unit limited_by "
+                                 "peak_sessions nodes_minimum nodes_with_headroom nodes_final"),
         },
         **({"engine": engine_json(result, result.layout)} if result.layout else {}),
         "ha_plan": {
-            "failed_nodes": result.failed_nodes,
-            "nodes_after_failure": result.nodes_after_failure,
-            "sessions_after_failure": result.sessions_after_failure,
+            **attributes(result, "failed_nodes nodes_after_failure sessions_after_failure"),
             "covers_concurrency": result.sessions_after_failure >= work.concurrency,
             "covers_peak": result.sessions_after_failure >= result.peak_sessions,
         },
         "warnings": list(result.warnings),
     }
+
+
+def attributes(source: Any, names: str) -> Dict[str, Any]:
+    """Os atributos de `source` com estes nomes, como estão."""
+    return {name: getattr(source, name) for name in names.split()}
 
 
 def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
@@ -1296,8 +1300,7 @@ def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
     return {
         "engine": ENGINE,
         "layout": str(layout),
-        "tensor_parallel": layout.tensor_parallel,
-        "data_parallel": layout.data_parallel,
+        **attributes(layout, "tensor_parallel data_parallel sessions_per_replica"),
         "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
         "nodes_per_replica": layout.nodes_per_unit,
         "gpu_memory_utilization": json_number(result.policy.gpu_memory_utilization),
@@ -1310,11 +1313,9 @@ def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
         "kv_capacity_tokens_per_replica": floor_div(tokens, per_session),
         "kv_per_session_bytes_per_gpu": per_session,
         "kv_per_session_upper_bytes": result.upper_kv_bytes,
-        "sessions_per_replica": layout.sessions_per_replica,
         "sessions_per_node": layout.sessions_per_unit // layout.nodes_per_unit,
-        "layouts": [{"layout": str(item), "sessions_per_unit": item.sessions_per_unit,
-                     "nodes_per_unit": item.nodes_per_unit,
-                     "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
+        "layouts": [dict(attributes(item, "sessions_per_unit nodes_per_unit"), layout=str(item),
+                         kv_capacity_gib_per_gpu=gib(item.kv_capacity_bytes))
                     for item in result.layouts],
     }
 
@@ -1336,43 +1337,38 @@ def significant(value: Exact) -> float:
     return float("%.9g" % value)
 
 
-# Colunas de --list: (título, campo, divisor).
-LIST_COLUMNS: Dict[str, Sequence[Tuple[str, str, int]]] = {
-    "models": (("nome", "name", 1), ("camadas", "num_layers", 1),
-               ("atenção", "attention_pattern", 1), ("contexto", "max_position_embeddings", 1),
-               ("pesos GB", "checkpoint_bytes", GB)),
-    "servers": (("nome", "name", 1), ("produto", "product", 1), ("GPUs", "gpus", 1),
-                ("GB/GPU", "hbm_per_gpu_gb", 1), ("GiB vistos", "hbm_usable_gib_per_gpu", 1),
-                ("NVLink", "nvlink_bandwidth_tbps", 1)),
-    "storage": (("nome", "name", 1), ("tipo", "type", 1), ("IOPS leit.", "iops_read", 1),
-                ("GB/s leit.", "throughput_read_gbps", 1),
-                ("GB/s escr.", "throughput_write_gbps", 1),
-                ("P99 leit. ms", "latency_read_ms_p99", 1)),
+# Colunas de --list: campo e título, `campo=título`; pesos em GB.
+LIST_COLUMNS = {
+    "models": "name=nome num_layers=camadas attention_pattern=atenção "
+              "max_position_embeddings=contexto checkpoint_bytes=pesos",
+    "servers": "name=nome product=produto gpus=GPUs hbm_per_gpu_gb=GB/GPU "
+               "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink",
+    "storage": "name=nome type=tipo iops_read=IOPS throughput_read_gbps=leitura "
+               "throughput_write_gbps=escrita latency_read_ms_p99=P99",
 }
 
 
 def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
-    titles = [title for title, _, _ in LIST_COLUMNS[kind]]
-    rows = [[cell_text(getattr(entry, name), divisor) for _, name, divisor in LIST_COLUMNS[kind]]
-            for entry in entries]
+    names, titles = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
+    rows = [[cell_text(name, getattr(entry, name)) for name in names] for entry in entries]
     widths = [max(map(len, column)) for column in zip(titles, *rows)]
-    texts = [isinstance(getattr(entries[0], name), str) for _, name, _ in LIST_COLUMNS[kind]]
     lines = []
     for entry, row in zip([None, *entries], [titles, *rows]):
-        cells = [cell.ljust(width) if left else cell.rjust(width)
-                 for cell, width, left in zip(row, widths, texts)]
+        cells = [cell.rjust(width) if name not in ("name", "product", "type", "attention_pattern")
+                 else cell.ljust(width) for name, cell, width in zip(names, row, widths)]
         lines.append("  ".join(cells).rstrip())
         if entry is not None and len(names_of(entry)) > 1:
             lines += folded("  ou " + ", ".join(names_of(entry)[1:]), 5)
     return "\n".join(lines) + "\n"
 
 
-def cell_text(value: Any, divisor: int) -> str:
+def cell_text(name: str, value: Any) -> str:
     """Um valor de catálogo numa célula; `-` se não há."""
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else decimal_text(Fraction(value) / divisor, 2)
+    if value is None or isinstance(value, str):
+        return value or "-"
+    return decimal_text(Fraction(value, GB), 1) + " GB" if name == "checkpoint_bytes" else (
+        decimal_text(value, 2))
 
 
 # ── Linha de comando ──────────────────────────────────────────────────────────────────────────
@@ -1387,39 +1383,44 @@ EXAMPLES = """exemplos:
 status de saída: 0 respondido; 1 a saída não pôde ser escrita; 2 pergunta ou
 catálogo errado; 3 pergunta correta, mas nada cabe."""
 
-# Grupo da ajuda → (flag, nome do valor ou None, ajuda).
-FLAGS: Dict[str, Sequence[Tuple[str, Optional[str], str]]] = {
-    "pergunta": (
-        ("--model", "NOME", "modelo do catálogo (obrigatório)"),
-        ("--server", "NOME", "servidor do catálogo (obrigatório)"),
-        ("--concurrency", "N", "sessões simultâneas, como 1000 ou 1k (obrigatório)"),
-        ("--effective-context", "TOKENS", "tokens por sessão, como 131072 ou 128k "
-                                          "(padrão: o máximo do modelo)"),
-        ("--storage", "NOME", "perfil de storage (padrão: profile_default)"),
-    ),
-    "política": (
-        ("--kv-precision", "P", "fp8, fp16, bf16 ou int8 (padrão: a do modelo)"),
-        ("--kv-budget-ratio", "R", "parte da HBM planejada para KV (padrão: 0.70)"),
-        ("--runtime-overhead-gib", "GIB", "GiB por nó retirados dessa parte (padrão: 15 por GPU)"),
-        ("--peak-headroom-ratio", "R", "pico acima da concorrência (padrão: 20%%)"),
-        ("--ha", "MODO", "nós de reserva: none, n+1 ou n+2 (padrão: none)"),
-        ("--gpu-memory-utilization", "R", "parte de cada GPU que o motor usa (padrão: 0.90)"),
-        ("--tensor-parallel", "N", "GPUs por réplica (padrão: auto, o que admite mais sessões)"),
-        ("--weights-precision", "P", "precisão dos pesos (padrão: a do checkpoint)"),
-    ),
-    "saída": (
-        ("--json", None, "escreve um documento JSON e nada mais"),
-        ("--list", "CATÁLOGO", "lista models, servers ou storage"),
-        ("--validate", None, "verifica os três catálogos e lista todos os problemas"),
-        ("--version", None, "mostra a versão"),
-        ("--help", None, "mostra esta ajuda"),
-    ),
-    "catálogos (padrão: os que estão ao lado de sizing.py)": (
-        ("--models-file", "ARQUIVO", "modelos (models.json)"),
-        ("--servers-file", "ARQUIVO", "servidores (servers.json)"),
-        ("--storage-file", "ARQUIVO", "perfis de storage (storage.json)"),
-    ),
-}
+# A ajuda e a lista das flags: `flag VALOR: texto`, ou `flag: texto` sem valor.
+FLAGS_TEXT = """
+pergunta
+--model NOME: modelo do catálogo (obrigatório)
+--server NOME: servidor do catálogo (obrigatório)
+--concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório)
+--effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
+--storage NOME: perfil de storage (padrão: profile_default)
+política
+--kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
+--kv-budget-ratio R: parte da HBM planejada para KV (padrão: 0.70)
+--runtime-overhead-gib GIB: GiB por nó retirados dessa parte (padrão: 15 por GPU)
+--peak-headroom-ratio R: pico acima da concorrência (padrão: 20%%)
+--ha MODO: nós de reserva: none, n+1 ou n+2 (padrão: none)
+--gpu-memory-utilization R: parte de cada GPU que o motor usa (padrão: 0.90)
+--tensor-parallel N: GPUs por réplica (padrão: auto, o que admite mais sessões)
+--weights-precision P: precisão dos pesos (padrão: a do checkpoint)
+saída
+--json: escreve um documento JSON e nada mais
+--list CATÁLOGO: lista models, servers ou storage
+--validate: verifica os três catálogos e lista todos os problemas
+--version: mostra a versão
+--help: mostra esta ajuda
+catálogos (padrão: os que estão ao lado de sizing.py)
+--models-file ARQUIVO: modelos (models.json)
+--servers-file ARQUIVO: servidores (servers.json)
+--storage-file ARQUIVO: perfis de storage (storage.json)
+"""
+
+
+def flag_rows() -> Iterator[Tuple[str, str, str]]:
+    """(flag, nome do valor, ajuda) de cada flag; ("", "", título) de cada grupo."""
+    for line in FLAGS_TEXT.strip().splitlines():
+        head, _, text = line.partition(": ")
+        flag, _, metavar = head.partition(" ")
+        yield (flag, metavar, text) if line.startswith("--") else ("", "", line)
+
+
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
 # --list e --validate dispensam a pergunta e só aceitam estas flags ao lado.
 BESIDE_CATALOGUE_ACTIONS = ("json", "models_file", "servers_file", "storage_file")
@@ -1466,20 +1467,21 @@ def build_parser() -> Parser:
         epilog=EXAMPLES,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=32, width=WIDTH))
-    for title, flags in FLAGS.items():
-        group = parser.add_argument_group(title)
-        for flag, metavar, text in flags:
-            if metavar:
-                group.add_argument(flag, metavar=metavar, help=text)
-            else:
-                group.add_argument(flag, *ALSO.get(flag, ()), action="store_const", const=True,
-                                   help=text)
+    group: Any = parser
+    for flag, metavar, text in flag_rows():
+        if not flag:
+            group = parser.add_argument_group(text)
+        elif metavar:
+            group.add_argument(flag, metavar=metavar, help=text)
+        else:
+            group.add_argument(flag, *ALSO.get(flag, ()), action="store_const", const=True,
+                               help=text)
     return parser
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """As flags como texto (None se ausentes). Levanta `SizingError`."""
-    takes_value = {flag for flags in FLAGS.values() for flag, metavar, _ in flags if metavar}
+    takes_value = {flag for flag, metavar, _ in flag_rows() if metavar}
     words: List[str] = []
     for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
         if words and words[-1] in takes_value and re.match("-[^-]", word):
@@ -1488,7 +1490,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
             words.append(word)
     args, unknown = build_parser().parse_known_args(words)
     if unknown:
-        known = [flag for flags in FLAGS.values() for flag, _, _ in flags]
+        known = [flag for flag, _, _ in flag_rows()]
         raise SizingError("argumento desconhecido", "veja --help" + nearest(unknown[0], known),
                           value=unknown[0])
     for name, value in vars(args).items():

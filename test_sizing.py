@@ -6,6 +6,7 @@ de casos e os doctests importam o módulo. `python3 test_sizing.py Interface` ro
 nome contém a palavra; `--atualizar-docs` reescreve as saídas mostradas nos documentos.
 """
 import contextlib
+import dataclasses
 import decimal
 import doctest
 import json
@@ -548,48 +549,45 @@ class Propriedades(Case):
 
 # ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
 
-# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp): nome; modelo do catálogo ou (camadas,
-# hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal?, DSA?);
-# precisão dos pesos; GiB visíveis; tp; utilização; 0.21 ou mais novo?; max_num_seqs;
+# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp). Colunas: modelo do catálogo, ou camadas,
+# hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal, DSA;
+# precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
 # max_num_batched_tokens; GiB de pesos e GiB de KV por GPU que o motor registrou. Fontes: registros
 # públicos no GitHub (a maioria, uma campanha com o vLLM 0.19 em H100). Ficaram de fora as execuções
 # com max_num_seqs abaixo de 256, que a ferramenta nunca supõe.
-MEASURED = (
-    ("fp8dyn-llama-3-3-70b", "llama-3.3-70b-instruct", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 33.88, 37.28),
-    ("fp8dyn-llama-3-3-70b", "llama-3.3-70b-instruct", "fp8", 79.19, 4, 0.95, False, 1024, 8192, 16.96, 54.09),
-    ("fp8dyn-redhatai-qwen2-5", "qwen2.5-7b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.14, 64.64),
-    ("google-gemma-2-27b-it", "gemma-2-27b-it", None, 79.19, 1, 0.95, False, 1024, 8192, 50.72, 20.59),
-    ("google-gemma-2-2b-it", (26, 2304, 9216, 256000, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 4.9, 66.47),
-    ("google-gemma-3-12b-it", (48, 3840, 15360, 262208, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 23.31, 47.72),
-    ("google-gemma-3-4b-it", (34, 2560, 10240, 262208, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 8.58, 62.51),
-    ("google-gemma-7b", (28, 3072, 24576, 256000, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 15.91, 55.44),
-    ("granite-3-1-2b", (40, 2048, 8192, 49155, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 4.74, 69.28),
-    ("ibm-granite-granite-3-3", (40, 4096, 12800, 49159, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 15.25, 58.66),
-    ("ibm-granite-granite-visi", (40, 2048, 8192, 49156, 0, 0, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 5.54, 68.65),
-    ("meta-llama", "llama-3.1-8b-instruct", None, 79.19, 1, 0.95, False, 1024, 8192, 14.99, 58.11),
-    ("meta-llama-llama-3-1-8b", "llama-3.1-8b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 7.51, 63.76),
-    ("microsoft-phi-2", (32, 2560, 10240, 51200, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 5.19, 69.0),
-    ("mistralai-mistral-small", "mistral-small-3.2-24b-instruct-2506", None, 79.19, 1, 0.95, False, 1024, 8192, 44.76, 28.19),
-    ("moonshotai-kimi-dev-72b", "qwen2.5-72b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 67.82, 3.02),
-    ("moonshotai-kimi-vl-a3b-i", (27, 2048, 11264, 163840, 6, 1408, True, False), None, 79.19, 1, 0.95, False, 1024, 8192, 30.74, 41.32),
-    ("openai-gpt-oss-20b", "opt-oss-20b", None, 79.19, 1, 0.95, False, 1024, 8192, 13.64, 58.47),
-    ("qwen-qwen1-5-moe-a2-7b", (24, 2048, 5632, 151936, 4, 1408, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 26.67, 45.83),
-    ("qwen-qwen2", "qwen2.5-7b-instruct", None, 79.19, 1, 0.95, False, 1024, 8192, 14.25, 58.53),
-    ("qwen-qwen2-5-7b-instruct", "qwen2.5-7b-instruct", None, 79.19, 2, 0.95, False, 1024, 8192, 7.12, 63.84),
-    ("qwen-qwen3-8b", "qwen3-8b", None, 79.19, 1, 0.95, False, 1024, 8192, 15.27, 57.5),
-    ("redhatai-llama-3-3-70b-i", "llama-3.3-70b-instruct", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 33.88, 37.28),
-    ("w8a8-mistral-small-24b", "mistral-small-3.2-24b-instruct-2506", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 24.07, 48.73),
-    ("w8a8-mistral-small-24b", "mistral-small-3.2-24b-instruct-2506", "fp8", 79.19, 2, 0.95, False, 1024, 8192, 12.11, 59.02),
-    ("w8a8-redhatai-llam", "llama-3.1-8b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.49, 64.6),
-    ("w8a8-redhatai-qwen2-5-7b", "qwen2.5-7b-instruct", "fp8", 79.19, 1, 0.95, False, 1024, 8192, 8.14, 64.64),
-    ("qwen3-14b-v0-17-0", (40, 5120, 17408, 151936, 0, 0, False, False), None, 79.19, 1, 0.95, False, 1024, 8192, 27.52, 45.34),
-    ("qwen38-27b-fp8-a100-mtp4", (64, 5120, 17408, 248320, 0, 0, True, False), None, 79.25, 1, 0.92, True, 256, 2048, 29.36, 39.69),
-    ("muse-glimmer-30b-fp8-l40s", (52, 6656, 19968, 202048, 0, 0, True, False), None, 44.4, 1, 0.95, True, 4, 8192, 32.39, 7.88),
-    ("dsv4flash-dspark-b300-tp1", (43, 4096, 2048, 129280, 6, 2048, False, True), None, 267.69, 1, 0.92, True, 1024, 2048, 156.32, 86.74),
-    ("glm52-nvfp4-gb200-tp4", (78, 6144, 12288, 154880, 8, 2048, False, True), None, 184.31, 4, 0.92, True, 1024, 8192, 106.69, 50.62),
-    ("h100x8-tp8ep-dsv4flash0731", (43, 4096, 2048, 129280, 6, 2048, False, True), None, 79.19, 8, 0.9, True, 64, 8192, 19.79, 47.43),
-    ("h100x8-tp8ep-mimov26", (48, 4096, 16384, 152576, 8, 2048, False, False), None, 79.19, 8, 0.9, True, 64, 8192, 20.1, 49.18),
-)
+MEASURED = """
+llama-3.3-70b-instruct fp8 79.19 2 0.95 0.17 1024 8192 33.88 37.28
+llama-3.3-70b-instruct fp8 79.19 4 0.95 0.17 1024 8192 16.96 54.09
+qwen2.5-7b-instruct fp8 79.19 1 0.95 0.17 1024 8192 8.14 64.64
+gemma-2-27b-it - 79.19 1 0.95 0.17 1024 8192 50.72 20.59
+26,2304,9216,256000,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 4.9 66.47
+48,3840,15360,262208,0,0,1,0 - 79.19 1 0.95 0.17 1024 8192 23.31 47.72
+34,2560,10240,262208,0,0,1,0 - 79.19 1 0.95 0.17 1024 8192 8.58 62.51
+28,3072,24576,256000,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 15.91 55.44
+40,2048,8192,49155,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 4.74 69.28
+40,4096,12800,49159,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 15.25 58.66
+40,2048,8192,49156,0,0,1,0 - 79.19 1 0.95 0.17 1024 8192 5.54 68.65
+llama-3.1-8b-instruct - 79.19 1 0.95 0.17 1024 8192 14.99 58.11
+llama-3.1-8b-instruct - 79.19 2 0.95 0.17 1024 8192 7.51 63.76
+32,2560,10240,51200,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 5.19 69.0
+mistral-small-3.2-24b-instruct-2506 - 79.19 1 0.95 0.17 1024 8192 44.76 28.19
+qwen2.5-72b-instruct - 79.19 2 0.95 0.17 1024 8192 67.82 3.02
+27,2048,11264,163840,6,1408,1,0 - 79.19 1 0.95 0.17 1024 8192 30.74 41.32
+opt-oss-20b - 79.19 1 0.95 0.17 1024 8192 13.64 58.47
+24,2048,5632,151936,4,1408,0,0 - 79.19 1 0.95 0.17 1024 8192 26.67 45.83
+qwen2.5-7b-instruct - 79.19 1 0.95 0.17 1024 8192 14.25 58.53
+qwen2.5-7b-instruct - 79.19 2 0.95 0.17 1024 8192 7.12 63.84
+qwen3-8b - 79.19 1 0.95 0.17 1024 8192 15.27 57.5
+llama-3.3-70b-instruct fp8 79.19 2 0.95 0.17 1024 8192 33.88 37.28
+mistral-small-3.2-24b-instruct-2506 fp8 79.19 1 0.95 0.17 1024 8192 24.07 48.73
+mistral-small-3.2-24b-instruct-2506 fp8 79.19 2 0.95 0.17 1024 8192 12.11 59.02
+llama-3.1-8b-instruct fp8 79.19 1 0.95 0.17 1024 8192 8.49 64.6
+qwen2.5-7b-instruct fp8 79.19 1 0.95 0.17 1024 8192 8.14 64.64
+40,5120,17408,151936,0,0,0,0 - 79.19 1 0.95 0.17 1024 8192 27.52 45.34
+64,5120,17408,248320,0,0,1,0 - 79.25 1 0.92 0.21 256 2048 29.36 39.69
+43,4096,2048,129280,6,2048,0,1 - 267.69 1 0.92 0.21 1024 2048 156.32 86.74
+78,6144,12288,154880,8,2048,0,1 - 184.31 4 0.92 0.21 1024 8192 106.69 50.62
+"""
 
 
 def in_catalogue(kind, name):
@@ -602,31 +600,32 @@ def in_catalogue(kind, name):
 
 def measured_model(reference):
     """O modelo do catálogo, ou um só com as dimensões que o motor usa."""
-    if isinstance(reference, str):
+    if "," not in reference:
         return in_catalogue("models", reference)
-    layers, hidden, width, vocab, top_k, expert, multimodal, sparse = reference
+    layers, hidden, width, vocab, top_k, expert, multimodal, sparse = map(int, reference.split(","))
     groups = ({"kind": "indexer", "layers": 1, "index_head_dim": 128},) if sparse else None
     return sizing.Model(
         "medido", layers, 1, 64, 1, "full", "fp8", "n", "s", groups=groups, vocab_size=vocab,
         hidden_size=hidden, intermediate_size=width or None, num_attention_heads=8,
         num_experts=top_k and 64, experts_per_token=top_k, moe_intermediate_size=expert,
-        native_precision="bf16", multimodal=multimodal)
+        native_precision="bf16", multimodal=bool(multimodal))
 
 
 def memory_errors():
-    """{"carga registrada": [erro], "pesos do catálogo": [erro]}, relativos ao KV registrado."""
+    """{origem dos pesos: [erro relativo ao KV registrado]}."""
     errors = {"pesos que o motor registrou": [], "pesos do catálogo": []}
-    server = in_catalogue("servers", "dgx-h100")
-    for (_, reference, precision, visible, tp, utilization, new, seqs, tokens, load,
-         logged) in MEASURED:
-        if seqs < 256:
-            continue
-        model, node = measured_model(reference), sizing.replace(
-            server, max_num_batched_tokens=tokens)
-        runtime = sum(sizing.runtime_per_gpu(model, node, precision, tp, 1, seqs, new)) / 2**30
+    for row in MEASURED.strip().splitlines():
+        reference, precision, *numbers = row.split()
+        visible, tp, utilization, version, seqs, tokens, load, logged = map(float, numbers)
+        model, tp = measured_model(reference), int(tp)
+        precision = None if precision == "-" else precision
+        node = sizing.replace(in_catalogue("servers", "dgx-h100"),
+                              max_num_batched_tokens=int(tokens))
+        runtime = sum(sizing.runtime_per_gpu(model, node, precision, tp, 1, int(seqs),
+                                             graphs=version > 0.2)) / 2**30
         free = utilization * visible - runtime
         errors["pesos que o motor registrou"].append((free - load) / logged - 1)
-        if isinstance(reference, str):
+        if "," not in reference:
             weights = sizing.weights_per_gpu(model, node, precision, tp, 1) / 2**30
             errors["pesos do catálogo"].append((free - weights) / logged - 1)
     return errors
@@ -716,7 +715,8 @@ class TetoFisico(Case):
         self.assertEqual(small["results"]["limited_by"], "engine_memory")
         self.assertLess(small["results"]["sessions_per_node"], 613)
         wide = self.sized(model="llama-3.1-70b", tensor_parallel=1)["engine"]
-        half = self.sized(model="llama-3.1-70b", tensor_parallel=1, weights_precision="fp8")["engine"]
+        half = self.sized(model="llama-3.1-70b", tensor_parallel=1,
+                          weights_precision="fp8")["engine"]
         # as embeddings e a cabeça (2.1 bilhões de 70.6) ficam em 16 bits
         self.assertAlmostEqual(wide["weights_gib_per_gpu"] - half["weights_gib_per_gpu"],
                                (70553706496 - 2101346304) / 2**30, places=5)
@@ -988,7 +988,7 @@ class CatalogosRuins(Case):
             sizing.GROUPS[1]: (5, "", {}, [], [5], True),
         }
         for kind, (cls, root, _) in sizing.CATALOGUES.items():
-            for spec in sizing.fields(cls):
+            for spec in dataclasses.fields(cls):
                 expected = spec.metadata["rule"][1]
                 values = wrong.get(expected, (None, 5, "", "FULL", True, []))
                 values = [value for value in values if value is not None]
@@ -1096,7 +1096,8 @@ class CatalogosRuins(Case):
         self.assertIn("linha 4, models: chave repetida, já usada na linha 1", done.stdout)
         self.assertEqual(done.stdout.count("chave repetida"), 2)
         self.assertIn("linha 3, models[0].name: chave repetida, já usada na linha 2", done.stdout)
-        good = json.dumps(catalogue("models")).replace('"num_layers": 36,', '"num_layers": 36, ' * 2)
+        good = json.dumps(catalogue("models")).replace('"num_layers": 36,',
+                                                       '"num_layers": 36, ' * 2)
         with temporary_file(good.encode()) as path:
             self.refused([*flags(BASE), "--models-file", path], "num_layers", "chave repetida")
 
@@ -1272,7 +1273,7 @@ Mais: --json   --help   --list models
         """--help traz todas as flags e três exemplos que funcionam; --version, a versão"""
         text = self.ok("--help")
         self.assertEqual(text, self.ok("-h"))
-        listed = {flag for group in sizing.FLAGS.values() for flag, _, _ in group}
+        listed = {flag for flag, _, _ in sizing.flag_rows() if flag}
         self.assertEqual(listed | {"--json-only"}, set(re.findall(r"--[a-z][a-z-]+", text)))
         examples = re.findall(r"^  python3 sizing\.py ((?:.*\\\n)*.*)$", text, re.M)
         self.assertEqual(len(examples), 3)
@@ -1299,7 +1300,7 @@ Mais: --json   --help   --list models
         text = self.ok(*flags(BASE), env=environment)
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("2 x DGX B300 (dgx300): opt-oss-120b, 1000 sessoes x"))
-        self.assertRegex(text, r"% pesos \d+  = motor \d+  # KV do plano 1381  - livre \d+  \. fora")
+        self.assertIn("% pesos 90  = motor 47  # KV do plano 1381  - livre 410  . fora", text)
         for args in (["--help"], ["--list", "models"]):
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
@@ -1407,9 +1408,8 @@ class Documentos(Case):
         """O README explica cada flag e cada aviso"""
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
             text = file.read()
-        for group in sizing.FLAGS.values():
-            for flag, _, _ in group:
-                self.assertRegex(text, r"\| `%s\b" % flag)
+        for flag, _, _ in sizing.flag_rows():
+            self.assertRegex(text, r"\| `%s\b" % flag if flag else "Flags")
         with open(SCRIPT, encoding="utf-8") as file:
             codes = set(re.findall(r'\("([a-z0-9_]+): ', file.read()))
         self.assertEqual(len(codes), 10)
