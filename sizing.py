@@ -681,6 +681,465 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
                       % (CATALOGUES[kind][2], nearest(name, list(by_name)), kind), value=name)
 
 
+# ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
+# Tipos de modelo e os seus traços. tied: a cabeça é o embedding se o config não diz; period:
+# atenção completa a cada N camadas; window: quem usa sliding_window sem lista de camadas; wide: o
+# especialista mede intermediate_size; mats: matrizes do FFN; gate: porta na saída da atenção;
+# mtp: o checkpoint traz camadas MTP (dup: com cópias do embedding e da cabeça).
+HF_FAMILIES = """
+llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium
+  hunyuan_v1_dense nemotron-nas
+mistral ministral ministral3 phi3: window=all
+mixtral phimoe: window=all wide
+qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text
+  qwen3_vl_moe_text dots1: window=upper
+mimo: window=upper mtp
+olmo3 exaone4: period=4
+deepseek bailing_moe:
+qwen3_next qwen3_5_text qwen3_5_moe_text: linear=gdn gate mtp
+gemma: tied
+gemma2: tied period=2
+gemma3_text: tied period=6 vocab_size=262208 head_dim=256 num_attention_heads=8
+  num_key_value_heads=4 max_position_embeddings=131072
+gemma4_text: tied
+cohere: tied
+cohere2: tied period=4
+gpt_oss: wide period=2
+llama4_text: wide chunked
+deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2: mtp dup
+glm_moe_dsa glm4_moe_lite mistral4: mtp
+glm4_moe: mtp dup
+deepseek_v4: mtp
+minimax_m2 olmoe granitemoe: wide
+granitemoehybrid: tied wide linear=mamba2
+nemotron_h: mats=2 linear=mamba2 mtp
+muse_glimmer_text: gate period=4
+starcoder2: tied mats=2 window=all
+nemotron arcee apertus: mats=2
+"""
+HF_LAYERS = {"full_attention": "full", "attention": "full", "*": "full",
+             "sliding_attention": "sliding", "chunked_attention": "chunked",
+             "linear_attention": "linear", "mamba": "linear", "M": "linear", "moe": "moe",
+             "E": "moe", "mlp": "mlp", "-": "mlp"}
+# Um campo com cara de atenção ou de cache que ninguém leu, e não é destes, é recusado.
+HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
+              "cla_|moe|expert|conv_|index")
+HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scalar?|scale|tuning|theta|in_fp32|_norm|_mod|"
+            "pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|topk|"
+            "topk_freq|topk_offset|interleave|renormalize|mtp_iteration|bidirectional_attention|"
+            "dual_chunk_attention_config|aux_loss_coef|scaling_factor|logits?|output_attentions)$|"
+            "implementation|router")
+HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
+
+
+class HfConfig:
+    """Um objeto de um config.json: toda leitura confere tipo e faixa, e anota o campo lido."""
+
+    def __init__(self, file: str, data: Any, path: Path = ()) -> None:
+        if not isinstance(data, dict):
+            raise SizingError(file, "esperado um objeto JSON", path=path)
+        self.file, self.data, self.path = file, data, path
+        self.read = {"model_type", "architectures"}
+
+    def fail(self, name: str, expected: str) -> SizingError:
+        """O erro de um campo."""
+        return SizingError(self.file, "esperado " + expected, path=(*self.path, name),
+                           value=self.data.get(name, ABSENT))
+
+    def get(self, name: str) -> Any:
+        """O valor de um campo, ou None."""
+        self.read.add(name)
+        return self.data.get(name)
+
+    def count(self, names: str, default: Any = ABSENT, low: int = 1) -> Any:
+        """O inteiro do primeiro destes campos que não é nulo."""
+        options = names.split()
+        found = [name for name in options if self.get(name) is not None]
+        if not found and default is not ABSENT:
+            return default
+        name = found[0] if found else options[0]
+        value = self.data.get(name)
+        if type(value) is not int or not low <= value <= 10**8:
+            raise self.fail(name, "um inteiro de %d a 10⁸" % low)
+        return value
+
+    def items(self, name: str) -> List[Any]:
+        """Uma lista, ou vazia."""
+        value = self.get(name)
+        if value is not None and not isinstance(value, list):
+            raise self.fail(name, "uma lista")
+        return value or []
+
+    def dtype_bits(self, names: str) -> int:
+        """Bits do tipo de dado no primeiro destes campos que não é nulo; sem ele, bf16."""
+        for name in names.split():
+            value = self.get(name)
+            text = value.replace("torch.", "") if isinstance(value, str) else value
+            if isinstance(text, str) and text in HF_DTYPES:
+                return HF_DTYPES[text]
+            if text is not None:
+                raise self.fail(name, "um destes: " + ", ".join(HF_DTYPES))
+        return 16
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Um booleano."""
+        value = self.get(name)
+        if value not in (None, True, False) or type(value) is int:
+            raise self.fail(name, "true ou false")
+        return default if value is None else bool(value)
+
+    def child(self, name: str) -> HfConfig:
+        """Um objeto aninhado, ou um vazio."""
+        value = self.get(name)
+        return HfConfig(self.file, {} if value is None else value, (*self.path, name))
+
+
+def hf_traits(c: HfConfig) -> Dict[str, str]:
+    """Os traços do `model_type`. Levanta `SizingError` se ele não é conhecido."""
+    for line in HF_FAMILIES.replace("\n  ", " ").strip().splitlines():
+        names, _, words = line.partition(":")
+        if c.data.get("model_type") in names.split():
+            return {word.partition("=")[0]: word.partition("=")[2] for word in words.split()}
+    raise c.fail("model_type", "uma arquitetura conhecida (ou descreva o modelo em models.json)")
+
+
+def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
+    """O tipo de cada camada: pela lista do config, ou pela regra da família."""
+    for name in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
+        listed = c.get(name)
+        if listed is not None:
+            count = c.count("num_hidden_layers", len(listed) if isinstance(listed, (list, str))
+                            else ABSENT)
+            if not isinstance(listed, (list, str)) or len(listed) != count:
+                raise c.fail(name, "uma lista com as %d camadas" % count)
+            for item in listed:
+                if not isinstance(item, str) or item not in HF_LAYERS:
+                    raise c.fail(name, "camadas destes tipos: %s" % ", ".join(HF_LAYERS))
+            return [HF_LAYERS[item] for item in listed]
+    layers = range(c.count("num_hidden_layers num_layers n_layer"))
+    if c.get("compress_ratios") is not None:
+        ratios = c.items("compress_ratios")[:len(layers)]
+        if len(ratios) < len(layers) or any(type(n) is not int or n < 0 for n in ratios):
+            raise c.fail("compress_ratios", "um inteiro por camada")
+        return ["c%d" % ratio for ratio in ratios]
+    if "linear" in traits:
+        interval = c.count("full_attention_interval", 4)
+        return ["linear" if (i + 1) % interval else "full" for i in layers]
+    if "chunked" in traits:
+        rope = c.items("no_rope_layers") or [(i + 1) % 4 for i in layers]
+        return ["chunked" if rope[i:i + 1] != [0] else "full" for i in layers]
+    period = c.count("sliding_window_pattern _sliding_window_pattern",
+                     int(traits.get("period") or 0), low=0)
+    upper = c.count("max_window_layers", 0, low=0)
+    first = {"all": 0, "upper": upper if c.flag("use_sliding_window") else len(layers)}.get(
+        traits.get("window", ""), len(layers))
+    if traits.get("window") or period:
+        windowed = c.count("sliding_window sliding_window_size", 0) > 0
+        return ["sliding" if windowed and ((period and (i + 1) % period) or first <= i) else "full"
+                for i in layers]
+    return ["full"] * len(layers)
+
+
+def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
+             i: int) -> Tuple[List[Dict[str, Any]], int, int]:
+    """(grupos de cache, parâmetros, parâmetros que todo rank repete) da atenção de uma camada."""
+    hidden = c.count("hidden_size n_embd d_model")
+    if kind in ("moe", "mlp"):
+        return [{"kind": "none"}], 0, 0
+    if kind == "linear":
+        return hf_recurrence(c, traits["linear"], hidden)
+    heads = c.count("num_attention_heads n_head n_heads")
+    if kind[0] == "c" and kind[1:].isdigit():
+        return hf_compressed(c, kind[1:], heads, hidden)
+    if c.get("kv_lora_rank") is not None:
+        rank, rope, query = c.count("kv_lora_rank"), c.count("qk_rope_head_dim"), c.count(
+            "q_lora_rank", 0)
+        nope, value = c.count("qk_nope_head_dim"), c.count("v_head_dim")
+        down = hidden * (query + rank + rope)
+        up = (query or hidden) * heads * (nope + rope) + rank * heads * (nope + value)
+        groups: List[Dict[str, Any]] = [
+            {"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
+        types = c.items("indexer_types")
+        if c.get("index_head_dim") is not None and (not types or types[i:i + 1] == ["full"]):
+            dim, ways = c.count("index_head_dim"), c.count("index_n_heads")
+            groups.append({"kind": "indexer", "index_head_dim": dim})
+            down += query * ways * dim + hidden * dim
+            up += hidden * ways
+        return groups, down + up + heads * value * hidden, down
+    blocks = c.items("block_configs")
+    if blocks:
+        block = HfConfig(c.file, blocks[i] if i < len(blocks) else None,
+                         (*c.path, "block_configs", i)).child("attention")
+        if block.flag("no_op") or block.flag("replace_with_linear"):
+            return [{"kind": "none"}], hidden * hidden * block.flag("replace_with_linear"), 0
+        kv_heads = max(heads // block.count("n_heads_in_group"), 1)
+    else:
+        kv_heads = c.count("num_key_value_heads num_kv_heads", heads)
+    dim = c.count("head_dim attention_head_dim kv_channels", hidden // heads)
+    shared = c.flag("attention_k_eq_v") and kind == "full"
+    if kind == "full" and c.get("global_head_dim") is not None:
+        dim = c.count("global_head_dim")
+        kv_heads = c.count("num_global_key_value_heads", kv_heads)
+    group = {"kind": kind, "kv_heads": kv_heads, "k_dim": dim, "v_dim": dim}
+    if kind == "sliding":
+        group["window"] = c.count("sliding_window sliding_window_size")
+    if kind == "chunked":
+        group["chunk"] = c.count("attention_chunk_size")
+    query = hidden * heads * dim * (3 if c.flag("attn_output_gate", "gate" in traits) else 2)
+    if i >= c.data["num_hidden_layers"] - c.count("num_kv_shared_layers", 0, low=0):
+        return [{"kind": "none"}], query, 0
+    return [group], query + hidden * kv_heads * dim * (1 if shared else 2), 0
+
+
+def hf_recurrence(c: HfConfig, name: str, hidden: int) -> Tuple[List[Dict[str, Any]], int, int]:
+    """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
+    if name == "gdn":
+        heads, dim = c.count("linear_num_value_heads"), c.count("linear_value_head_dim")
+        keys = c.count("linear_num_key_heads") * c.count("linear_key_head_dim")
+        inner, state = heads * dim, heads * dim * c.count("linear_key_head_dim")
+        conv, kernel = 2 * keys + inner, c.count("linear_conv_kernel_dim")
+        params = hidden * (conv + 2 * inner + 2 * heads)
+    else:
+        heads = c.count("mamba_num_heads mamba_n_heads")
+        inner = heads * c.count("mamba_head_dim mamba_d_head")
+        size = c.count("ssm_state_size mamba_d_state")
+        conv = inner + 2 * c.count("n_groups mamba_n_groups") * size
+        state, kernel = inner * size, c.count("conv_kernel mamba_d_conv")
+        params = hidden * (conv + 2 * inner + heads)
+    state_bits = c.dtype_bits("mamba_ssm_cache_dtype mamba_ssm_dtype")
+    state_bytes = state * state_bits // 8 + conv * (kernel - 1) * 2
+    return ([{"kind": "linear", "state_bytes": state_bytes, "heads": heads}],
+            params + conv * kernel, 0)
+
+
+def hf_compressed(c: HfConfig, ratio_text: str, heads: int,
+                  hidden: int) -> Tuple[List[Dict[str, Any]], int, int]:
+    """DeepSeek V4: janela em toda camada e um vetor K = V a cada `ratio` tokens."""
+    dim, ratio, query = c.count("head_dim"), int(ratio_text), c.count("q_lora_rank")
+    groups: List[Dict[str, Any]] = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
+                                     "window": c.count("sliding_window")}]
+    output = c.count("o_groups") * c.count("o_lora_rank")
+    params = (hidden * (query + dim) + query * heads * dim + heads * dim * c.count("o_lora_rank")
+              + output * hidden)
+    if ratio:
+        groups.append({"kind": "compressed", "dim": dim, "ratio": ratio})
+        params += 2 * hidden * dim * (2 if ratio <= 4 else 1)
+    if 0 < ratio <= 4:
+        index = c.count("index_head_dim")
+        groups.append({"kind": "compressed_indexer", "index_head_dim": index, "ratio": ratio})
+        params += query * c.count("index_n_heads") * index + 4 * hidden * index
+    return groups, params, hidden * (query + dim)
+
+
+def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
+           hidden: int) -> Dict[str, int]:
+    """Parâmetros do FFN de uma camada: dense, shared, experts."""
+    matrices = int(traits.get("mats") or 3) * hidden
+    wide = c.count("intermediate_size" if "wide" in traits else "moe_intermediate_size "
+                   "intermediate_size", 0, low=0)
+    experts = c.count("n_routed_experts num_experts num_local_experts moe_num_experts", 0, low=0)
+    skipped = c.items("mlp_only_layers")
+    step = c.count("decoder_sparse_step interleave_moe_layer_step moe_layer_freq", 1)
+    first = c.count("first_k_dense_replace num_dense_layers", 0, low=0)
+    sparse = (experts > 0 and i >= first and (i + 1) % step == 0 and i not in skipped
+              and kind != "mlp")
+    if c.data["model_type"] == "nemotron_h" and (kind not in ("moe", "mlp")):
+        return {}
+    blocks = c.items("block_configs")
+    if blocks:
+        ffn = HfConfig(c.file, blocks[i], (*c.path, "block_configs", i)).child("ffn")
+        if ffn.flag("no_op") or ffn.flag("replace_with_linear"):
+            return {"dense": hidden * hidden * ffn.flag("replace_with_linear")}
+        times = ffn.get("ffn_mult")
+        if type(times) not in (int, Fraction) or not 0 < times < 100:
+            raise ffn.fail("ffn_mult", "um número positivo")
+        return {"dense": matrices * ceil_div(int(2 * times * hidden / 3), 256) * 256}
+    if not sparse:
+        double = c.flag("use_double_wide_mlp") and (
+            i >= c.data["num_hidden_layers"] - c.count("num_kv_shared_layers", 0, low=0))
+        return {"dense": matrices * (1 + double) * c.count(
+            "intermediate_size_mlp shared_intermediate_size intermediate_size n_inner")}
+    latent = c.count("moe_latent_size", 0, low=0)
+    shared = c.count("shared_expert_intermediate_size moe_shared_expert_intermediate_size "
+                     "shared_intermediate_size", 0, low=0)
+    copies = c.count("n_shared_experts num_shared_experts", "chunked" in traits, low=0)
+    per_expert = matrices // hidden * (latent or hidden) * wide
+    return {"experts": experts * per_expert,
+            "shared": matrices * (shared or copies * wide),
+            "router": hidden * experts + 2 * hidden * latent}
+
+
+def hf_vision(root: HfConfig, hidden: int) -> int:
+    """Parâmetros da torre de visão: atenção, FFN, posições e projetor de um ViT."""
+    v = root.child("vision_config")
+    if not v.data:
+        return 0
+    depth = v.count("depth num_hidden_layers vt_num_hidden_layers")
+    width = v.count("embed_dim vt_hidden_size hidden_size")
+    gated = str(v.get("model_type")) in ("pixtral", "gemma4_vision", "qwen2_5_vl")
+    side = v.get("merge_kernel_size") or v.get("spatial_merge_size") or root.get(
+        "spatial_merge_size") or 1
+    side = side[0] if isinstance(side, list) and side else side
+    inner = width * (side * side if type(side) is int and 0 < side < 9 else 1)
+    ffn = (3 if gated else 2) * v.count("intermediate_size vt_intermediate_size")
+    total: int = (depth * width * (4 * width + ffn) + (inner * inner if inner > width else 0)
+                  + inner * hidden + 2 * width * v.count("position_embedding_size", 1000))
+    return total
+
+
+def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
+    """(rótulo, bits por parâmetro) de cada papel: attention, dense, shared, experts."""
+    roles = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
+             "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
+    base: Tuple[str, Exact] = ("bf16", c.dtype_bits("torch_dtype dtype"))
+    bits = dict.fromkeys(roles, base)
+    if not c.get("quantization_config"):
+        return bits
+    q = c.child("quantization_config")
+    method = q.get("quant_method") or ("modelopt" if q.get("quant_algo") else None)
+    group = q.child("config_groups").child("group_0").child("weights")
+    algorithm = str(q.get("quant_algo"))
+    fp8: Tuple[str, Exact] = ("fp8", 8 + Fraction(32, 16384))
+    if method == "mxfp4":
+        return dict(bits, experts=("mxfp4", Fraction(17, 4)))
+    if method in ("fp8", "fbgemm_fp8") or algorithm.startswith("FP8"):
+        chosen = fp8
+    elif group.get("num_bits") == 8:
+        chosen = ("int8", 8) if group.get("type") == "int" else fp8
+    elif (group.get("num_bits"), group.get("type")) == (4, "float") or "FP4" in algorithm:
+        chosen = ("mxfp4", Fraction(17, 4)) if "MXFP4" in algorithm or group.get(
+            "group_size") == 32 else ("nvfp4", Fraction(9, 2))
+    elif group.get("num_bits") == 4 or (method in ("gptq", "awq") and q.get("bits") == 4):
+        size = (group if group.data else q).count("group_size", 128)
+        chosen = ("int4", 4 + Fraction(16, size))
+    else:
+        raise q.fail("quant_method", "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq de 4 "
+                     "ou 8 bits")
+    kept = " ".join(str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
+                    for item in q.items(field))
+    for role, pattern in roles.items():
+        if not re.search(pattern, kept):
+            bits[role] = chosen
+    if c.get("expert_dtype") == "fp4":
+        bits["experts"] = ("mxfp4", Fraction(17, 4))
+    return bits
+
+
+def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = None,
+                         weights_bytes: Optional[int] = None,
+                         context: Optional[int] = None) -> Dict[str, Any]:
+    """A entrada de `models.json` de um config.json já lido.
+
+    Parâmetros contados pela arquitetura e bytes pela quantização; `weights_bytes` (informado) ou
+    `index_bytes` (`total_size` do índice ao lado) valem mais; `context` é o máximo de tokens se o
+    config não o diz. Levanta `SizingError` com o campo
+    que não foi entendido: nada é adivinhado.
+    """
+    root = HfConfig(file, config)
+    nested = next((key for key in ("text_config", "llm_config", "language_config")
+                   if root.data.get(key)), None)
+    c = root.child(nested) if nested else root
+    c.data = dict({key: value for key, value in root.data.items() if key in (
+        "model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")},
+        **{key: value for key, value in c.data.items() if value is not None})
+    traits = hf_traits(c)
+    for key, text in traits.items():
+        if text.isdigit():
+            c.data.setdefault(key, int(text))
+    hidden, vocab = c.count("hidden_size n_embd d_model"), c.count("vocab_size")
+    kinds, bits = hf_kinds(c, traits), hf_bits(c)
+    c.data["num_hidden_layers"] = len(kinds)
+    groups: Dict[str, Dict[str, Any]] = {}
+    params = dict.fromkeys(("attention", "dense", "shared", "experts", "router", "mtp"), 0)
+    replicated, sparse = 0, 0
+    layer: Dict[str, int] = {}
+    for i, kind in enumerate(kinds):
+        cached, attention, repeated = hf_mixer(c, traits, kind, i)
+        layer = dict({"attention": attention, "router": 2 * hidden},
+                     **hf_ffn(c, traits, kind, i, hidden))
+        for role, number in layer.items():
+            params[role] += number
+        replicated, sparse = replicated + repeated, sparse + ("experts" in layer)
+        for group in cached:
+            groups.setdefault(repr(group), dict(group, layers=0))["layers"] += 1
+    copies = c.count("num_nextn_predict_layers mtp_num_hidden_layers", int(
+        c.data["model_type"] == "qwen3_next"), low=0) if "mtp" in traits else 0
+    embedding = vocab * hidden * (1 if c.flag("tie_word_embeddings", "tied" in traits) else 2)
+    by_layer = c.count("hidden_size_per_layer_input", 0, low=0) * len(kinds)  # Gemma 3n e 4
+    embedding += by_layer and by_layer * c.count("vocab_size_per_layer_input")
+    params["dense"] += 3 * hidden * by_layer
+    vision = hf_vision(root, hidden)
+    def size(role: str, number: int) -> int:
+        return ceil_div(number * bits.get(role, ("", 16))[1], 8)
+
+    experts = size("experts", params["experts"])
+    dense = 2 * (embedding + vision) + sum(size(role, number) for role, number in params.items()
+                                           if role != "experts")
+    extra = copies * (sum(size(role, number) for role, number in layer.items())
+                      + 4 * hidden * hidden + ("dup" in traits) * 4 * vocab * hidden)
+    total = sum(params.values()) + embedding + vision
+    checkpoint = dense + experts + extra
+    if weights_bytes is None and index_bytes is not None and (
+            type(index_bytes) is not int or abs(index_bytes - checkpoint) * 10 > checkpoint):
+        raise c.fail("quantization_config", "o que explique o total_size do índice ao lado, %s "
+                     "(a conta dá %d bytes), ou --weights-gib" % (value_text(index_bytes),
+                                                                 checkpoint))
+    given = weights_bytes or index_bytes or checkpoint
+    dense, experts = max(dense * given // checkpoint, 1), experts * given // checkpoint
+    number, top = c.count("n_routed_experts num_experts num_local_experts", 0, low=0), 0
+    if params["experts"]:
+        top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
+    first = next((group for group in groups.values() if "k_dim" in group), None)
+    plain = len(groups) == 1 and first is not None and first["kind"] == "full"
+    entry = {
+        "name": name, "num_layers": len(kinds),
+        "num_attention_heads": c.count("num_attention_heads n_head n_heads"),
+        "num_key_value_heads": first["kv_heads"] if first else 1,
+        "head_dim": first["k_dim"] if first else c.count("qk_rope_head_dim head_dim"),
+        "hidden_size": hidden, "vocab_size": vocab,
+        "intermediate_size": c.count("intermediate_size_mlp intermediate_size", None)
+        if params["dense"] else None,
+        "max_position_embeddings": hf_context(c, context),
+        "attention_pattern": "full" if plain else "groups",
+        "groups": None if plain else list(groups.values()),
+        "default_kv_precision": "fp8", "moe_layers": sparse or None,
+        "num_experts": number if top else None, "experts_per_token": top or None,
+        "moe_intermediate_size": c.count("intermediate_size" if "wide" in traits else
+                                         "moe_intermediate_size intermediate_size")
+        if top else None,
+        "params_total": total,
+        "params_active": total - vision - (params["experts"] * (number - top) // number
+                                           if top else 0),
+        "params_experts": params["experts"] or None, "params_embedding": embedding + vision,
+        "native_precision": bits["experts" if top else "dense"][0],
+        "checkpoint_bytes": given, "weights_dense_bytes": dense,
+        "weights_expert_bytes": experts or None,
+        "weights_replicated_bytes": size("attention", replicated) or None,
+        "multimodal": True if vision else None,
+        "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file}
+    for key, value in c.data.items():
+        if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
+                HF_INERT, key):
+            raise c.fail(key, "nada: é um campo de atenção ou de cache que não é entendido")
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def hf_context(c: HfConfig, default: Optional[int]) -> int:
+    """O contexto máximo; YaRN só estende o que `max_position_embeddings` ainda não inclui."""
+    names = "max_position_embeddings n_positions max_seq_len model_max_length"
+    limit: int = c.count(names, default or 0)
+    if not limit:
+        raise c.fail("max_position_embeddings", "um inteiro positivo (ou --effective-context)")
+    for name in ("rope_scaling", "rope_parameters"):
+        rope = c.child(name)
+        if "yarn" in (rope.get("rope_type"), rope.get("type")):
+            factor = rope.get("factor")
+            if type(factor) not in (int, Fraction) or not 0 < factor < 10**4:
+                raise rope.fail("factor", "um número positivo")
+            limit = max(limit, int(rope.count("original_max_position_embeddings", limit) * factor))
+    return limit
+
+
 # ── A pergunta ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -869,10 +1328,14 @@ def tensor_parallel_divides(model: Model, tp: int) -> bool:
 
 def layouts_of(model: Model, server: Server, policy: Policy, context_tokens: int,
                nodes: int) -> List[Layout]:
-    """Os leiautes possíveis de uma unidade de `nodes` nós."""
+    """Os leiautes de `nodes` nós. Levanta `SizingError` se o tp pedido não serve."""
     gpus, asked = nodes * server.gpus, policy.tensor_parallel
-    ways: Sequence[int] = range(1, gpus + 1) if nodes == 1 else [gpus]
-    pairs = [(tp, 1) for tp in ways if asked in (None, tp) and tensor_parallel_divides(model, tp)]
+    ways = [tp for tp in (range(1, gpus + 1) if nodes == 1 else [gpus])
+            if tensor_parallel_divides(model, tp)]
+    if asked and nodes == 1 and asked not in ways:
+        raise SizingError("--tensor-parallel", "esperado um destes, para %s em %s: %s" % (
+            model.name, server.name, ", ".join(map(str, ways))), value=asked)
+    pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
     latent = any(group.kind in ("mla", "compressed") for group in layer_groups(model))
     if latent and model.num_experts and gpus > 1 and asked in (None, 1):
         pairs.append((1, gpus))
@@ -1052,9 +1515,10 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
     if result.workload.requested_context > result.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (result.workload.requested_context, result.effective_context))
-    if result.nodes_final == 1:
-        yield ("single_node: 1 nó sem HA: se ele cair, param %s; --ha n+1 acrescenta 1 nó"
-               % plural(result.workload.concurrency, "sessão", "sessões"))
+    if result.nodes_final == result.nodes_per_unit:
+        bought = plural(result.nodes_final, "nó", "nós")
+        yield ("single_node: %s sem HA: se um cair, param %s; --ha n+1 acrescenta %s"
+               % (bought, plural(result.workload.concurrency, "sessão", "sessões"), bought))
     spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
     if spare < TIGHT_LAST_NODE_RATIO:
         yield ("tight_capacity: no pico, %s: %s do último nó (abaixo de %s)"
@@ -1157,10 +1621,12 @@ def answer_lines(result: SizingResult) -> List[str]:
         ("Sessões/nó" if result.nodes_per_unit == 1 else "Sessões/%d nós" % result.nodes_per_unit,
          limit_text(result)),
         *ceiling_rows(result),
-        ("KV por sessão", "%s (%s: %s)" % (
+        ("KV por sessão", "%s (%s: %s)%s" % (
             size_text(result.kv_bytes_per_session),
             plural(work.concurrency, "sessão", "sessões"),
-            size_text(result.kv_bytes_per_session * work.concurrency))),
+            size_text(result.kv_bytes_per_session * work.concurrency),
+            "; %s sem janelas" % size_text(result.upper_kv_bytes)
+            if result.upper_kv_bytes > result.kv_bytes_per_session else "")),
         ("Se um nó cair" if failed == 1 else "Se %d nós caírem" % failed, failure_text(result)),
     ]
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
@@ -1387,6 +1853,8 @@ catálogo errado; 3 pergunta correta, mas nada cabe."""
 FLAGS_TEXT = """
 pergunta
 --model NOME: modelo do catálogo (obrigatório)
+--hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
+--weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o índice ao lado, ou a conta)
 --server NOME: servidor do catálogo (obrigatório)
 --concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório)
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
@@ -1404,6 +1872,7 @@ saída
 --json: escreve um documento JSON e nada mais
 --list CATÁLOGO: lista models, servers ou storage
 --validate: verifica os três catálogos e lista todos os problemas
+--print-model: com --hf-config, mostra a entrada para colar em models.json
 --version: mostra a versão
 --help: mostra esta ajuda
 catálogos (padrão: os que estão ao lado de sizing.py)
@@ -1422,8 +1891,12 @@ def flag_rows() -> Iterator[Tuple[str, str, str]]:
 
 
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
-# --list e --validate dispensam a pergunta e só aceitam estas flags ao lado.
-BESIDE_CATALOGUE_ACTIONS = ("json", "models_file", "servers_file", "storage_file")
+# O que dispensa a pergunta, com as únicas flags que aceita ao lado.
+STANDALONE = {"list": "json models_file servers_file storage_file",
+              "validate": "json models_file servers_file storage_file",
+              "print_model": "json hf_config weights_gib effective_context"}
+CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
+                           "--weights-precision": WEIGHT_BITS}
 
 UNITS = {"k": 1000, "m": 10**6}
 TOKENS = {"k": 1024, "m": 1024**2}
@@ -1436,6 +1909,7 @@ QUANTITIES: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], st
                             "um inteiro positivo de tokens, como 131072 ou 128k"),
     "--kv-budget-ratio": (RATIO, False, lambda v: 0 < v <= 1,
                           "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
+    "--weights-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB"),
     "--runtime-overhead-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB por nó"),
     "--gpu-memory-utilization": (RATIO, False, lambda v: 0 < v <= 1,
                                  "uma razão acima de 0 e até 1, como 0.9 ou 90%"),
@@ -1530,12 +2004,11 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
                       + nearest(text, list(choices)), value=text)
 
 
-def catalogue_file(args: argparse.Namespace, kind: str) -> str:
-    """O arquivo do catálogo: o da flag ou o que está ao lado do script."""
+def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
+    """(caminho, nome nas mensagens) de um catálogo: o da flag, ou o que está ao lado do script."""
     given: Optional[str] = getattr(args, kind + "_file")
-    if given is not None:
-        return given
-    return os.path.join(os.path.dirname(os.path.realpath(__file__)), kind + ".json")
+    beside = os.path.dirname(os.path.realpath(__file__))
+    return given or os.path.join(beside, kind + ".json"), given or kind + ".json"
 
 
 def os_reason(error: OSError) -> str:
@@ -1548,20 +2021,27 @@ def os_reason(error: OSError) -> str:
         errno.errorcode.get(error.errno or 0, error.errno))
 
 
-def read_catalogue(args: argparse.Namespace, kind: str) -> Tuple[List[Any], List[SizingError]]:
-    """Lê e verifica um catálogo: (entradas, problemas)."""
-    path = catalogue_file(args, kind)
-    shown = os.path.basename(path) if getattr(args, kind + "_file") is None else path
+def read_file(path: str, shown: str) -> bytes:
+    """O conteúdo de um arquivo. Levanta `SizingError`."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        return [], [SizingError(shown, os_reason(error) + "; esperado um catálogo JSON")]
+        raise SizingError(shown, os_reason(error) + "; esperado um arquivo JSON") from None
     except ValueError:  # caminho com byte nulo
-        return [], [SizingError(shown, "não é um caminho de arquivo")]
+        raise SizingError(shown, "não é um caminho de arquivo") from None
     if len(data) > MAX_FILE_BYTES:
-        return [], [SizingError(shown, "o arquivo passa de %d MiB" % (MAX_FILE_BYTES // 2**20))]
-    return load_catalogue(kind, shown, data)
+        raise SizingError(shown, "o arquivo passa de %d MiB" % (MAX_FILE_BYTES // 2**20))
+    return data
+
+
+def read_catalogue(args: argparse.Namespace, kind: str) -> Tuple[List[Any], List[SizingError]]:
+    """Lê e verifica um catálogo: (entradas, problemas)."""
+    path, shown = file_of(args, kind)
+    try:
+        return load_catalogue(kind, shown, read_file(path, shown))
+    except SizingError as error:
+        return [], [error]
 
 
 def require_catalogue(args: argparse.Namespace, kind: str) -> List[Any]:
@@ -1575,71 +2055,95 @@ def require_catalogue(args: argparse.Namespace, kind: str) -> List[Any]:
     return entries
 
 
+def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
+    """A entrada de `models.json` do config.json de --hf-config. Levanta `SizingError`."""
+    path = args.hf_config
+    config, _, _ = parse_json(path, read_file(path, path))
+    folder, base = os.path.split(os.path.abspath(path))
+    stem = base.rsplit(".", 1)[0]
+    name = "".join(c if c in NAME_CHARACTERS else "-" for c in
+                   (os.path.basename(folder) if stem == "config" else stem).lower())[:80]
+    weights = None if args.weights_gib is None else quantity("--weights-gib", args.weights_gib)
+    context = None if args.effective_context is None else int(
+        quantity("--effective-context", args.effective_context))
+    index = os.path.join(folder, "model.safetensors.index.json")
+    index_bytes = None
+    if weights is None and os.path.exists(index):
+        content, _, _ = parse_json(index, read_file(index, index))
+        metadata = content.get("metadata") if isinstance(content, dict) else None
+        index_bytes = metadata.get("total_size") if isinstance(metadata, dict) else None
+    return model_from_hf_config(path, config, name or "modelo", index_bytes,
+                                None if weights is None else ceil_div(weights * GIB, 1), context)
+
+
+def asked_model(args: argparse.Namespace) -> Model:
+    """O modelo de --model ou de --hf-config. Levanta `SizingError`."""
+    if args.hf_config is None:
+        found: Model = find_entry("models", "--model", args.model,
+                                  require_catalogue(args, "models"))
+        return found
+    models, problems = check_document("models", {"models": [hf_entry(args)]})
+    for path, value, expected in problems:
+        raise SizingError(args.hf_config, expected, path=path[2:], value=value)
+    model: Model = models[0]
+    return model
+
+
 def sizing_of(args: argparse.Namespace) -> SizingResult:
     """Responde à pergunta das flags. Levanta `SizingError`."""
-    missing = [flag for flag in ("model", "server", "concurrency") if getattr(args, flag) is None]
+    model_flag = "model" if args.hf_config is None else "hf_config"
+    missing = [flag for flag in (model_flag, "server", "concurrency")
+               if getattr(args, flag) is None]
     if missing:
         raise SizingError("pergunta incompleta", "falta %s; veja --help"
                           % ", ".join("--" + flag for flag in missing))
+    if args.hf_config is None and args.weights_gib is not None:
+        raise SizingError("--weights-gib", "só tem efeito com --hf-config")
+    if args.hf_config is not None and args.model is not None:
+        raise SizingError("--hf-config", "não se combina com --model")
     numbers = {flag: quantity(flag, text) for flag in QUANTITIES
                for text in [getattr(args, flag[2:].replace("-", "_"))]
                if text is not None and (flag, text.lower()) != ("--tensor-parallel", "auto")}
-    ha_mode = "none" if args.ha is None else choice("--ha", args.ha, tuple(HA_SPARES))
-    precision = None if args.kv_precision is None else choice(
-        "--kv-precision", args.kv_precision, tuple(KV_PRECISIONS))
-    weights = None if args.weights_precision is None else choice(
-        "--weights-precision", args.weights_precision, tuple(WEIGHT_BITS))
-    model = find_entry("models", "--model", args.model, require_catalogue(args, "models"))
+    chosen = {flag: choice(flag, text, tuple(choices)) for flag, choices in CHOICES.items()
+              for text in [getattr(args, flag[2:].replace("-", "_"))] if text is not None}
+    model = asked_model(args)
     servers = require_catalogue(args, "servers")
     server = find_entry("servers", "--server", args.server, servers)
     storage = find_entry("storage", "--storage",
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
-    workload = Workload(
-        int(numbers["--concurrency"]),
-        int(numbers.get("--effective-context", model.max_position_embeddings)))
-    policy = Policy(
-        kv_precision=precision or model.default_kv_precision,
-        kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
-        runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
-                                         DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
-        peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO),
-        ha_mode=ha_mode,
-        gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
-                                           DEFAULT_GPU_MEMORY_UTILIZATION),
-        tensor_parallel=int(numbers.get("--tensor-parallel", 0)) or None,
-        weights_precision=weights)
-    check_tensor_parallel(args.tensor_parallel, model, server, policy)
+    workload = Workload(int(numbers["--concurrency"]),
+                        int(numbers.get("--effective-context", model.max_position_embeddings)))
+
+    def sized(server: Server) -> SizingResult:
+        return size(model, server, storage, workload, Policy(
+            kv_precision=chosen.get("--kv-precision", model.default_kv_precision),
+            kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
+            runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
+                                             DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
+            peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO),
+            ha_mode=chosen.get("--ha", "none"),
+            gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
+                                               DEFAULT_GPU_MEMORY_UTILIZATION),
+            tensor_parallel=int(numbers.get("--tensor-parallel", 0)) or None,
+            weights_precision=chosen.get("--weights-precision")))
+
     try:
-        return size(model, server, storage, workload, policy)
+        return sized(server)
     except SizingError as error:
-        error.expected += others_that_fit(servers, server, lambda other: size(
-            model, other, storage, workload, policy))
+        if error.status == 3:
+            error.expected += others_that_fit(sized, servers)
         raise
 
 
-def check_tensor_parallel(text: str, model: Model, server: Server, policy: Policy) -> None:
-    """Levanta `SizingError` se o tensor parallel pedido não divide o modelo ou o nó."""
-    tp = policy.tensor_parallel
-    if tp is None or missing_for_ceiling(model, server, policy):
-        return
-    ways = [n for n in range(1, server.gpus + 1) if tensor_parallel_divides(model, n)]
-    if tp not in ways:
-        raise SizingError("--tensor-parallel", "esperado um destes, para %s em %s: %s" % (
-            model.name, server.name, ", ".join(map(str, ways))), value=text)
-
-
-def others_that_fit(servers: Sequence[Server], asked: Server,
-                    attempt: Callable[[Server], SizingResult]) -> str:
-    """Os outros servidores do catálogo em que a mesma pergunta tem resposta."""
+def others_that_fit(sized: Callable[[Server], SizingResult], servers: Sequence[Server]) -> str:
+    """Os servidores do catálogo em que a mesma pergunta tem resposta."""
     fitting = []
     for server in servers:
         try:
-            if server is not asked:
-                attempt(server)
-                fitting.append(server.name)
+            fitting.append(sized(server).server.name)
         except SizingError:
-            pass
+            continue
     return "; cabe em: " + ", ".join(fitting) if fitting else "; não cabe em outro do catálogo"
 
 
@@ -1650,7 +2154,7 @@ def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
         entries, found = read_catalogue(args, kind)
         problems += found
         if not found:
-            lines.append("%s: ok, %s" % (os.path.basename(catalogue_file(args, kind)),
+            lines.append("%s: ok, %s" % (file_of(args, kind)[1],
                                          plural(len(entries), "entrada", "entradas")))
     lines = [str(problem) for problem in problems] or lines
     document = {"schema_version": 1, "problems": [str(problem) for problem in problems]}
@@ -1664,17 +2168,24 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     if args.version:
         return "sizing.py %s\n" % __version__, 0
     status = 0
-    if args.list is not None or args.validate:
-        action = "list" if args.list is not None else "validate"
-        for name, value in vars(args).items():
-            if value is not None and name not in (action, *BESIDE_CATALOGUE_ACTIONS):
-                raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --" + action)
+    for action, beside in STANDALONE.items():
+        if getattr(args, action) is not None:
+            for name, value in vars(args).items():
+                if value is not None and name not in (action, *beside.split()):
+                    raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --%s"
+                                      % action.replace("_", "-"))
     if args.validate:
         document, text, status = validation(args)
     elif args.list is not None:
         kind = choice("--list", args.list, tuple(CATALOGUES))
         entries = require_catalogue(args, kind)
         document, text = [entry_json(entry) for entry in entries], catalogue_table(kind, entries)
+    elif args.print_model:
+        if args.hf_config is None:
+            raise SizingError("--print-model", "precisa de --hf-config")
+        asked_model(args)
+        document = hf_entry(args)
+        text = json.dumps(document, ensure_ascii=ascii_only, indent=2, default=float) + "\n"
     else:
         result = sizing_of(args)
         if not args.json:

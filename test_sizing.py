@@ -335,7 +335,7 @@ class Avisos(Case):
              "kv_16bit: KV em fp16 (2 bytes) pede 4.5044 GiB por sessão, o dobro dos 2.2522 GiB"),
             ({"kv_budget_ratio": 0.8}, "high_budget_ratio: 80% da HBM para KV, acima de 75%"),
             ({"concurrency": 500, "peak_headroom_ratio": 0},
-             "single_node: 1 nó sem HA: se ele cair, param 500 sessões"),
+             "single_node: 1 nó sem HA: se um cair, param 500 sessões; --ha n+1 acrescenta 1 nó"),
             ({}, "tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)"),
             ({"concurrency": 1225, "peak_headroom_ratio": 0},
              "tight_capacity: no pico, 1 vaga livre: 0.1% do último nó"),
@@ -841,6 +841,199 @@ class TetoFisico(Case):
                 sizing.size(model, server, storage, workload, roomier).layout.sessions_per_unit
                 * result.nodes_per_unit, 1)
         self.assertGreater(checked, 300)
+
+
+# ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
+
+# config.json de modelos do catálogo, sem os campos que nada mudam: o que o leitor entende tem de
+# dar o mesmo que a entrada, montada de outra fonte.
+LLAMA_8B = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
+            "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+            "vocab_size": 128256, "max_position_embeddings": 131072, "torch_dtype": "bfloat16",
+            "tie_word_embeddings": False, "rope_scaling": {"factor": 8.0, "rope_type": "llama3"}}
+CONFIGS = {
+    "llama-3.1-8b": LLAMA_8B,
+    "opt-oss-120b": {
+        "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "head_dim": 64,
+        "num_attention_heads": 64, "num_hidden_layers": 36, "num_key_value_heads": 8,
+        "vocab_size": 201088, "max_position_embeddings": 131072, "sliding_window": 128,
+        "num_local_experts": 128, "num_experts_per_tok": 4, "tie_word_embeddings": False,
+        "layer_types": ["sliding_attention", "full_attention"] * 18,
+        "rope_scaling": {"factor": 32.0, "original_max_position_embeddings": 4096,
+                         "rope_type": "yarn"},
+        "quantization_config": {"quant_method": "mxfp4"}},
+    "qwen3-235b": {
+        "model_type": "qwen3_moe", "hidden_size": 4096, "intermediate_size": 12288,
+        "head_dim": 128, "num_attention_heads": 64, "num_hidden_layers": 94,
+        "num_key_value_heads": 4, "vocab_size": 151936, "max_position_embeddings": 40960,
+        "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 1536,
+        "decoder_sparse_step": 1, "mlp_only_layers": [], "sliding_window": None,
+        "use_sliding_window": False, "max_window_layers": 94, "tie_word_embeddings": False},
+    "deepseek-r1": {
+        "model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432,
+        "num_attention_heads": 128, "num_key_value_heads": 128, "num_hidden_layers": 61,
+        "vocab_size": 129280, "max_position_embeddings": 163840, "kv_lora_rank": 512,
+        "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
+        "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
+        "moe_intermediate_size": 2048, "first_k_dense_replace": 3, "moe_layer_freq": 1,
+        "num_nextn_predict_layers": 1, "tie_word_embeddings": False,
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
+    "qwen3-next": {
+        "model_type": "qwen3_next", "hidden_size": 2048, "intermediate_size": 5120,
+        "head_dim": 256, "num_attention_heads": 16, "num_key_value_heads": 2,
+        "num_hidden_layers": 48, "vocab_size": 151936, "max_position_embeddings": 262144,
+        "full_attention_interval": 4, "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_value_head_dim": 128,
+        "num_experts": 512, "num_experts_per_tok": 10, "moe_intermediate_size": 512,
+        "shared_expert_intermediate_size": 512, "tie_word_embeddings": False},
+    "gemma-3-27b": {
+        "model_type": "gemma3", "text_config": {
+            "model_type": "gemma3_text", "head_dim": 128, "hidden_size": 5376,
+            "intermediate_size": 21504, "num_attention_heads": 32, "num_hidden_layers": 62,
+            "num_key_value_heads": 16, "sliding_window": 1024},
+        "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 1152,
+                          "intermediate_size": 4304, "num_hidden_layers": 27}},
+    "nvidia-nemotron-3-nano-30b-a3b-bf16": {
+        "model_type": "nemotron_h", "hidden_size": 2688, "intermediate_size": 1856,
+        "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 2,
+        "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+        "vocab_size": 131072, "max_position_embeddings": 262144, "mamba_num_heads": 64,
+        "mamba_head_dim": 64, "ssm_state_size": 128, "n_groups": 8, "conv_kernel": 4,
+        "mamba_ssm_cache_dtype": "float32", "n_routed_experts": 128, "num_experts_per_tok": 6,
+        "moe_intermediate_size": 1856, "n_shared_experts": 1, "tie_word_embeddings": False,
+        "moe_shared_expert_intermediate_size": 3712, "time_step_limit": [0.0, float("inf")]},
+}
+
+
+class HuggingFace(Case):
+    """config.json do Hugging Face: os mesmos números do catálogo, ou a recusa do campo"""
+
+    def entry(self, config, *args):
+        """A entrada que --print-model mostra para um config.json."""
+        with temporary_file(config) as path:
+            return json.loads(self.ok("--hf-config", path, "--print-model", *args))
+
+    def test_como_no_catalogo(self):
+        """Sete arquiteturas dão o KV exato, os parâmetros a 1% e os bytes a 2% do catálogo"""
+        for name, config in CONFIGS.items():
+            with self.subTest(name):
+                expected, entry = in_catalogue("models", name), self.entry(config)
+                models, problems = sizing.check_document("models", {"models": [entry]})
+                self.assertEqual(problems, [])
+                for context in (1, 100, 8192, 131072):
+                    self.assertEqual(*(sizing.session_kv_bytes(sizing.layer_groups(model), context,
+                                                               "bf16")
+                                       for model in (models[0], expected)))
+                for field, margin in (("params_total", 0.01), ("params_active", 0.01),
+                                      ("checkpoint_bytes", 0.02), ("weights_dense_bytes", 0.02),
+                                      ("weights_expert_bytes", 0.02)):
+                    wanted = getattr(expected, field) or 0
+                    self.assertLessEqual(abs((entry.get(field) or 0) - wanted), margin * wanted)
+                for field in ("num_layers", "vocab_size", "native_precision", "num_experts",
+                              "experts_per_token", "max_position_embeddings"):
+                    self.assertEqual(entry.get(field), getattr(expected, field), field)
+
+    def test_dimensiona(self):
+        """Dimensiona direto do config.json; o nome vem do arquivo; o resultado é o do catálogo"""
+        question = {key: value for key, value in BASE.items() if key != "model"}
+        with temporary_file(CONFIGS["opt-oss-120b"]) as path:
+            sized = json.loads(self.ok("--hf-config", path, *flags(question), "--json"))
+            text = self.ok("--hf-config", path, *flags(question))
+        self.assertEqual(sized["results"], self.sized()["results"])
+        self.assertEqual(sized["engine"]["sessions_per_node"], 794)
+        self.assertTrue(text.startswith("2 × DGX B300 (dgx300): catalogo, 1000 sess"))
+
+    def test_pesos(self):
+        """--weights-gib e o índice ao lado valem mais que a conta; um índice absurdo é recusado"""
+        entry = self.entry(LLAMA_8B, "--weights-gib", "8")
+        self.assertEqual(entry["checkpoint_bytes"], 8 * 2**30)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "config.json")
+            index = os.path.join(folder, "model.safetensors.index.json")
+            for content, file in ((LLAMA_8B, path),
+                                  ({"metadata": {"total_size": 16060522496}}, index)):
+                with open(file, "w") as stream:
+                    json.dump(content, stream)
+            entry = json.loads(self.ok("--hf-config", path, "--print-model"))
+            self.assertEqual(entry["checkpoint_bytes"], 16060522496)
+            self.assertEqual(entry["name"], os.path.basename(folder).lower())
+            for total in (5, -1, "x", True, 10**40):
+                with open(index, "w") as stream:
+                    json.dump({"metadata": {"total_size": total}}, stream)
+                self.refused(["--hf-config", path, "--print-model"], "quantization_config",
+                             "total_size")
+
+    def test_recusas(self):
+        """O que não é entendido é recusado com o campo; nada é adivinhado"""
+        rows = (
+            ({"model_type": "mamba9"}, "model_type = 'mamba9'"), ({"model_type": None}, "model_type"),
+            ({"num_hidden_layers": None}, "num_hidden_layers"),
+            ({"num_hidden_layers": -3}, "num_hidden_layers = -3"),
+            ({"num_hidden_layers": True}, "num_hidden_layers = true"),
+            ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
+            ({"hidden_size": "4096"}, "hidden_size = '4096'"),
+            ({"hidden_size": float("inf")}, "hidden_size = Infinity"),
+            ({"vocab_size": 1.5}, "vocab_size = 1.5"),
+            ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+            ({"layer_types": ["ring_attention"] * 32}, "layer_types"),
+            ({"sliding_window": 4096}, "sliding_window = 4096"),
+            ({"cross_layer_kv_sharing": 2}, "cross_layer_kv_sharing = 2"),
+            ({"kv_cache_type": "ring"}, "kv_cache_type = 'ring'"),
+            ({"num_kv_shared_layers": -1}, "num_kv_shared_layers"),
+            ({"tie_word_embeddings": 1}, "tie_word_embeddings = 1"),
+            ({"torch_dtype": "int3"}, "torch_dtype = 'int3'"),
+            ({"quantization_config": {"quant_method": "magic"}}, "quant_method = 'magic'"),
+            ({"quantization_config": 5}, "quantization_config"),
+            ({"rope_scaling": {"type": "yarn"}}, "factor"),
+            ({"max_position_embeddings": None}, "--effective-context"),
+        )
+        for changes, words in rows:
+            with self.subTest(changes), temporary_file(dict(LLAMA_8B, **changes)) as path:
+                self.refused(["--hf-config", path, "--print-model"], words, path)
+        for content in (b"", b"[]", b"5", b"{", b"\xff", json.dumps(LLAMA_8B).encode()[:-9]):
+            with self.subTest(content), temporary_file(content) as path:
+                self.refused(["--hf-config", path, "--print-model"], path)
+
+    def test_sem_contexto(self):
+        """Sem max_position_embeddings, --effective-context diz o máximo"""
+        config = dict(LLAMA_8B, max_position_embeddings=None)
+        self.assertEqual(self.entry(config, "--effective-context=32k")["max_position_embeddings"],
+                         32768)
+
+    def test_flags(self):
+        """Combinações que não fazem sentido"""
+        rest = ["--server=dgx300", "--concurrency=5"]
+        self.refused(["--hf-config=x", "--model=y", *rest], "--hf-config", "--model")
+        self.refused(["--hf-config=x", *rest], "x", "não existe")
+        self.refused(["--model=opt-oss-20b", "--weights-gib=5", *rest], "--weights-gib")
+        self.refused(["--print-model"], "--print-model", "--hf-config")
+        self.refused(["--print-model", "--hf-config=x", *rest], "--server", "--print-model")
+        with temporary_file(LLAMA_8B) as path:
+            for value in ("0", "-1", "x", "nan", ""):
+                self.refused(["--hf-config", path, "--weights-gib=" + value, *rest],
+                             "--weights-gib")
+
+    def test_mutacoes(self):
+        """8000 configs mutados: uma entrada válida ou uma recusa de uma linha, nada mais"""
+        generator, answered = random.Random(8), 0
+        values = (None, True, 0, -1, 3, 10**9, 1.5, float("inf"), "", "x", [], [1], {}, {"a": 1})
+        for _ in range(8000):
+            config = json.loads(json.dumps(generator.choice(list(CONFIGS.values()))))
+            place = config
+            while True:
+                key = generator.choice(list(place))
+                if not isinstance(place[key], dict) or not place[key] or generator.random() < 0.3:
+                    break
+                place = place[key]
+            place[key] = generator.choice(values)
+            try:
+                entry = sizing.model_from_hf_config("c.json", config, "m")
+                models, problems = sizing.check_document("models", {"models": [entry]})
+                self.assertFalse(problems and models)
+                answered += bool(models)
+            except sizing.SizingError as error:
+                self.assertEqual((error.status, len(str(error).splitlines())), (2, 1))
+        self.assertGreater(answered, 500)
 
 
 # ── Entradas ruins ────────────────────────────────────────────────────────────────────────────
