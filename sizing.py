@@ -724,8 +724,8 @@ HF_LAYERS = {"full_attention": "full", "attention": "full", "*": "full",
 # Um campo com cara de atenção ou de cache que ninguém leu, e não é destes, é recusado.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
               "cla_|moe|expert|conv_|index")
-HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scalar?|scale|tuning|theta|in_fp32|_norm|_mod|"
-            "pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|topk|"
+HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scalar?|scale|tuning|theta|in_fp32|_norm|"
+            "_mod|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|topk|"
             "topk_freq|topk_offset|interleave|renormalize|mtp_iteration|bidirectional_attention|"
             "dual_chunk_attention_config|aux_loss_coef|scaling_factor|logits?|output_attentions)$|"
             "implementation|router")
@@ -2007,8 +2007,10 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
 def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
     """(caminho, nome nas mensagens) de um catálogo: o da flag, ou o que está ao lado do script."""
     given: Optional[str] = getattr(args, kind + "_file")
+    if given is not None:
+        return given, given
     beside = os.path.dirname(os.path.realpath(__file__))
-    return given or os.path.join(beside, kind + ".json"), given or kind + ".json"
+    return os.path.join(beside, kind + ".json"), kind + ".json"
 
 
 def os_reason(error: OSError) -> str:

@@ -549,8 +549,8 @@ class Propriedades(Case):
 
 # ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
 
-# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp). Colunas: modelo do catálogo, ou camadas,
-# hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal, DSA;
+# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp). Colunas: modelo do catálogo, ou
+# camadas, hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal, DSA;
 # precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
 # max_num_batched_tokens; GiB de pesos e GiB de KV por GPU que o motor registrou. Fontes: registros
 # públicos no GitHub (a maioria, uma campanha com o vLLM 0.19 em H100). Ficaram de fora as execuções
@@ -966,7 +966,8 @@ class HuggingFace(Case):
     def test_recusas(self):
         """O que não é entendido é recusado com o campo; nada é adivinhado"""
         rows = (
-            ({"model_type": "mamba9"}, "model_type = 'mamba9'"), ({"model_type": None}, "model_type"),
+            ({"model_type": "mamba9"}, "model_type = 'mamba9'"),
+            ({"model_type": None}, "model_type"),
             ({"num_hidden_layers": None}, "num_hidden_layers"),
             ({"num_hidden_layers": -3}, "num_hidden_layers = -3"),
             ({"num_hidden_layers": True}, "num_hidden_layers = true"),
@@ -1354,7 +1355,7 @@ Nós            capacidade pura 2 → com pico de 20% (1200 sessões) 2 → com 
 Sessões/nó     613, limite: plano (70% da HBM - 120 GiB)
                teto físico: ~794 (tp 8, utilização 0.9); tp 4: 774, tp 2: 712,
                tp 1: 592
-KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB)
+KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB); 4.5 GiB sem janelas
 Se um nó cair  2 nós, até 1226 sessões: pico de 1200 coberto (folga 26)
 
 HBM por nó     2142 GiB visíveis (8 GPUs)
