@@ -1025,6 +1025,48 @@ def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
     return bits
 
 
+def hf_decoder(root: HfConfig) -> Tuple[HfConfig, Dict[str, str]]:
+    """(o objeto do decodificador de texto, com o que herda da raiz e da família; os traços)."""
+    nested = next((key for key in ("text_config", "llm_config", "language_config")
+                   if root.data.get(key)), None)
+    c = root.child(nested) if nested else root
+    inherited = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
+    c.data = dict({key: root.data[key] for key in inherited if key in root.data},
+                  **{key: value for key, value in c.data.items() if value is not None})
+    traits = hf_traits(c)
+    for key, text in traits.items():
+        if text.isdigit():
+            c.data.setdefault(key, int(text))
+    return c, traits
+
+
+def hf_layers(c: HfConfig, traits: Dict[str, str],
+              hidden: int) -> Tuple[List[Dict[str, Any]], Dict[str, int], Dict[str, int]]:
+    """(grupos de cache, parâmetros por papel, parâmetros da última camada).
+
+    Além dos papéis de `hf_bits`: router (com as normas), layers e moe_layers (quantas camadas) e
+    replicated (os da atenção que todo rank do tensor parallel repete).
+    """
+    kinds = hf_kinds(c, traits)
+    c.data["num_hidden_layers"] = len(kinds)
+    groups: Dict[str, Dict[str, Any]] = {}
+    params = dict.fromkeys(("attention", "dense", "shared", "experts", "router", "replicated",
+                            "moe_layers"), 0)
+    params["layers"] = len(kinds)
+    layer: Dict[str, int] = {}
+    for i, kind in enumerate(kinds):
+        cached, attention, replicated = hf_mixer(c, traits, kind, i)
+        layer = dict({"attention": attention, "router": 2 * hidden},
+                     **hf_ffn(c, traits, kind, i, hidden))
+        for role, number in layer.items():
+            params[role] += number
+        params["replicated"] += replicated
+        params["moe_layers"] += "experts" in layer
+        for group in cached:
+            groups.setdefault(repr(group), dict(group, layers=0))["layers"] += 1
+    return list(groups.values()), params, layer
+
+
 def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = None,
                          weights_bytes: Optional[int] = None,
                          context: Optional[int] = None) -> Dict[str, Any]:
@@ -1032,96 +1074,70 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = N
 
     Parâmetros contados pela arquitetura e bytes pela quantização; `weights_bytes` (informado) ou
     `index_bytes` (`total_size` do índice ao lado) valem mais; `context` é o máximo de tokens se o
-    config não o diz. Levanta `SizingError` com o campo
-    que não foi entendido: nada é adivinhado.
+    config não o diz. Levanta `SizingError` com o campo que não foi entendido: nada é adivinhado.
     """
     root = HfConfig(file, config)
-    nested = next((key for key in ("text_config", "llm_config", "language_config")
-                   if root.data.get(key)), None)
-    c = root.child(nested) if nested else root
-    c.data = dict({key: value for key, value in root.data.items() if key in (
-        "model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")},
-        **{key: value for key, value in c.data.items() if value is not None})
-    traits = hf_traits(c)
-    for key, text in traits.items():
-        if text.isdigit():
-            c.data.setdefault(key, int(text))
+    c, traits = hf_decoder(root)
     hidden, vocab = c.count("hidden_size n_embd d_model"), c.count("vocab_size")
-    kinds, bits = hf_kinds(c, traits), hf_bits(c)
-    c.data["num_hidden_layers"] = len(kinds)
-    groups: Dict[str, Dict[str, Any]] = {}
-    params = dict.fromkeys(("attention", "dense", "shared", "experts", "router", "mtp"), 0)
-    replicated, sparse = 0, 0
-    layer: Dict[str, int] = {}
-    for i, kind in enumerate(kinds):
-        cached, attention, repeated = hf_mixer(c, traits, kind, i)
-        layer = dict({"attention": attention, "router": 2 * hidden},
-                     **hf_ffn(c, traits, kind, i, hidden))
-        for role, number in layer.items():
-            params[role] += number
-        replicated, sparse = replicated + repeated, sparse + ("experts" in layer)
-        for group in cached:
-            groups.setdefault(repr(group), dict(group, layers=0))["layers"] += 1
-    copies = c.count("num_nextn_predict_layers mtp_num_hidden_layers", int(
-        c.data["model_type"] == "qwen3_next"), low=0) if "mtp" in traits else 0
+    groups, params, layer = hf_layers(c, traits, hidden)
+    bits, vision = hf_bits(c), hf_vision(root, hidden)
     embedding = vocab * hidden * (1 if c.flag("tie_word_embeddings", "tied" in traits) else 2)
-    by_layer = c.count("hidden_size_per_layer_input", 0, low=0) * len(kinds)  # Gemma 3n e 4
+    by_layer = c.count("hidden_size_per_layer_input", 0, low=0) * params["layers"]  # Gemma 3n e 4
     embedding += by_layer and by_layer * c.count("vocab_size_per_layer_input")
     params["dense"] += 3 * hidden * by_layer
-    vision = hf_vision(root, hidden)
-    def size(role: str, number: int) -> int:
-        return ceil_div(number * bits.get(role, ("", 16))[1], 8)
+    mtp = c.count("num_nextn_predict_layers mtp_num_hidden_layers", int(
+        c.data["model_type"] == "qwen3_next"), low=0) if "mtp" in traits else 0
 
-    experts = size("experts", params["experts"])
-    dense = 2 * (embedding + vision) + sum(size(role, number) for role, number in params.items()
-                                           if role != "experts")
-    extra = copies * (sum(size(role, number) for role, number in layer.items())
-                      + 4 * hidden * hidden + ("dup" in traits) * 4 * vocab * hidden)
-    total = sum(params.values()) + embedding + vision
-    checkpoint = dense + experts + extra
+    def size(counts: Dict[str, int], roles: str) -> int:
+        return sum(ceil_div(counts.get(role, 0) * bits.get(role, ("", 16))[1], 8)
+                   for role in roles.split())
+
+    experts = size(params, "experts")
+    dense = 2 * (embedding + vision) + size(params, "attention dense shared router")
+    checkpoint = dense + experts + mtp * (size(layer, "attention dense shared router experts")
+                                          + 4 * hidden * hidden
+                                          + ("dup" in traits) * 4 * vocab * hidden)
     if weights_bytes is None and index_bytes is not None and (
             type(index_bytes) is not int or abs(index_bytes - checkpoint) * 10 > checkpoint):
         raise c.fail("quantization_config", "o que explique o total_size do índice ao lado, %s "
                      "(a conta dá %d bytes), ou --weights-gib" % (value_text(index_bytes),
                                                                  checkpoint))
     given = weights_bytes or index_bytes or checkpoint
-    dense, experts = max(dense * given // checkpoint, 1), experts * given // checkpoint
-    number, top = c.count("n_routed_experts num_experts num_local_experts", 0, low=0), 0
-    if params["experts"]:
-        top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
-    first = next((group for group in groups.values() if "k_dim" in group), None)
+    first = next((group for group in groups if "k_dim" in group), None)
     plain = len(groups) == 1 and first is not None and first["kind"] == "full"
+    total = embedding + vision + sum(params[role] for role in
+                                     ("attention", "dense", "shared", "router", "experts"))
     entry = {
-        "name": name, "num_layers": len(kinds),
+        "name": name, "num_layers": params["layers"],
         "num_attention_heads": c.count("num_attention_heads n_head n_heads"),
         "num_key_value_heads": first["kv_heads"] if first else 1,
         "head_dim": first["k_dim"] if first else c.count("qk_rope_head_dim head_dim"),
         "hidden_size": hidden, "vocab_size": vocab,
-        "intermediate_size": c.count("intermediate_size_mlp intermediate_size", None)
-        if params["dense"] else None,
+        "intermediate_size": params["dense"] and c.count("intermediate_size_mlp intermediate_size",
+                                                         0),
         "max_position_embeddings": hf_context(c, context),
-        "attention_pattern": "full" if plain else "groups",
-        "groups": None if plain else list(groups.values()),
-        "default_kv_precision": "fp8", "moe_layers": sparse or None,
-        "num_experts": number if top else None, "experts_per_token": top or None,
-        "moe_intermediate_size": c.count("intermediate_size" if "wide" in traits else
-                                         "moe_intermediate_size intermediate_size")
-        if top else None,
-        "params_total": total,
-        "params_active": total - vision - (params["experts"] * (number - top) // number
-                                           if top else 0),
-        "params_experts": params["experts"] or None, "params_embedding": embedding + vision,
-        "native_precision": bits["experts" if top else "dense"][0],
-        "checkpoint_bytes": given, "weights_dense_bytes": dense,
-        "weights_expert_bytes": experts or None,
-        "weights_replicated_bytes": size("attention", replicated) or None,
-        "multimodal": True if vision else None,
+        "attention_pattern": "full" if plain else "groups", "groups": not plain and groups,
+        "default_kv_precision": "fp8", "params_total": total, "params_active": total - vision,
+        "params_embedding": embedding + vision, "native_precision": bits["dense"][0],
+        "checkpoint_bytes": given, "weights_dense_bytes": max(dense * given // checkpoint, 1),
+        "weights_replicated_bytes": size({"attention": params["replicated"]}, "attention"),
+        "multimodal": vision > 0,
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file}
+    if params["experts"]:
+        number = c.count("n_routed_experts num_experts num_local_experts moe_num_experts")
+        top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
+        entry.update(
+            moe_layers=params["moe_layers"], num_experts=number, experts_per_token=top,
+            moe_intermediate_size=c.count("intermediate_size" if "wide" in traits else
+                                          "moe_intermediate_size intermediate_size"),
+            params_experts=params["experts"], native_precision=bits["experts"][0],
+            params_active=total - vision - params["experts"] * (number - top) // number,
+            weights_expert_bytes=experts * given // checkpoint)
     for key, value in c.data.items():
         if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
                 HF_INERT, key):
             raise c.fail(key, "nada: é um campo de atenção ou de cache que não é entendido")
-    return {key: value for key, value in entry.items() if value is not None}
+    return {key: value for key, value in entry.items() if value}
 
 
 def hf_context(c: HfConfig, default: Optional[int]) -> int:
@@ -2078,17 +2094,13 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
                                 None if weights is None else ceil_div(weights * GIB, 1), context)
 
 
-def asked_model(args: argparse.Namespace) -> Model:
-    """O modelo de --model ou de --hf-config. Levanta `SizingError`."""
-    if args.hf_config is None:
-        found: Model = find_entry("models", "--model", args.model,
-                                  require_catalogue(args, "models"))
-        return found
-    models, problems = check_document("models", {"models": [hf_entry(args)]})
+def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
+    """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo."""
+    entry = hf_entry(args)
+    models, problems = check_document("models", {"models": [entry]})
     for path, value, expected in problems:
         raise SizingError(args.hf_config, expected, path=path[2:], value=value)
-    model: Model = models[0]
-    return model
+    return models[0], entry
 
 
 def sizing_of(args: argparse.Namespace) -> SizingResult:
@@ -2108,7 +2120,8 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
                if text is not None and (flag, text.lower()) != ("--tensor-parallel", "auto")}
     chosen = {flag: choice(flag, text, tuple(choices)) for flag, choices in CHOICES.items()
               for text in [getattr(args, flag[2:].replace("-", "_"))] if text is not None}
-    model = asked_model(args)
+    model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
+        "models", "--model", args.model, require_catalogue(args, "models"))
     servers = require_catalogue(args, "servers")
     server = find_entry("servers", "--server", args.server, servers)
     storage = find_entry("storage", "--storage",
@@ -2185,8 +2198,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     elif args.print_model:
         if args.hf_config is None:
             raise SizingError("--print-model", "precisa de --hf-config")
-        asked_model(args)
-        document = hf_entry(args)
+        _, document = hf_model(args)
         text = json.dumps(document, ensure_ascii=ascii_only, indent=2, default=float) + "\n"
     else:
         result = sizing_of(args)

@@ -550,8 +550,8 @@ class Propriedades(Case):
 # ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
 
 # Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp). Colunas: modelo do catálogo, ou
-# camadas, hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal, DSA;
-# precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
+# camadas, hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal,
+# DSA; precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
 # max_num_batched_tokens; GiB de pesos e GiB de KV por GPU que o motor registrou. Fontes: registros
 # públicos no GitHub (a maioria, uma campanha com o vLLM 0.19 em H100). Ficaram de fora as execuções
 # com max_num_seqs abaixo de 256, que a ferramenta nunca supõe.
