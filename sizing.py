@@ -1594,9 +1594,10 @@ def text_report(result: SizingResult) -> str:
     """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
     head = [*folded(headline(result)), "", *answer_lines(result), "", *hbm_lines(result), ""]
     storage = result.storage
-    tail = ["", *folded("Supõe: reserva de %s GiB por nó; storage %s (%s GB/s)" % (
-        decimal_text(result.policy.runtime_overhead_gib, 3), storage.name,
-        decimal_text(storage.throughput_read_gbps, 3))), "Mais: --json   --help   --list models"]
+    engine = "motor %s; " % ENGINE if result.layout else ""
+    tail = ["", *folded("Supõe: %sstorage %s (%s GB/s)" % (
+        engine, storage.name, decimal_text(storage.throughput_read_gbps, 3))),
+        "Mais: --json   --help   --list models"]
     return "\n".join(head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail) + "\n"
 
 
@@ -1735,10 +1736,12 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     work, policy = result.workload, result.policy
     kv_total = result.kv_bytes_per_session * work.concurrency
     total_hbm = Fraction(result.server.total_hbm_gb * GB, GIB)
+    weights = {"weights_gib": significant(Fraction(sum(weight_bytes(result.model, None)), GIB))
+               } if result.model.weights_dense_bytes else {}
     return {
         "schema_version": 1,
         "model": dict(entry_json(result.model), kv_groups=[
-            vars(group) for group in layer_groups(result.model)]),
+            vars(group) for group in layer_groups(result.model)], **weights),
         "server": dict(entry_json(result.server), total_hbm_gib=significant(total_hbm)),
         "storage": entry_json(result.storage),
         "parameters": {

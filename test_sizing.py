@@ -1365,7 +1365,7 @@ HBM por nó     2142 GiB visíveis (8 GPUs)
 1 aviso
 ! tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)
 
-Supõe: reserva de 120 GiB por nó; storage profile_default (28 GB/s)
+Supõe: motor vLLM >= 0.21; storage profile_default (28 GB/s)
 Mais: --json   --help   --list models
 """)
 
@@ -1417,7 +1417,8 @@ Mais: --json   --help   --list models
         keys = {
             "model": "name num_layers num_key_value_heads head_dim max_position_embeddings "
                      "attention_pattern hybrid_full_layers hybrid_sliding_layers sliding_window "
-                     "default_kv_precision kv_groups notes source aliases",
+                     "default_kv_precision kv_groups notes source aliases params_total "
+                     "params_active weights_gib",
             "server": "name gpus hbm_per_gpu_gb total_hbm_gb total_hbm_gib nvlink_bandwidth_tbps "
                       "system_memory_tb",
             "storage": "name type iops_read iops_write throughput_read_gbps throughput_write_gbps "
