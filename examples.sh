@@ -28,7 +28,7 @@ run 'Alta precisão: KV em fp16 ocupa o dobro da memória' \
   --model opt-oss-20b --server dgx200 --concurrency 500 --effective-context 64k \
   --kv-precision fp16
 
-run 'Nuvem: disco de bloco e contexto acima do máximo geram avisos' \
+run 'Nuvem: armazenamento em blocos e contexto acima do máximo geram avisos' \
   --model opt-oss-120b --server dgx300 --concurrency 500 --effective-context 200k \
   --storage profile_cloud_premium --ha n+1
 

@@ -156,7 +156,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """Sugestão para acrescentar a uma mensagem: ` (talvez 'x')`, ou nada."""
     import difflib  # só quando algo deu errado
 
-    close = difflib.get_close_matches(word.lower(), known, 1)
+    close = [name for name in known if len(word) > 3 and name.startswith(word.lower())]
+    close = close or difflib.get_close_matches(word.lower(), known, 1)
     return " (talvez %r)" % close[0] if close else ""
 
 
@@ -268,7 +269,7 @@ def chunked_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, chunk: int
 
 
 def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
-    """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em toda GPU do tp."""
+    """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em cada GPU do tp."""
     return Group("mla", layers, kv_lora_rank + qk_rope_head_dim)
 
 
@@ -317,7 +318,7 @@ def group_problems(groups: Sequence[Dict[str, Any]], num_layers: int) -> Iterato
     for index, group in enumerate(groups):
         path, kind = ("groups", index), group.get("kind")
         if not isinstance(kind, str) or kind not in KINDS:
-            yield (*path, "kind"), kind, "esperado um destes: " + ", ".join(KINDS)
+            yield (*path, "kind"), kind, "espera-se um destes: " + ", ".join(KINDS)
             good = False
             continue
         names = kind_fields(kind)
@@ -326,13 +327,13 @@ def group_problems(groups: Sequence[Dict[str, Any]], num_layers: int) -> Iterato
                   or group[key] < (key != "v_dim")]
         for key in wrong:
             yield ((*path, key), group.get(key),
-                   "esperado só kind e os inteiros positivos " + ", ".join(names))
+                   "espera-se só kind e os inteiros positivos " + ", ".join(names))
         good, total = good and not wrong, total + (0 if kind in RIDERS or wrong
                                                    else group["layers"])
     if groups and good and all(group["kind"] == "none" for group in groups):
         yield ("groups",), ABSENT, "nenhum grupo guarda cache"
     elif groups and good and total != num_layers:
-        yield ("groups",), total, "camadas dos grupos; esperado num_layers, %d" % num_layers
+        yield ("groups",), total, "soma das camadas; espera-se num_layers, %d" % num_layers
 
 
 def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision: str) -> int:
@@ -388,7 +389,7 @@ class Model:
     `sliding_window` tokens), `hybrid` (`hybrid_full_layers` + `hybrid_sliding_layers`) ou
     `groups` (a lista `groups`, de `KINDS`). Os pesos são os bytes que um motor carrega:
     `weights_expert_bytes` dos especialistas roteados e `weights_dense_bytes` do resto, dos quais
-    `weights_replicated_bytes` se repetem em toda GPU; `checkpoint_bytes` é o que se lê do disco.
+    `weights_replicated_bytes` se repetem em cada GPU; `checkpoint_bytes` é o que se lê do disco.
     `params_embedding` conta o que fica em 16 bits: embeddings, cabeça e torre de visão.
     """
 
@@ -435,13 +436,13 @@ class Model:
             value = getattr(self, name)
             if (value is not None) != (pattern in patterns):
                 expected = self.__dataclass_fields__[name].metadata["rule"][1]
-                yield ((name,), value, "esperado %s com attention_pattern %r"
+                yield ((name,), value, "espera-se %s com attention_pattern %r"
                        % (expected if pattern in patterns else "null", pattern))
         if pattern == "hybrid" and self.hybrid_full_layers and self.hybrid_sliding_layers:
             total = self.hybrid_full_layers + self.hybrid_sliding_layers
             if total != self.num_layers:
                 yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
-                       "hybrid_full_layers + hybrid_sliding_layers dá %d, esperado num_layers %d"
+                       "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
                        % (total, self.num_layers))
         yield from group_problems(self.groups or (), self.num_layers)
 
@@ -482,7 +483,7 @@ class Server:
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) se o total de HBM não é GPUs × HBM por GPU."""
         if self.total_hbm_gb != self.gpus * self.hbm_per_gpu_gb:
-            yield (("total_hbm_gb",), self.total_hbm_gb, "esperado gpus × hbm_per_gpu_gb = %s GB"
+            yield (("total_hbm_gb",), self.total_hbm_gb, "espera-se gpus × hbm_per_gpu_gb = %s GB"
                    % decimal_text(self.gpus * self.hbm_per_gpu_gb, 6))
 
 
@@ -510,7 +511,7 @@ class Storage:
             p50, p99 = (getattr(self, "latency_%s_ms_%s" % (kind, p)) for p in ("p50", "p99"))
             if p99 < p50:
                 yield (("latency_%s_ms_p99" % kind,), p99,
-                       "esperado ao menos a P50, %s ms" % decimal_text(p50, 6))
+                       "espera-se ao menos a P50, %s ms" % decimal_text(p50, 6))
 
 
 # Catálogo → (classe das entradas, chave da lista no documento, singular em português).
@@ -559,7 +560,7 @@ def parse_json(file: str, data: bytes) -> Tuple[Any, str, bool]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SizingError(file, "esperado texto UTF-8; byte 0x%02x inválido" % data[error.start],
+        raise SizingError(file, "espera-se texto UTF-8; byte 0x%02x inválido" % data[error.start],
                           line=data.count(b"\n", 0, error.start) + 1) from None
     duplicated = []
 
@@ -616,12 +617,12 @@ def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
     """As entradas boas e os problemas (caminho, valor, esperado) de um documento de catálogo."""
     cls, root, _ = CATALOGUES[kind]
     if not isinstance(document, dict) or root not in document:
-        return [], [((), ABSENT, 'esperado um objeto {"%s": […]}' % root)]
-    problems: List[Problem] = [((key,), ABSENT, "chave desconhecida, esperado só %r" % root)
+        return [], [((), ABSENT, 'espera-se um objeto {"%s": […]}' % root)]
+    problems: List[Problem] = [((key,), ABSENT, "chave desconhecida, espera-se só %r" % root)
                                for key in document if key != root]
     raws = document[root]
     if not isinstance(raws, list) or not raws:
-        return [], [*problems, ((root,), raws, "esperado uma lista com entradas")]
+        return [], [*problems, ((root,), raws, "espera-se uma lista com entradas")]
     entries: List[Any] = []
     owners: Dict[str, Path] = {}
     for index, raw in enumerate(raws):
@@ -648,27 +649,28 @@ def names_of(entry: Any) -> Tuple[str, ...]:
 def check_entry(cls: Any, raw: Any) -> Tuple[Any, List[Problem]]:
     """A entrada construída (None se algum campo está errado) e os seus problemas."""
     if not isinstance(raw, dict):
-        return None, [((), raw, "esperado um objeto {…} com os campos da entrada")]
+        return None, [((), raw, "espera-se um objeto {…} com os campos da entrada")]
     specs = cls.__dataclass_fields__
     problems: List[Problem] = []
+    unknown: List[Problem] = []
     values = {}
     for name, value in raw.items():
         if name not in specs:
-            problems.append(((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs))))
+            unknown.append(((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs))))
             continue
         accepts, expected = specs[name].metadata["rule"]
         if accepts(value):
             values[name] = tuple(value) if isinstance(value, list) else value
         elif value is not None or specs[name].default is not None:
-            problems.append(((name,), value, "esperado " + expected))
+            problems.append(((name,), value, "espera-se " + expected))
     for name, spec in specs.items():
         if spec.default is MISSING and name not in raw:
             problems.append(((), ABSENT, "falta o campo %r: %s"
                              % (name, spec.metadata["rule"][1])))
     if problems:
-        return None, problems
+        return None, unknown + problems
     entry = cls(**values)
-    problems += entry.inconsistencies()
+    problems = unknown + list(entry.inconsistencies())
     return (None if problems else entry), problems
 
 
@@ -721,12 +723,12 @@ HF_LAYERS = {"full_attention": "full", "attention": "full", "*": "full",
              "sliding_attention": "sliding", "chunked_attention": "chunked",
              "linear_attention": "linear", "mamba": "linear", "M": "linear", "moe": "moe",
              "E": "moe", "mlp": "mlp", "-": "mlp"}
-# Um campo com cara de atenção ou de cache que ninguém leu, e não é destes, é recusado.
+# Um campo que parece de atenção ou de cache que ninguém leu, e não é destes, é recusado.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
               "cla_|moe|expert|conv_|index")
 HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scalar?|scale|tuning|theta|in_fp32|_norm|"
-            "_mod|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|topk|"
-            "topk_freq|topk_offset|interleave|renormalize|mtp_iteration|bidirectional_attention|"
+            "_mod|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|"
+            "topk|topk_freq|topk_offset|interleave|renormalize|mtp_iteration|bidirectional_attention|"
             "dual_chunk_attention_config|aux_loss_coef|scaling_factor|logits?|output_attentions)$|"
             "implementation|router")
 HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
@@ -737,13 +739,13 @@ class HfConfig:
 
     def __init__(self, file: str, data: Any, path: Path = ()) -> None:
         if not isinstance(data, dict):
-            raise SizingError(file, "esperado um objeto JSON", path=path)
+            raise SizingError(file, "espera-se um objeto JSON", path=path)
         self.file, self.data, self.path = file, data, path
         self.read = {"model_type", "architectures"}
 
     def fail(self, name: str, expected: str) -> SizingError:
         """O erro de um campo."""
-        return SizingError(self.file, "esperado " + expected, path=(*self.path, name),
+        return SizingError(self.file, "espera-se " + expected, path=(*self.path, name),
                            value=self.data.get(name, ABSENT))
 
     def get(self, name: str) -> Any:
@@ -1099,9 +1101,9 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = N
                                           + ("dup" in traits) * 4 * vocab * hidden)
     if weights_bytes is None and index_bytes is not None and (
             type(index_bytes) is not int or abs(index_bytes - checkpoint) * 10 > checkpoint):
-        raise c.fail("quantization_config", "o que explique o total_size do índice ao lado, %s "
-                     "(a conta dá %d bytes), ou --weights-gib" % (value_text(index_bytes),
-                                                                 checkpoint))
+        raise SizingError(file, "o total_size do índice ao lado, %s, difere mais de 10%% dos %d "
+                          "bytes calculados com quantization_config; informe --weights-gib"
+                          % (value_text(index_bytes), checkpoint))
     given = weights_bytes or index_bytes or checkpoint
     first = next((group for group in groups if "k_dim" in group), None)
     plain = len(groups) == 1 and first is not None and first["kind"] == "full"
@@ -1136,7 +1138,8 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = N
     for key, value in c.data.items():
         if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
                 HF_INERT, key):
-            raise c.fail(key, "nada: é um campo de atenção ou de cache que não é entendido")
+            raise SizingError(file, "campo de atenção ou de cache que não é entendido",
+                              path=(*c.path, key), value=value)
     return {key: value for key, value in entry.items() if value}
 
 
@@ -1223,7 +1226,7 @@ def weights_per_gpu(model: Model, server: Server, precision: Optional[str], tp: 
                     dp: int) -> int:
     """Bytes de pesos em cada GPU: densos / tp, especialistas / (tp · dp) e o que se repete.
 
-    Repetem-se as projeções de entrada da MLA e a tabela do RoPE. Os núcleos MXFP4 arredondam a
+    Repetem-se as projeções de entrada da MLA e a tabela do RoPE. Os kernels MXFP4 arredondam a
     fatia de cada especialista: hidden a 256 e a largura a 128 (256 nas GPUs com FP4).
     """
     dense, experts = weight_bytes(model, precision)
@@ -1270,8 +1273,9 @@ def runtime_per_gpu(model: Model, server: Server, precision: Optional[str], tp: 
 class Layout:
     """Como uma réplica ocupa as GPUs e o que cabe nela; bytes por GPU.
 
-    `data_parallel` > 1 é a atenção por dados: pesos densos em toda GPU, especialistas espalhados
-    por todas, cada GPU com as suas sessões. Uma unidade é um nó, ou os nós de uma réplica.
+    `data_parallel` > 1 é a atenção em data parallel: pesos densos em cada GPU, especialistas
+    espalhados por todas, cada GPU com as suas sessões. Uma unidade é um nó, ou os nós de uma
+    réplica.
     """
 
     tensor_parallel: int
@@ -1349,7 +1353,7 @@ def layouts_of(model: Model, server: Server, policy: Policy, context_tokens: int
     ways = [tp for tp in (range(1, gpus + 1) if nodes == 1 else [gpus])
             if tensor_parallel_divides(model, tp)]
     if asked and nodes == 1 and asked not in ways:
-        raise SizingError("--tensor-parallel", "esperado um destes, para %s em %s: %s" % (
+        raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
             model.name, server.name, ", ".join(map(str, ways))), value=asked)
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
     latent = any(group.kind in ("mla", "compressed") for group in layer_groups(model))
@@ -1389,7 +1393,8 @@ def what_would_fit(model: Model, server: Server, policy: Policy, kv_bytes: int) 
     ratio = ceil_div((kv_bytes + policy.runtime_overhead_gib * GIB) * 10000, total)
     if ratio <= 10000:
         options.append("--kv-budget-ratio %s" % decimal_text(Fraction(ratio, 10000), 4))
-    return "cabe com " + " ou ".join(options) if options else "só cabe num nó com mais HBM"
+    return ("uma sessão por nó cabe com " + " ou ".join(options) if options
+            else "só cabe num nó com mais HBM")
 
 
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
@@ -1462,7 +1467,8 @@ def size(model: Model, server: Server, storage: Storage, workload: Workload,
         nodes, ceiling = layout.nodes_per_unit, layout.sessions_per_unit
         sessions = min(plan(nodes), ceiling)
         bought = nodes_for(peak_sessions, max(sessions, 1), nodes)
-        return bought, nodes, -sessions, -ceiling, layout.tensor_parallel
+        return (bought + nodes * HA_SPARES[policy.ha_mode], nodes, -sessions, -ceiling,
+                layout.tensor_parallel)
 
     if not plan(1):
         raise SizingError(
@@ -1517,8 +1523,8 @@ def nothing_fits(model: Model, server: Server, layouts: Sequence[Layout]) -> Siz
     """A recusa (status 3) quando o motor não admite uma sessão em leiaute algum."""
     layout = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
     return SizingError(
-        "nada cabe", "%s em %s: no melhor leiaute (%s em %s), pesos de %s, motor de %s e uma "
-        "sessão de %s por GPU passam dos %s que o motor pode usar (faltam %s)" % (
+        "nada cabe", "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e "
+        "uma sessão de %s passam dos %s que o motor pode usar (faltam %s)" % (
             model.name, server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
             *map(size_text, (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes,
                              layout.usable_bytes, layout.session_bytes - layout.kv_capacity_bytes))
@@ -1537,9 +1543,10 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
                % (bought, plural(result.workload.concurrency, "sessão", "sessões"), bought))
     spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
     if spare < TIGHT_LAST_NODE_RATIO:
-        yield ("tight_capacity: no pico, %s: %s do último nó (abaixo de %s)"
+        unit = "um nó" if result.nodes_per_unit == 1 else "%d nós" % result.nodes_per_unit
+        yield ("tight_capacity: no pico, sem contar a HA, %s: %s de %s (abaixo de %s)"
                % (plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
-                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)),
+                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)), unit,
                   percent_text(TIGHT_LAST_NODE_RATIO)))
     yield from ceiling_warnings(result)
     if policy.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
@@ -1557,8 +1564,9 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
                   decimal_text(100 / Fraction(storage.throughput_read_gbps), 1)))
     if KV_PRECISIONS[policy.kv_precision] == 2:
         fp8_bytes = session_kv_bytes(layer_groups(result.model), result.effective_context, "fp8")
-        yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, o dobro dos %s de fp8"
+        yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8"
                % (policy.kv_precision, size_text(result.kv_bytes_per_session),
+                  decimal_text(Fraction(result.kv_bytes_per_session, fp8_bytes), 2),
                   size_text(fp8_bytes)))
 
 
@@ -1566,7 +1574,7 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
     """Os avisos que comparam o plano com o que o motor de fato usa."""
     layout, policy = result.layout, result.policy
     if layout is None:
-        yield ("no_ceiling: sem teto físico, só o plano: falta no catálogo %s"
+        yield ("no_ceiling: só o plano, que não confere se os pesos cabem; falta no catálogo: %s"
                % ", ".join(result.missing))
         return
     gpus = result.server.gpus
@@ -1580,24 +1588,24 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
                "um terço" % (result.sessions_per_unit, layout.sessions_per_unit,
                              percent_text(Fraction(floor_div(idle * 100, 1), 100))))
     if result.nodes_per_unit > 1:
-        yield ("replica_spans_nodes: uma réplica não cabe em um nó e ocupa %d: a rede entre eles "
-               "decide a velocidade" % result.nodes_per_unit)
+        yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
+               "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
 
 
 # ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
 
 WIDTH = 80
 MAX_LINES = 24
+GLUE = "\x00"  # um espaço em que a linha não se parte
 
 
 def text_report(result: SizingResult) -> str:
     """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
     head = [*folded(headline(result)), "", *answer_lines(result), "", *hbm_lines(result), ""]
-    storage = result.storage
-    engine = "motor %s; " % ENGINE if result.layout else ""
-    tail = ["", *folded("Supõe: %sstorage %s (%s GB/s)" % (
-        engine, storage.name, decimal_text(storage.throughput_read_gbps, 3))),
-        "Mais: --json   --help   --list models"]
+    engine = "motor %s, utilização %s; " % (ENGINE, decimal_text(
+        result.policy.gpu_memory_utilization, 4)) if result.layout else ""
+    tail = ["", *folded("Supõe: %sstorage %s" % (engine, result.storage.name)),
+            "Mais: --json   --help   --list models"]
     return "\n".join(head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail) + "\n"
 
 
@@ -1612,7 +1620,7 @@ def folded(text: str, indent: int = 0) -> List[str]:
         while len(lines[-1]) > WIDTH:  # uma palavra maior que a linha
             lines[-1:] = [lines[-1][:WIDTH], " " * indent + lines[-1][WIDTH:]]
         lines[-1] += " "
-    return [line for line in map(str.rstrip, lines) if line]
+    return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
 
 
 def headline(result: SizingResult) -> str:
@@ -1630,6 +1638,7 @@ def answer_lines(result: SizingResult) -> List[str]:
     policy, work = result.policy, result.workload
     ha = "sem HA" if policy.ha_mode == "none" else "com %s %d" % (policy.ha_mode.upper(),
                                                                  result.nodes_final)
+    ha = ha.replace(" ", GLUE)
     failed = result.failed_nodes
     rows = [
         ("Nós", "capacidade pura %d → com pico de %s (%s) %d → %s" % (
@@ -1651,25 +1660,23 @@ def answer_lines(result: SizingResult) -> List[str]:
 
 def limit_text(result: SizingResult) -> str:
     """Quantas sessões cabem numa unidade e o que as limita."""
-    policy = result.policy
-    plan = "plano (%s da HBM - %s GiB)" % (percent_text(policy.kv_budget_ratio),
-                                           decimal_text(policy.runtime_overhead_gib, 3))
     if result.limited_by == "plan":
-        return "%d, limite: %s" % (result.sessions_per_unit, plan)
-    return "%d, limite: memória do motor; o %s daria %d" % (
-        result.sessions_per_unit, plan,
+        return "%d, limite: plano (%s da HBM nominal - %s GiB por nó)" % (
+            result.sessions_per_unit, percent_text(result.policy.kv_budget_ratio),
+            decimal_text(result.policy.runtime_overhead_gib, 3))
+    return "%d, limite: memória do motor (o plano daria %d)" % (
+        result.sessions_per_unit,
         floor_div(result.nodes_per_unit * result.kv_budget_bytes, result.kv_bytes_per_session))
 
 
 def ceiling_rows(result: SizingResult) -> List[Tuple[str, str]]:
-    """O teto físico do leiaute em uso e o dos outros."""
+    """O teto físico do leiaute em uso e o dos outros em que algo cabe."""
     layout = result.layout
     if layout is None:
         return []
-    others = ", ".join("%s: %d" % (item, item.sessions_per_unit) for item in result.layouts[1:])
-    return [("", "teto físico: ~%d (%s, utilização %s)%s" % (
-        layout.sessions_per_unit, layout, decimal_text(result.policy.gpu_memory_utilization, 4),
-        "; " + others if others else ""))]
+    others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
+              for item in result.layouts[1:] if item.sessions_per_unit]
+    return [("", "teto físico: ~%d (%s)%s" % (layout.sessions_per_unit, layout, "".join(others)))]
 
 
 def failure_text(result: SizingResult) -> str:
@@ -1677,7 +1684,9 @@ def failure_text(result: SizingResult) -> str:
     left, admitted = result.nodes_after_failure, result.sessions_after_failure
     if not left:
         return "nenhum nó resta: o serviço para"
-    text = "%s, até %s: " % (plural(left, "nó", "nós"), plural(admitted, "sessão", "sessões"))
+    nodes = plural(left, "nó", "nós") if result.nodes_per_unit == 1 else (
+        "%d de %d nós (para a unidade de %d)" % (left, result.nodes_final, result.nodes_per_unit))
+    text = "%s, até %s: " % (nodes, plural(admitted, "sessão", "sessões"))
     if admitted >= result.peak_sessions:
         return text + "pico de %d coberto (folga %d)" % (result.peak_sessions,
                                                          admitted - result.peak_sessions)
@@ -1702,9 +1711,9 @@ def hbm_lines(result: SizingResult) -> List[str]:
         total = (server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
         plan = layout.session_bytes * layout.tensor_parallel * Fraction(
             result.sessions_per_unit, result.nodes_per_unit)
-        seen = "visíveis (%d GPUs)" % gpus
+        seen = "visíveis em %s" % plural(gpus, "GPU", "GPUs")
         parts = [("▓", "pesos", layout.weights_bytes * gpus),
-                 ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV do plano", plan),
+                 ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV das sessões", plan),
                  ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
                  (".", "fora do motor", total - layout.usable_bytes * gpus)]
     ends, seen_bytes = [0], Fraction(0)
@@ -1714,7 +1723,7 @@ def hbm_lines(result: SizingResult) -> List[str]:
     bar = "".join(part[0] * (ends[i + 1] - ends[i]) for i, part in enumerate(parts))
     legend = "  ".join("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0))
                        for mark, label, part in parts)
-    title = "HBM por nó     %s GiB %s" % (decimal_text(Fraction(total) / GIB, 0), seen)
+    title = "HBM por nó     %s GiB %s; em GiB:" % (decimal_text(Fraction(total) / GIB, 0), seen)
     return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
 
 
@@ -1725,7 +1734,7 @@ def warning_lines(result: SizingResult, room: int) -> List[str]:
     for shown, warning in enumerate(result.warnings):
         more = folded("! " + warning, 2)
         if shown == 3 or len(lines) + len(more) > room:
-            lines[0] += " (os %d mais graves; todos em --json)" % shown
+            lines[0] += " (%d mais graves; todos em --json)" % shown
             break
         lines += more
     return lines
@@ -1827,15 +1836,16 @@ LIST_COLUMNS = {
     "models": "name=nome num_layers=camadas attention_pattern=atenção "
               "max_position_embeddings=contexto checkpoint_bytes=pesos",
     "servers": "name=nome product=produto gpus=GPUs hbm_per_gpu_gb=GB/GPU "
-               "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink",
-    "storage": "name=nome type=tipo iops_read=IOPS throughput_read_gbps=leitura "
-               "throughput_write_gbps=escrita latency_read_ms_p99=P99",
+               "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink_TB/s",
+    "storage": "name=nome type=tipo iops_read=IOPS_leit. throughput_read_gbps=leit._GB/s "
+               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=leit._P99_ms",
 }
 
 
 def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
-    names, titles = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
+    names, marked = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
+    titles = [title.replace("_", " ") for title in marked]
     rows = [[cell_text(name, getattr(entry, name)) for name in names] for entry in entries]
     widths = [max(map(len, column)) for column in zip(titles, *rows)]
     lines = []
@@ -1871,22 +1881,22 @@ catálogo errado; 3 pergunta correta, mas nada cabe."""
 # A ajuda e a lista das flags: `flag VALOR: texto`, ou `flag: texto` sem valor.
 FLAGS_TEXT = """
 pergunta
---model NOME: modelo do catálogo (obrigatório)
+--model NOME: modelo do catálogo (obrigatório, ou --hf-config)
 --hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
---weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o índice ao lado, ou a conta)
+--weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
 --server NOME: servidor do catálogo (obrigatório)
 --concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório)
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
---storage NOME: perfil de storage (padrão: profile_default)
+--storage NOME: perfil de storage, para os avisos (padrão: profile_default)
 política
 --kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
 --kv-budget-ratio R: parte da HBM planejada para KV (padrão: 0.70)
 --runtime-overhead-gib GIB: GiB por nó retirados dessa parte (padrão: 15 por GPU)
 --peak-headroom-ratio R: pico acima da concorrência (padrão: 20%%)
 --ha MODO: nós de reserva: none, n+1 ou n+2 (padrão: none)
---gpu-memory-utilization R: parte de cada GPU que o motor usa (padrão: 0.90)
---tensor-parallel N: GPUs por réplica (padrão: auto, o que admite mais sessões)
---weights-precision P: precisão dos pesos (padrão: a do checkpoint)
+--gpu-memory-utilization R: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
+--tensor-parallel N: GPUs por réplica (padrão: auto, o leiaute que admite mais sessões)
+--weights-precision P: bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do checkpoint)
 saída
 --json: escreve um documento JSON e nada mais
 --list CATÁLOGO: lista models, servers ou storage
@@ -2012,14 +2022,14 @@ def quantity(flag: str, text: str) -> Fraction:
         hint = "; sem vírgula: a casa decimal é um ponto e o milhar não se separa"
     elif re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", body):
         hint = "; até %d dígitos e expoente até %d" % (MAX_DIGITS, MAX_DIGITS)
-    raise SizingError(flag, "esperado " + expected + hint, value=text)
+    raise SizingError(flag, "espera-se " + expected + hint, value=text)
 
 
 def choice(flag: str, text: str, choices: Sequence[str]) -> str:
     """Um dos textos de `choices`, sem diferenciar maiúsculas. Levanta `SizingError`."""
     if text.lower() in choices:
         return text.lower()
-    raise SizingError(flag, "esperado um destes: " + ", ".join(choices)
+    raise SizingError(flag, "espera-se um destes: " + ", ".join(choices)
                       + nearest(text, list(choices)), value=text)
 
 
@@ -2048,7 +2058,7 @@ def read_file(path: str, shown: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SizingError(shown, os_reason(error) + "; esperado um arquivo JSON") from None
+        raise SizingError(shown, os_reason(error) + "; espera-se um arquivo JSON") from None
     except ValueError:  # caminho com byte nulo
         raise SizingError(shown, "não é um caminho de arquivo") from None
     if len(data) > MAX_FILE_BYTES:
@@ -2112,8 +2122,9 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
     missing = [flag for flag in (model_flag, "server", "concurrency")
                if getattr(args, flag) is None]
     if missing:
-        raise SizingError("pergunta incompleta", "falta %s; veja --help"
-                          % ", ".join("--" + flag for flag in missing))
+        raise SizingError("pergunta incompleta", "%s %s; veja --help" % (
+            "falta" if len(missing) == 1 else "faltam",
+            ", ".join("--" + flag for flag in missing)))
     if args.hf_config is None and args.weights_gib is not None:
         raise SizingError("--weights-gib", "só tem efeito com --hf-config")
     if args.hf_config is not None and args.model is not None:
@@ -2133,7 +2144,7 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
     workload = Workload(int(numbers["--concurrency"]),
                         int(numbers.get("--effective-context", model.max_position_embeddings)))
 
-    def sized(server: Server) -> SizingResult:
+    def sized(server: Server, tensor_parallel: Optional[int]) -> SizingResult:
         return size(model, server, storage, workload, Policy(
             kv_precision=chosen.get("--kv-precision", model.default_kv_precision),
             kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
@@ -2143,26 +2154,30 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
             ha_mode=chosen.get("--ha", "none"),
             gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
                                                DEFAULT_GPU_MEMORY_UTILIZATION),
-            tensor_parallel=int(numbers.get("--tensor-parallel", 0)) or None,
+            tensor_parallel=tensor_parallel,
             weights_precision=chosen.get("--weights-precision")))
 
+    tensor_parallel = int(numbers.get("--tensor-parallel", 0)) or None
     try:
-        return sized(server)
+        return sized(server, tensor_parallel)
     except SizingError as error:
         if error.status == 3:
-            error.expected += others_that_fit(sized, servers)
+            error.expected += others_that_fit(sized, server, servers, tensor_parallel)
         raise
 
 
-def others_that_fit(sized: Callable[[Server], SizingResult], servers: Sequence[Server]) -> str:
-    """Os servidores do catálogo em que a mesma pergunta tem resposta."""
+def others_that_fit(sized: Callable[[Server, Optional[int]], SizingResult], asked: Server,
+                    servers: Sequence[Server], tensor_parallel: Optional[int]) -> str:
+    """O tensor parallel livre, ou os servidores do catálogo, em que a pergunta tem resposta."""
     fitting = []
-    for server in servers:
+    for server in (asked, *servers):
         try:
-            fitting.append(sized(server).server.name)
+            fitting.append(sized(server, None if server is asked else tensor_parallel).server.name)
         except SizingError:
             continue
-    return "; cabe em: " + ", ".join(fitting) if fitting else "; não cabe em outro do catálogo"
+    if asked.name in fitting:
+        return "; cabe com --tensor-parallel auto"
+    return "; cabe em: " + ", ".join(fitting) if fitting else "; em nenhum servidor do catálogo"
 
 
 def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:

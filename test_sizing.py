@@ -332,13 +332,16 @@ class Avisos(Case):
         """As frases dizem os números"""
         rows = (
             ({"kv_precision": "fp16"},
-             "kv_16bit: KV em fp16 (2 bytes) pede 4.5044 GiB por sessão, o dobro dos 2.2522 GiB"),
+             "kv_16bit: KV em fp16 (2 bytes) pede 4.5044 GiB por sessão, 2 vezes os 2.2522 GiB"),
             ({"kv_budget_ratio": 0.8}, "high_budget_ratio: 80% da HBM para KV, acima de 75%"),
             ({"concurrency": 500, "peak_headroom_ratio": 0},
              "single_node: 1 nó sem HA: se um cair, param 500 sessões; --ha n+1 acrescenta 1 nó"),
-            ({}, "tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)"),
+            ({"kv_precision": "fp16", "model": "deepseek-v3.2", "effective_context": "128k"},
+             "kv_16bit: KV em fp16 (2 bytes) pede 9.561 GiB por sessão, 1.81 vezes"),
+            ({}, "tight_capacity: no pico, sem contar a HA, 26 vagas livres: 4.2% de um nó (abaixo "
+                 "de 10%)"),
             ({"concurrency": 1225, "peak_headroom_ratio": 0},
-             "tight_capacity: no pico, 1 vaga livre: 0.1% do último nó"),
+             "tight_capacity: no pico, sem contar a HA, 1 vaga livre: 0.1% de um nó"),
         )
         for changes, sentence in rows:
             with self.subTest(sentence):
@@ -685,6 +688,19 @@ class TetoFisico(Case):
         self.assertEqual(engine["sessions_per_node"], int(capacity * 2**30 / session))
         self.assertEqual(engine["kv_per_session_upper_bytes"], 36 * 2 * 8 * 64 * 131072)
 
+    def test_paginas(self):
+        """O teto conta páginas inteiras de 16 tokens; o plano, os tokens exatos"""
+        document = self.sized(effective_context=100, tensor_parallel=8)
+        self.assertEqual(document["results"]["kv_per_session_bytes"], 36 * 2 * 8 * 64 * 100)
+        self.assertEqual(document["engine"]["kv_per_session_bytes_per_gpu"], 36 * 2 * 64 * 112)
+
+    def test_menos_nos_com_ha(self):
+        """A unidade escolhida é a que compra menos nós, contada a reserva de HA"""
+        for concurrency, nodes in ((350, 15), (600, 20)):
+            results = self.sized(model="kimi-k2", server="dgx-h100", ha="n+1",
+                                 concurrency=concurrency)["results"]
+            self.assertEqual((results["nodes_final"], results["nodes_per_unit"]), (nodes, 5))
+
     def test_replica_maior_que_o_no(self):
         """Kimi-K2 fp8 em nós H100: réplicas de vários nós, comprados em unidades inteiras"""
         document = self.sized(model="kimi-k2", server="dgx-h100", ha="n+1")
@@ -692,10 +708,12 @@ class TetoFisico(Case):
         unit = results["nodes_per_unit"]
         self.assertGreater(unit, 1)
         self.assertEqual(engine["nodes_per_replica"], unit)
-        self.assertEqual(results["nodes_with_headroom"], 24)
-        self.assertEqual(results["nodes_final"], 24 + unit)
+        self.assertEqual(results["nodes_final"], 30)
+        self.assertEqual(results["nodes_final"] - unit, results["nodes_with_headroom"])
         self.assertEqual(results["nodes_final"] % unit, 0)
-        self.assertEqual(document["ha_plan"]["nodes_after_failure"], 24)
+        self.assertEqual(document["ha_plan"]["nodes_after_failure"], 30 - unit)
+        alone = self.sized(model="kimi-k2", server="dgx-h100")["results"]
+        self.assertEqual((alone["nodes_final"], alone["nodes_per_unit"]), (24, 6))
 
     def test_nada_cabe(self):
         """Pesos que não cabem em leiaute algum: status 3, o que falta e onde caberia"""
@@ -703,7 +721,7 @@ class TetoFisico(Case):
                      "faltam", "cabe em: dgx300, dgx200", status=3)
         self.refused(["--model=llama-3.1-70b", "--server=l40s-8x", "--concurrency=1",
                       "--tensor-parallel=1", "--effective-context=8k"], "tp 1 em 1 nó",
-                     "cabe em: dgx300", status=3)
+                     "cabe com --tensor-parallel auto", status=3)
 
     def test_flags(self):
         """Utilização, tensor parallel e precisão dos pesos: efeito e valores ruins"""
@@ -717,7 +735,7 @@ class TetoFisico(Case):
         wide = self.sized(model="llama-3.1-70b", tensor_parallel=1)["engine"]
         half = self.sized(model="llama-3.1-70b", tensor_parallel=1,
                           weights_precision="fp8")["engine"]
-        # as embeddings e a cabeça (2.1 bilhões de 70.6) ficam em 16 bits
+        # os embeddings e a cabeça (2.1 bilhões de 70.6) ficam em 16 bits
         self.assertAlmostEqual(wide["weights_gib_per_gpu"] - half["weights_gib_per_gpu"],
                                (70553706496 - 2101346304) / 2**30, places=5)
         rows = (("tensor_parallel", "3", "1, 2, 4, 8"), ("tensor_parallel", "16", "1, 2, 4, 8"),
@@ -845,8 +863,8 @@ class TetoFisico(Case):
 
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
 
-# config.json de modelos do catálogo, sem os campos que nada mudam: o que o leitor entende tem de
-# dar o mesmo que a entrada, montada de outra fonte.
+# config.json de modelos do catálogo, sem os campos que não mudam nada: o que o leitor entende
+# tem de dar o mesmo que a entrada, montada de outra fonte.
 LLAMA_8B = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
             "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
             "vocab_size": 128256, "max_position_embeddings": 131072, "torch_dtype": "bfloat16",
@@ -1073,7 +1091,7 @@ class FlagsRuins(Case):
         """`--concurrency -1e5`, sem `=`, também nomeia o valor"""
         for flag, value in (("--concurrency", "-1e5"), ("--kv-budget-ratio", "-inf"),
                             ("--concurrency", "-5")):
-            self.refused([*flags(BASE), flag, value], flag, value, "esperado")
+            self.refused([*flags(BASE), flag, value], flag, value, "espera-se")
 
     def test_dicas(self):
         """A mensagem ensina: vírgula, milhar, porcentagem, nome parecido"""
@@ -1105,7 +1123,7 @@ class FlagsRuins(Case):
             with self.subTest(missing=missing):
                 self.refused(flags({k: v for k, v in BASE.items() if k != missing}),
                              "falta --" + missing)
-        self.refused([], "--model, --server, --concurrency")
+        self.refused([], "faltam --model, --server, --concurrency")
         self.refused(["--list"], "--list", "falta")
         self.refused(["--list", "gpus"], "--list", "gpus", "models, servers, storage")
         self.refused(["--list", "models", "--ha", "n+1"], "--ha", "--list")
@@ -1295,6 +1313,16 @@ class CatalogosRuins(Case):
         with temporary_file(good.encode()) as path:
             self.refused([*flags(BASE), "--models-file", path], "num_layers", "chave repetida")
 
+    def test_contradicao_ao_lado(self):
+        """Uma chave desconhecida não esconde a contradição da mesma entrada"""
+        document = catalogue("servers")
+        document["servers"][0].update(total_hbm_gb=5, color="azul")
+        with temporary_file(document) as path:
+            lines = run("--validate", "--servers-file", path).stdout.splitlines()
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("color", lines[1])
+        self.assertIn("total_hbm_gb = 5", lines[0])
+
     def test_bom(self):
         """Um BOM de UTF-8 é aceito"""
         content = b"\xef\xbb\xbf" + json.dumps(catalogue("models")).encode()
@@ -1352,20 +1380,20 @@ class Interface(Case):
 3 × DGX B300 (dgx300): opt-oss-120b, 1000 sessões × 131072 tokens, KV fp8
 
 Nós            capacidade pura 2 → com pico de 20% (1200 sessões) 2 → com N+1 3
-Sessões/nó     613, limite: plano (70% da HBM - 120 GiB)
-               teto físico: ~794 (tp 8, utilização 0.9); tp 4: 774, tp 2: 712,
-               tp 1: 592
+Sessões/nó     613, limite: plano (70% da HBM nominal - 120 GiB por nó)
+               teto físico: ~794 (tp 8); tp 4: 774; tp 2: 712; tp 1: 592
 KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB); 4.5 GiB sem janelas
 Se um nó cair  2 nós, até 1226 sessões: pico de 1200 coberto (folga 26)
 
-HBM por nó     2142 GiB visíveis (8 GPUs)
+HBM por nó     2142 GiB visíveis em 8 GPUs; em GiB:
 [▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
-▓ pesos 90  ▒ motor 47  █ KV do plano 1381  ░ livre 410  . fora do motor 214
+▓ pesos 90  ▒ motor 47  █ KV das sessões 1381  ░ livre 410  . fora do motor 214
 
 1 aviso
-! tight_capacity: no pico, 26 vagas livres: 4.2% do último nó (abaixo de 10%)
+! tight_capacity: no pico, sem contar a HA, 26 vagas livres: 4.2% de um nó
+  (abaixo de 10%)
 
-Supõe: motor vLLM >= 0.21; storage profile_default (28 GB/s)
+Supõe: motor vLLM >= 0.21, utilização 0.9; storage profile_default
 Mais: --json   --help   --list models
 """)
 
@@ -1387,7 +1415,7 @@ Mais: --json   --help   --list models
                    "kv_budget_ratio": 0.9, "effective_context": "1m", "concurrency": 10}
         text = self.ok(*flags(dict(BASE, **changes)))
         self.assertEqual(len(self.sized(**changes)["warnings"]), 5)
-        self.assertIn("5 avisos (os 3 mais graves; todos em --json)", text)
+        self.assertIn("5 avisos (3 mais graves; todos em --json)", text)
         self.assertEqual(text.count("\n! "), 3)
         self.assertLessEqual(len(text.splitlines()), 24)
 
@@ -1495,7 +1523,7 @@ Mais: --json   --help   --list models
         text = self.ok(*flags(BASE), env=environment)
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("2 x DGX B300 (dgx300): opt-oss-120b, 1000 sessoes x"))
-        self.assertIn("% pesos 90  = motor 47  # KV do plano 1381  - livre 410  . fora", text)
+        self.assertIn("% pesos 90  = motor 47  # KV das sessoes 1381  - livre 410  . fora", text)
         for args in (["--help"], ["--list", "models"]):
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
