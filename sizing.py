@@ -972,21 +972,14 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
 
 
 def hf_vision(root: HfConfig, hidden: int) -> int:
-    """Parâmetros da torre de visão: atenção, FFN, posições e projetor de um ViT."""
+    """Parâmetros da torre de visão: a atenção e o FFN de um ViT e o projetor, a uns 10%."""
     v = root.child("vision_config")
     if not v.data:
         return 0
-    depth = v.count("depth num_hidden_layers vt_num_hidden_layers")
-    width = v.count("embed_dim vt_hidden_size hidden_size")
-    gated = str(v.get("model_type")) in ("pixtral", "gemma4_vision", "qwen2_5_vl")
-    side = v.get("merge_kernel_size") or v.get("spatial_merge_size") or root.get(
-        "spatial_merge_size") or 1
-    side = side[0] if isinstance(side, list) and side else side
-    inner = width * (side * side if type(side) is int and 0 < side < 9 else 1)
-    ffn = (3 if gated else 2) * v.count("intermediate_size vt_intermediate_size")
-    total: int = (depth * width * (4 * width + ffn) + (inner * inner if inner > width else 0)
-                  + inner * hidden + 2 * width * v.count("position_embedding_size", 1000))
-    return total
+    width: int = v.count("embed_dim vt_hidden_size hidden_size")
+    ffn: int = v.count("intermediate_size vt_intermediate_size")
+    depth: int = v.count("depth num_hidden_layers vt_num_hidden_layers")
+    return depth * width * (4 * width + 2 * ffn) + 4 * width * (4 * width + hidden)
 
 
 def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
