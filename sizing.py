@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     Path = Tuple[Union[str, int], ...]
     Rule = Tuple[Callable[[Any], Any], str]
     Problem = Tuple[Path, Any, str]
-    Entry = Union["Model", "Server", "Storage"]
 
 __version__ = "1.0"
 
@@ -219,6 +218,13 @@ def size_text(size_bytes: Exact) -> str:
     return "%.5g %s" % (value, unit)
 
 
+def json_number(value: Any) -> Any:
+    """Frações viram inteiro, se o são, ou float; o resto fica como está."""
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else float(value)
+
+
 def plural(count: int, one: str, many: str) -> str:
     """`1 nó`, `2 nós`."""
     return "%d %s" % (count, one if count == 1 else many)
@@ -381,8 +387,23 @@ def checked(rule: Rule, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Entry:
+    """Uma entrada de catálogo, montada de um documento já verificado.
+
+    Um só construtor para as três classes: gerar o de cada uma custaria 3% da partida.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)  # os campos ausentes têm o valor padrão da classe
+
+    def document(self) -> Dict[str, Any]:
+        """Os campos, com frações como inteiro ou float."""
+        return {name: json_number(getattr(self, name)) for name in vars(type(self))[
+            "__dataclass_fields__"]}
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Model(Entry):
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
     `attention_pattern`: `full` (todo o contexto em todas as camadas), `sliding` (só a janela de
@@ -447,8 +468,8 @@ class Model:
         yield from group_problems(self.groups or (), self.num_layers)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Server:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Server(Entry):
     """Um servidor (nó).
 
     HBM em GB de 10⁹ bytes, como no folheto, e em GiB por GPU, como o motor a vê
@@ -487,8 +508,8 @@ class Server:
                    % decimal_text(self.gpus * self.hbm_per_gpu_gb, 6))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Storage:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Storage(Entry):
     """Um perfil de storage. `throughput_*_gbps` está em GB/s (o nome do campo é histórico)."""
 
     name: str = checked(NAME)
@@ -731,6 +752,17 @@ HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scalar?|scale|tuning|t
             "topk|topk_freq|topk_offset|interleave|renormalize|mtp_iteration|bidirectional_attention|"
             "dual_chunk_attention_config|aux_loss_coef|scaling_factor|logits?|output_attentions)$|"
             "implementation|router")
+# Papel de um parâmetro → os nomes pelos quais uma lista de exceções da quantização o cita.
+HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
+            "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
+# Como a quantização se declara, rótulo e bits com as escalas (int4: mais 16 bits por grupo).
+HF_SCHEMES = r"""
+^mxfp4|MXFP4|float4.g32 mxfp4 4.25
+FP4|float4 nvfp4 4.5
+^(fbgemm_)?fp8|FP8|float8 fp8 8.001953125
+int4|(gptq|awq).*4.g int4 4
+int8|(gptq|awq).*8.g int8 8
+"""
 HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
 
 
@@ -925,12 +957,11 @@ def hf_compressed(c: HfConfig, ratio_text: str, heads: int,
               + output * hidden)
     if ratio:
         groups.append({"kind": "compressed", "dim": dim, "ratio": ratio})
-        params += 2 * hidden * dim * (2 if ratio <= 4 else 1)
     if 0 < ratio <= 4:
         index = c.count("index_head_dim")
         groups.append({"kind": "compressed_indexer", "index_head_dim": index, "ratio": ratio})
-        params += query * c.count("index_n_heads") * index + 4 * hidden * index
-    return groups, params, hidden * (query + dim)
+        params += query * c.count("index_n_heads") * index
+    return groups, params + 3 * hidden * dim, hidden * (query + dim)
 
 
 def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
@@ -983,41 +1014,29 @@ def hf_vision(root: HfConfig, hidden: int) -> int:
 
 
 def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
-    """(rótulo, bits por parâmetro) de cada papel: attention, dense, shared, experts."""
-    roles = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
-             "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
-    base: Tuple[str, Exact] = ("bf16", c.dtype_bits("torch_dtype dtype"))
-    bits = dict.fromkeys(roles, base)
-    if not c.get("quantization_config"):
-        return bits
+    """(rótulo, bits por parâmetro) de cada papel de `HF_ROLES`."""
+    bits: Dict[str, Tuple[str, Exact]] = dict.fromkeys(
+        HF_ROLES, ("bf16", c.dtype_bits("torch_dtype dtype")))
     q = c.child("quantization_config")
-    method = q.get("quant_method") or ("modelopt" if q.get("quant_algo") else None)
+    if not q.data:
+        return bits
     group = q.child("config_groups").child("group_0").child("weights")
-    algorithm = str(q.get("quant_algo"))
-    fp8: Tuple[str, Exact] = ("fp8", 8 + Fraction(32, 16384))
-    if method == "mxfp4":
-        return dict(bits, experts=("mxfp4", Fraction(17, 4)))
-    if method in ("fp8", "fbgemm_fp8") or algorithm.startswith("FP8"):
-        chosen = fp8
-    elif group.get("num_bits") == 8:
-        chosen = ("int8", 8) if group.get("type") == "int" else fp8
-    elif (group.get("num_bits"), group.get("type")) == (4, "float") or "FP4" in algorithm:
-        chosen = ("mxfp4", Fraction(17, 4)) if "MXFP4" in algorithm or group.get(
-            "group_size") == 32 else ("nvfp4", Fraction(9, 2))
-    elif group.get("num_bits") == 4 or (method in ("gptq", "awq") and q.get("bits") == 4):
-        size = (group if group.data else q).count("group_size", 128)
-        chosen = ("int4", 4 + Fraction(16, size))
-    else:
-        raise q.fail("quant_method", "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq de 4 "
-                     "ou 8 bits")
+    size, method = (group if group.data else q).count("group_size", 128), q.get("quant_method")
+    found = "%s %s %s%s g%d" % (method, q.get("quant_algo"), group.get("type"),
+                                group.get("num_bits") or q.get("bits"), size)
     kept = " ".join(str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
                     for item in q.items(field))
-    for role, pattern in roles.items():
-        if not re.search(pattern, kept):
-            bits[role] = chosen
-    if c.get("expert_dtype") == "fp4":
-        bits["experts"] = ("mxfp4", Fraction(17, 4))
-    return bits
+    for line in HF_SCHEMES.strip().splitlines():
+        pattern, label, number = line.split()
+        if re.search(pattern, found):
+            scheme = label, Fraction(number) + (Fraction(16, size) if label == "int4" else 0)
+            for role, name in HF_ROLES.items():
+                if role == "experts" or (method != "mxfp4" and not re.search(name, kept)):
+                    bits[role] = scheme
+            if c.get("expert_dtype") == "fp4":
+                bits["experts"] = "mxfp4", Fraction("4.25")
+            return bits
+    raise q.fail("quant_method", "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
 
 
 def hf_decoder(root: HfConfig) -> Tuple[HfConfig, Dict[str, str]]:
@@ -1742,10 +1761,10 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
                } if result.model.weights_dense_bytes else {}
     return {
         "schema_version": 1,
-        "model": dict(entry_json(result.model), kv_groups=[
+        "model": dict(result.model.document(), kv_groups=[
             vars(group) for group in layer_groups(result.model)], **weights),
-        "server": dict(entry_json(result.server), total_hbm_gib=significant(total_hbm)),
-        "storage": entry_json(result.storage),
+        "server": dict(result.server.document(), total_hbm_gib=significant(total_hbm)),
+        "storage": result.storage.document(),
         "parameters": {
             "concurrency": work.concurrency,
             "requested_context": work.requested_context,
@@ -1805,18 +1824,6 @@ def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
                          kv_capacity_gib_per_gpu=gib(item.kv_capacity_bytes))
                     for item in result.layouts],
     }
-
-
-def entry_json(entry: Entry) -> Dict[str, Any]:
-    """Uma entrada de catálogo com todos os seus campos."""
-    return {name: json_number(value) for name, value in vars(entry).items()}
-
-
-def json_number(value: Any) -> Any:
-    """Frações viram inteiro, se o são, ou float; o resto fica como está."""
-    if not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def significant(value: Exact) -> float:
@@ -2205,7 +2212,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     elif args.list is not None:
         kind = choice("--list", args.list, tuple(CATALOGUES))
         entries = require_catalogue(args, kind)
-        document, text = [entry_json(entry) for entry in entries], catalogue_table(kind, entries)
+        document, text = [entry.document() for entry in entries], catalogue_table(kind, entries)
     elif args.print_model:
         if args.hf_config is None:
             raise SizingError("--print-model", "precisa de --hf-config")

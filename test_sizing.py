@@ -608,10 +608,10 @@ def measured_model(reference):
     layers, hidden, width, vocab, top_k, expert, multimodal, sparse = map(int, reference.split(","))
     groups = ({"kind": "indexer", "layers": 1, "index_head_dim": 128},) if sparse else None
     return sizing.Model(
-        "medido", layers, 1, 64, 1, "full", "fp8", "n", "s", groups=groups, vocab_size=vocab,
-        hidden_size=hidden, intermediate_size=width or None, num_attention_heads=8,
-        num_experts=top_k and 64, experts_per_token=top_k, moe_intermediate_size=expert,
-        native_precision="bf16", multimodal=bool(multimodal))
+        name="medido", num_layers=layers, groups=groups, vocab_size=vocab, hidden_size=hidden,
+        intermediate_size=width or None, num_attention_heads=8, num_experts=top_k and 64,
+        experts_per_token=top_k, moe_intermediate_size=expert, native_precision="bf16",
+        multimodal=bool(multimodal))
 
 
 def memory_errors():
@@ -1028,6 +1028,25 @@ class HuggingFace(Case):
                     json.dump({"metadata": {"total_size": total}}, stream)
                 self.refused(["--hf-config", path, "--print-model"], "quantization_config",
                              "total_size")
+
+    def test_quantizacao(self):
+        """int4 só nos especialistas (o resto está em `ignore`) e NVFP4 num modelo denso"""
+        weights = {"num_bits": 4, "type": "int", "group_size": 32}
+        config = dict(CONFIGS["qwen3-235b"], quantization_config={
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": weights}},
+            "ignore": ["lm_head", "re:.*self_attn.*"]})
+        entry, plain = self.entry(config), self.entry(CONFIGS["qwen3-235b"])
+        self.assertEqual(entry["native_precision"], "int4")
+        self.assertEqual(entry["weights_expert_bytes"], entry["params_experts"] * 9 // 16)
+        self.assertEqual(entry["weights_dense_bytes"], plain["weights_dense_bytes"])
+        config = dict(LLAMA_8B, quantization_config={"quant_method": "modelopt",
+                                                     "quant_algo": "NVFP4"})
+        entry, plain = self.entry(config), self.entry(LLAMA_8B)
+        linear = 32 * (4096 * (4096 * 2 + 2 * 1024) + 3 * 4096 * 14336)
+        self.assertEqual(entry["native_precision"], "nvfp4")
+        self.assertEqual(plain["weights_dense_bytes"] - entry["weights_dense_bytes"],
+                         linear * 2 - linear * 9 // 16)
 
     def test_recusas(self):
         """O que não é entendido é recusado com o campo; nada é adivinhado"""
