@@ -360,6 +360,7 @@ def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision:
 
 NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-")
 
+FEW: Rule = (lambda v: type(v) is int and 0 < v <= 4096, "um inteiro positivo até 4096")
 COUNT: Rule = (lambda v: type(v) is int and v > 0, "um inteiro positivo")
 QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
 FLAG: Rule = (lambda v: type(v) is bool, "true ou false")
@@ -465,6 +466,13 @@ class Model(Entry):
                 yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
                        "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
                        % (total, self.num_layers))
+        for small, large in (
+                ("experts_per_token", "num_experts"), ("params_active", "params_total"),
+                ("params_experts", "params_total"), ("params_embedding", "params_total"),
+                ("num_key_value_heads", "num_attention_heads")):
+            limit = getattr(self, large)
+            if limit is not None and (getattr(self, small) or 0) > limit:
+                yield (small,), getattr(self, small), "espera-se até %s, %d" % (large, limit)
         yield from group_problems(self.groups or (), self.num_layers)
 
 
@@ -478,7 +486,7 @@ class Server(Entry):
     """
 
     name: str = checked(NAME)
-    gpus: int = checked(COUNT)
+    gpus: int = checked(FEW)
     hbm_per_gpu_gb: Exact = checked(QUANTITY)
     total_hbm_gb: Exact = checked(QUANTITY)
     notes: Any = checked(TEXT)
@@ -502,10 +510,13 @@ class Server(Entry):
     aliases: Tuple[str, ...] = checked(NAMES, ())
 
     def inconsistencies(self) -> Iterator[Problem]:
-        """(campo, valor, esperado) se o total de HBM não é GPUs × HBM por GPU."""
+        """(campo, valor, esperado) se a HBM total ou a visível contradiz a HBM por GPU."""
         if self.total_hbm_gb != self.gpus * self.hbm_per_gpu_gb:
             yield (("total_hbm_gb",), self.total_hbm_gb, "espera-se gpus × hbm_per_gpu_gb = %s GB"
                    % decimal_text(self.gpus * self.hbm_per_gpu_gb, 6))
+        if (self.hbm_usable_gib_per_gpu or 0) > self.hbm_per_gpu_gb:
+            yield (("hbm_usable_gib_per_gpu",), self.hbm_usable_gib_per_gpu,
+                   "espera-se até hbm_per_gpu_gb, %s" % decimal_text(self.hbm_per_gpu_gb, 6))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -785,7 +796,7 @@ class HfConfig:
         self.read.add(name)
         return self.data.get(name)
 
-    def count(self, names: str, default: Any = ABSENT, low: int = 1) -> Any:
+    def count(self, names: str, default: Any = ABSENT, low: int = 1, high: int = 10**8) -> Any:
         """O inteiro do primeiro destes campos que não é nulo."""
         options = names.split()
         found = [name for name in options if self.get(name) is not None]
@@ -793,8 +804,8 @@ class HfConfig:
             return default
         name = found[0] if found else options[0]
         value = self.data.get(name)
-        if type(value) is not int or not low <= value <= 10**8:
-            raise self.fail(name, "um inteiro de %d a 10⁸" % low)
+        if type(value) is not int or not low <= value <= high:
+            raise self.fail(name, "um inteiro de %d a %d" % (low, high))
         return value
 
     def items(self, name: str) -> List[Any]:
@@ -850,7 +861,7 @@ def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
                 if not isinstance(item, str) or item not in HF_LAYERS:
                     raise c.fail(name, "camadas destes tipos: %s" % ", ".join(HF_LAYERS))
             return [HF_LAYERS[item] for item in listed]
-    layers = range(c.count("num_hidden_layers num_layers n_layer"))
+    layers = range(c.count("num_hidden_layers num_layers n_layer", high=4096))
     if c.get("compress_ratios") is not None:
         ratios = c.items("compress_ratios")[:len(layers)]
         if len(ratios) < len(layers) or any(type(n) is not int or n < 0 for n in ratios):
@@ -990,8 +1001,9 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
     if not sparse:
         double = c.flag("use_double_wide_mlp") and (
             i >= c.data["num_hidden_layers"] - c.count("num_kv_shared_layers", 0, low=0))
-        return {"dense": matrices * (1 + double) * c.count(
-            "intermediate_size_mlp shared_intermediate_size intermediate_size n_inner")}
+        width = c.count("intermediate_size_mlp shared_intermediate_size", 0, low=0) or c.count(
+            "intermediate_size n_inner")
+        return {"dense": matrices * (1 + double) * width}
     latent = c.count("moe_latent_size", 0, low=0)
     shared = c.count("shared_expert_intermediate_size moe_shared_expert_intermediate_size "
                      "shared_intermediate_size", 0, low=0)
@@ -1013,6 +1025,13 @@ def hf_vision(root: HfConfig, hidden: int) -> int:
     return depth * width * (4 * width + 2 * ffn) + 4 * width * (4 * width + hidden)
 
 
+def hf_kept(c: HfConfig, pattern: str, kept: Sequence[str]) -> bool:
+    """As exceções da quantização cobrem este papel: em geral, ou em mais da metade das camadas."""
+    cited = [re.findall(r"layers\.(\d+)\.", name) for name in kept if re.search(pattern, name)]
+    layers = {layer for found in cited for layer in found}
+    return [] in cited or 2 * len(layers) > c.data["num_hidden_layers"]
+
+
 def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
     """(rótulo, bits por parâmetro) de cada papel de `HF_ROLES`."""
     bits: Dict[str, Tuple[str, Exact]] = dict.fromkeys(
@@ -1024,14 +1043,16 @@ def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
     size, method = (group if group.data else q).count("group_size", 128), q.get("quant_method")
     found = "%s %s %s%s g%d" % (method, q.get("quant_algo"), group.get("type"),
                                 group.get("num_bits") or q.get("bits"), size)
-    kept = " ".join(str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
-                    for item in q.items(field))
+    if len(q.child("config_groups").data) > 1:
+        raise q.fail("config_groups", "um só formato de pesos (ou --weights-gib)")
+    kept = [str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
+            for item in q.items(field) if not re.search("visi|visual|audio|mm_", str(item))]
     for line in HF_SCHEMES.strip().splitlines():
         pattern, label, number = line.split()
         if re.search(pattern, found):
             scheme = label, Fraction(number) + (Fraction(16, size) if label == "int4" else 0)
             for role, name in HF_ROLES.items():
-                if role == "experts" or (method != "mxfp4" and not re.search(name, kept)):
+                if role == "experts" or (method != "mxfp4" and not hf_kept(c, name, kept)):
                     bits[role] = scheme
             if c.get("expert_dtype") == "fp4":
                 bits["experts"] = "mxfp4", Fraction("4.25")
@@ -1081,7 +1102,7 @@ def hf_layers(c: HfConfig, traits: Dict[str, str],
     return list(groups.values()), params, layer
 
 
-def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = None,
+def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optional[int] = None,
                          weights_bytes: Optional[int] = None,
                          context: Optional[int] = None) -> Dict[str, Any]:
     """A entrada de `models.json` de um config.json já lido.
@@ -1111,11 +1132,10 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Any = N
     checkpoint = dense + experts + mtp * (size(layer, "attention dense shared router experts")
                                           + 4 * hidden * hidden
                                           + ("dup" in traits) * 4 * vocab * hidden)
-    if weights_bytes is None and index_bytes is not None and (
-            type(index_bytes) is not int or abs(index_bytes - checkpoint) * 10 > checkpoint):
-        raise SizingError(file, "o total_size do índice ao lado, %s, difere mais de 10%% dos %d "
+    if index_bytes and abs(index_bytes - checkpoint) * 10 > checkpoint:
+        raise SizingError(file, "o total_size do índice ao lado, %d, difere mais de 10%% dos %d "
                           "bytes calculados com quantization_config; informe --weights-gib"
-                          % (value_text(index_bytes), checkpoint))
+                          % (index_bytes, checkpoint))
     given = weights_bytes or index_bytes or checkpoint
     first = next((group for group in groups if "k_dim" in group), None)
     plain = len(groups) == 1 and first is not None and first["kind"] == "full"
@@ -1218,6 +1238,9 @@ def missing_for_ceiling(model: Model, server: Server, policy: Policy) -> List[st
     weights = ["weights_dense_bytes"]
     if policy.weights_precision not in (None, model.native_precision):
         weights = ["params_total"]
+    if model.num_experts or model.weights_expert_bytes:
+        weights += ["num_experts", "experts_per_token", "moe_intermediate_size",
+                    "weights_expert_bytes"]
     needed = ("vocab_size", "hidden_size", "num_attention_heads", *weights)
     missing = [name for name in needed if getattr(model, name) is None]
     return missing + ["hbm_usable_gib_per_gpu"] * (server.hbm_usable_gib_per_gpu is None)
@@ -1386,29 +1409,6 @@ def kv_budget_bytes(server: Server, policy: Policy) -> Fraction:
                     - policy.runtime_overhead_gib * GIB)
 
 
-def what_would_fit(model: Model, server: Server, policy: Policy, kv_bytes: int) -> str:
-    """O que mudar, uma coisa de cada vez, para que caiba ao menos uma sessão."""
-    total, budget = server.total_hbm_gb * GB, kv_budget_bytes(server, policy)
-    groups, options = layer_groups(model), []
-    if KV_PRECISIONS[policy.kv_precision] == 2 and kv_bytes <= 2 * budget:
-        options.append("--kv-precision fp8")
-    context, step = 0, 1 << max(model.max_position_embeddings.bit_length() - 1, 0)
-    while step:  # o maior contexto que cabe, bit a bit: o KV não diminui com o contexto
-        if session_kv_bytes(groups, context + step, policy.kv_precision) <= budget:
-            context += step
-        step //= 2
-    if context:
-        options.append("--effective-context %d" % context)
-    overhead = floor_div((total * policy.kv_budget_ratio - kv_bytes) * 1000, GIB)
-    if overhead > 0:
-        options.append("--runtime-overhead-gib %s" % decimal_text(Fraction(overhead, 1000), 3))
-    ratio = ceil_div((kv_bytes + policy.runtime_overhead_gib * GIB) * 10000, total)
-    if ratio <= 10000:
-        options.append("--kv-budget-ratio %s" % decimal_text(Fraction(ratio, 10000), 4))
-    return ("uma sessão por nó cabe com " + " ou ".join(options) if options
-            else "só cabe num nó com mais HBM")
-
-
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -1434,6 +1434,7 @@ class SizingResult:
     kv_budget_bytes: Fraction  # de um nó
     layout: Optional[Layout]  # None: falta algum dado para o teto físico
     layouts: Tuple[Layout, ...]  # os considerados, do que mais admite ao que menos
+    wider: Tuple[int, int]  # (nós por réplica, nós no total) que comprariam bem menos, ou (0, 0)
     missing: Tuple[str, ...]  # os dados que faltam
     nodes_per_unit: int
     sessions_per_unit: int
@@ -1482,18 +1483,18 @@ def size(model: Model, server: Server, storage: Storage, workload: Workload,
         return (bought + nodes * HA_SPARES[policy.ha_mode], nodes, -sessions, -ceiling,
                 layout.tensor_parallel)
 
-    if not plan(1):
-        raise SizingError(
-            "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento do nó é de %s "
-            "(faltam %s); %s" % (model.name, server.name, size_text(kv_bytes), size_text(budget),
-                                 size_text(kv_bytes - budget),
-                                 what_would_fit(model, server, policy, kv_bytes)), status=3)
     if layouts and not any(layout.sessions_per_unit for layout in layouts):
         raise nothing_fits(model, server, layouts)
     layouts.sort(key=cost)
     layout = layouts[0] if layouts else None
     unit = layout.nodes_per_unit if layout else 1
     sessions = min(plan(unit), layout.sessions_per_unit) if layout else plan(unit)
+    if not sessions:
+        raise SizingError(
+            "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam "
+            "%s); %s" % (model.name, server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
+                         size_text(unit * budget), size_text(kv_bytes - unit * budget),
+                         what_would_fit(model, server, storage, workload, policy)), status=3)
     with_headroom = nodes_for(peak_sessions, sessions, unit)
     final = with_headroom + HA_SPARES[policy.ha_mode] * unit
     failed = max(1, HA_SPARES[policy.ha_mode])
@@ -1504,6 +1505,8 @@ def size(model: Model, server: Server, storage: Storage, workload: Workload,
         kv_budget_bytes=budget,
         layout=layout,
         layouts=tuple(item for item in layouts if item.nodes_per_unit == unit),
+        wider=wider_unit(model, server, policy, context, with_headroom, cost) if (
+            layout and unit == 1 and sessions < plan(1)) else (0, 0),
         missing=tuple(missing),
         nodes_per_unit=unit,
         sessions_per_unit=sessions,
@@ -1520,6 +1523,40 @@ def size(model: Model, server: Server, storage: Storage, workload: Workload,
     return replace(result, warnings=tuple(warnings_of(result)))
 
 
+def what_would_fit(model: Model, server: Server, storage: Storage, workload: Workload,
+                   policy: Policy) -> str:
+    """O que mudar, uma coisa de cada vez, para que caiba ao menos uma sessão por nó."""
+    total, budget = server.total_hbm_gb * GB, kv_budget_bytes(server, policy)
+    groups, precision = layer_groups(model), policy.kv_precision
+    context, step = 0, 1 << max(model.max_position_embeddings.bit_length() - 1, 0)
+    kv_bytes = session_kv_bytes(groups, min(workload.requested_context,
+                                            model.max_position_embeddings), precision)
+    while step:  # o maior contexto que cabe, bit a bit: o KV não diminui com o contexto
+        if session_kv_bytes(groups, context + step, precision) <= budget:
+            context += step
+        step //= 2
+    overhead = Fraction(floor_div((total * policy.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
+    ratio = Fraction(ceil_div((kv_bytes + policy.runtime_overhead_gib * GIB) * 10000, total), 10000)
+    options = (
+        ("--kv-precision fp8", KV_PRECISIONS[precision] == 2, workload,
+         replace(policy, kv_precision="fp8")),
+        ("--effective-context %d" % context, context > 0, replace(
+            workload, requested_context=context), policy),
+        ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0, workload,
+         replace(policy, runtime_overhead_gib=overhead)),
+        ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1, workload,
+         replace(policy, kv_budget_ratio=ratio)))
+    fitting = []
+    for text, sound, load, choices in options:
+        try:
+            if sound and size(model, server, storage, load, choices):
+                fitting.append(text)
+        except SizingError:
+            continue
+    return ("uma sessão por nó cabe com " + " ou ".join(fitting) if fitting
+            else "nenhuma flag sozinha basta neste servidor")
+
+
 def unit_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
     """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de 2 a 8 nós também."""
     layouts = layouts_of(model, server, policy, context, 1)
@@ -1529,6 +1566,19 @@ def unit_layouts(model: Model, server: Server, policy: Policy, context: int) -> 
         layouts += layouts_of(model, server, policy, context, nodes)
     fitting = [layout for layout in layouts if layout.sessions_per_unit]
     return fitting or layouts
+
+
+def wider_unit(model: Model, server: Server, policy: Policy, context: int, nodes: int,
+               cost: Callable[[Layout], Tuple[int, ...]]) -> Tuple[int, int]:
+    """(nós por réplica, nós) da réplica de vários nós que compra menos da metade; senão (0, 0)."""
+    wide = [layout for unit in range(2, MAX_NODES_PER_REPLICA + 1)
+            for layout in layouts_of(model, server, policy, context, unit)
+            if layout.sessions_per_unit]
+    best = min(wide, key=cost, default=None)
+    spares = HA_SPARES[policy.ha_mode]
+    if best is None or 2 * cost(best)[0] >= nodes + spares:
+        return 0, 0
+    return best.nodes_per_unit, cost(best)[0]
 
 
 def nothing_fits(model: Model, server: Server, layouts: Sequence[Layout]) -> SizingError:
@@ -1599,6 +1649,9 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
         yield ("idle_ceiling: o plano usa %d das %d sessões que o motor admite: sobra %s, mais de "
                "um terço" % (result.sessions_per_unit, layout.sessions_per_unit,
                              percent_text(Fraction(floor_div(idle * 100, 1), 100))))
+    if result.wider[0]:
+        yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede entre "
+               "eles servir" % (*result.wider, result.nodes_final))
     if result.nodes_per_unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
@@ -1615,10 +1668,13 @@ def text_report(result: SizingResult) -> str:
     """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
     head = [*folded(headline(result)), "", *answer_lines(result), "", *hbm_lines(result), ""]
     engine = "motor %s, utilização %s; " % (ENGINE, decimal_text(
-        result.policy.gpu_memory_utilization, 4)) if result.layout else ""
+        result.policy.gpu_memory_utilization, 6)) if result.layout else ""
     tail = ["", *folded("Supõe: %sstorage %s" % (engine, result.storage.name)),
             "Mais: --json   --help   --list models"]
-    return "\n".join(head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail) + "\n"
+    lines = head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail
+    while "" in lines and len(lines) > MAX_LINES:  # números enormes ocupam mais linhas
+        lines.remove("")
+    return "\n".join(lines) + "\n"
 
 
 def folded(text: str, indent: int = 0) -> List[str]:
@@ -1665,7 +1721,7 @@ def answer_lines(result: SizingResult) -> List[str]:
             size_text(result.kv_bytes_per_session * work.concurrency),
             "; %s sem janelas" % size_text(result.upper_kv_bytes)
             if result.upper_kv_bytes > result.kv_bytes_per_session else "")),
-        ("Se um nó cair" if failed == 1 else "Se %d nós caírem" % failed, failure_text(result)),
+        ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result)),
     ]
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
 
@@ -1746,7 +1802,7 @@ def warning_lines(result: SizingResult, room: int) -> List[str]:
     for shown, warning in enumerate(result.warnings):
         more = folded("! " + warning, 2)
         if shown == 3 or len(lines) + len(more) > room:
-            lines[0] += " (%d mais graves; todos em --json)" % shown
+            lines[0] += " (à vista: %d; todos em --json)" % shown
             break
         lines += more
     return lines
@@ -1921,7 +1977,7 @@ def flag_rows() -> Iterator[Tuple[str, str, str]]:
 
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
-STANDALONE = {"list": "json models_file servers_file storage_file",
+STANDALONE = {"version": "", "list": "json models_file servers_file storage_file",
               "validate": "json models_file servers_file storage_file",
               "print_model": "json hf_config weights_gib effective_context"}
 CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
@@ -1953,11 +2009,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Levanta o erro que o argparse descreve em inglês."""
-        match = re.fullmatch(r"argument ([^/:]+).*: (expected|ignored).*?('.*')?", message)
-        if match and match[2] == "expected":
-            raise SizingError(match[1], "falta o valor")
+        match = re.match(r"argument ([^/:]+).*?: (expected|ignored explicit argument) ?(.*)",
+                         message, re.S)
         if match:
-            raise SizingError(match[1], "não aceita valor", value=match[3].strip("'"))
+            raise SizingError(match[1], "falta o valor" if match[2] == "expected" else
+                              "não aceita valor (recebeu %s)" % match[3])
         raise SizingError("linha de comando", message)
 
 
@@ -2037,7 +2093,7 @@ def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
     """(caminho, nome nas mensagens) de um catálogo: o da flag, ou o que está ao lado do script."""
     given: Optional[str] = getattr(args, kind + "_file")
     if given is not None:
-        return given, given
+        return given, given or "''"
     beside = os.path.dirname(os.path.realpath(__file__))
     return os.path.join(beside, kind + ".json"), kind + ".json"
 
@@ -2101,8 +2157,7 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
     index_bytes = None
     if weights is None and os.path.exists(index):
         content, _, _ = parse_json(index, read_file(index, index))
-        metadata = content.get("metadata") if isinstance(content, dict) else None
-        index_bytes = metadata.get("total_size") if isinstance(metadata, dict) else None
+        index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
     return model_from_hf_config(path, config, name or "modelo", index_bytes,
                                 None if weights is None else ceil_div(weights * GIB, 1), context)
 
@@ -2127,8 +2182,11 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
             ", ".join("--" + flag for flag in missing)))
     if args.hf_config is None and args.weights_gib is not None:
         raise SizingError("--weights-gib", "só tem efeito com --hf-config")
-    if args.hf_config is not None and args.model is not None:
-        raise SizingError("--hf-config", "não se combina com --model")
+    for flag, value in (("--model", args.model), ("--models-file", args.models_file)):
+        if args.hf_config is not None and value is not None:
+            raise SizingError("--hf-config", "não se combina com " + flag)
+    if args.weights_gib is not None and args.weights_precision is not None:
+        raise SizingError("--weights-gib", "não se combina com --weights-precision")
     numbers = {flag: quantity(flag, text) for flag in QUANTITIES
                for text in [getattr(args, flag[2:].replace("-", "_"))]
                if text is not None and (flag, text.lower()) != ("--tensor-parallel", "auto")}
@@ -2159,7 +2217,12 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
 
     tensor_parallel = int(numbers.get("--tensor-parallel", 0)) or None
     try:
-        return sized(server, tensor_parallel)
+        result = sized(server, tensor_parallel)
+        for flag in ("--tensor-parallel", "--gpu-memory-utilization", "--weights-precision"):
+            if result.layout is None and (flag in numbers or flag in chosen):
+                raise SizingError(flag, "sem efeito: o teto físico pede no catálogo %s"
+                                  % ", ".join(result.missing))
+        return result
     except SizingError as error:
         if error.status == 3:
             error.expected += others_that_fit(sized, server, servers, tensor_parallel)
@@ -2198,8 +2261,6 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     """(saída padrão, status) das flags. Levanta `SizingError`."""
     if args.help:
         return build_parser().format_help(), 0
-    if args.version:
-        return "sizing.py %s\n" % __version__, 0
     status = 0
     for action, beside in STANDALONE.items():
         if getattr(args, action) is not None:
@@ -2207,6 +2268,8 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
                 if value is not None and name not in (action, *beside.split()):
                     raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --%s"
                                       % action.replace("_", "-"))
+    if args.version:
+        return "sizing.py %s\n" % __version__, 0
     if args.validate:
         document, text, status = validation(args)
     elif args.list is not None:
@@ -2284,6 +2347,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except SizingError as error:
         complain("sizing.py: %s" % error)
         return error.status
+    except KeyboardInterrupt:
+        return 130
     return emit(text) or status
 
 

@@ -322,6 +322,8 @@ class Avisos(Case):
             ("idle_ceiling", {"kv_budget_ratio": "0.6113"}, {"kv_budget_ratio": "0.6126"}),
             ("replica_spans_nodes", {"model": "kimi-k2", "server": "dgx-h100"},
              {"model": "kimi-k2"}),
+            # uma sessão por nó: 1200 nós, quando réplicas de 8 comprariam 16
+            ("wider_replica", {"model": "kimi-k2.5", "server": "h100-nvl-8x"}, {}),
         )
         for code, with_it, without_it in rows:
             with self.subTest(code):
@@ -411,8 +413,8 @@ def random_question(generator):
     return model, server, question
 
 
-def in_process(model, server, question):
-    """O `SizingResult` da pergunta, ou None se nada cabe; lê os textos como a linha de comando."""
+def try_size(model, server, question):
+    """(`SizingResult`, None) da pergunta, ou (None, o erro) se nada cabe."""
     entries = []
     for kind, entry in (("models", model), ("servers", server), ("storage", None)):
         document = catalogue(kind) if entry is None else {kind: [entry]}
@@ -426,10 +428,15 @@ def in_process(model, server, question):
                            exact["runtime_overhead_gib"], exact["peak_headroom_ratio"],
                            question["ha"])
     try:
-        return sizing.size(*entries, workload, policy)
+        return sizing.size(*entries, workload, policy), None
     except sizing.SizingError as error:
         assert error.status == 3, error
-        return None
+        return None, str(error)
+
+
+def in_process(model, server, question):
+    """O `SizingResult` da pergunta, ou None se nada cabe; lê os textos como a linha de comando."""
+    return try_size(model, server, question)[0]
 
 
 class Propriedades(Case):
@@ -539,15 +546,7 @@ class Propriedades(Case):
 
     def refusal(self, model, server, question):
         """O texto da recusa."""
-        models, _ = sizing.load_catalogue("models", "m", json.dumps({"models": [model]}).encode())
-        servers, _ = sizing.load_catalogue("servers", "s",
-                                           json.dumps({"servers": [server]}).encode())
-        policy = sizing.Policy(question["kv_precision"], Fraction(question["kv_budget_ratio"]),
-                               Fraction(question["runtime_overhead_gib"]), Fraction(0), "none")
-        context = min(question["effective_context"], model["max_position_embeddings"])
-        kv_bytes = sizing.session_kv_bytes(sizing.layer_groups(models[0]), context,
-                                           policy.kv_precision)
-        return sizing.what_would_fit(models[0], servers[0], policy, kv_bytes)
+        return try_size(model, server, question)[1]
 
 
 # ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
@@ -701,6 +700,18 @@ class TetoFisico(Case):
                                  concurrency=concurrency)["results"]
             self.assertEqual((results["nodes_final"], results["nodes_per_unit"]), (nodes, 5))
 
+    def test_orcamento_da_unidade(self):
+        """Numa réplica de vários nós o orçamento do plano é o da unidade, não o de um nó"""
+        results = self.sized(model="llama-3.1-405b", server="dgx-spark", concurrency=1,
+                             kv_precision="fp16", kv_budget_ratio=0.6)["results"]
+        self.assertEqual((results["nodes_per_unit"], results["sessions_per_unit"]), (8, 1))
+
+    def test_sugestao_vale(self):
+        """Uma sugestão de status 3 respeita também o teto físico"""
+        line = self.refused(["--model=glm-5", "--server=dgx-spark", "--concurrency=1",
+                             "--kv-budget-ratio=0.05"], "faltam", status=3)
+        self.assertNotIn("--kv-budget-ratio 0", line)
+
     def test_replica_maior_que_o_no(self):
         """Kimi-K2 fp8 em nós H100: réplicas de vários nós, comprados em unidades inteiras"""
         document = self.sized(model="kimi-k2", server="dgx-h100", ha="n+1")
@@ -766,7 +777,15 @@ class TetoFisico(Case):
         del servers["servers"][0]["hbm_usable_gib_per_gpu"]
         with temporary_file(servers) as path:
             sized = self.sized(servers_file=path)
+            for flag in ("--tensor-parallel=8", "--gpu-memory-utilization=0.8",
+                         "--weights-precision=bf16"):
+                self.refused([*flags(dict(BASE, servers_file=path)), flag], flag.split("=")[0],
+                             "hbm_usable_gib_per_gpu")
         self.assertRegex(" ".join(sized["warnings"]), "no_ceiling.*hbm_usable_gib_per_gpu$")
+        models = catalogue("models")
+        del models["models"][0]["weights_expert_bytes"]
+        with temporary_file(models) as path:
+            self.assertNotIn("engine", self.sized(models_file=path))
 
     def test_tipos_de_cache(self):
         """KV por sessão de cada tipo de camada, pela fórmula, em bf16"""
@@ -854,10 +873,6 @@ class TetoFisico(Case):
             self.assertLessEqual(max(map(len, text.splitlines())), 80)
             self.assertLessEqual(len(text.splitlines()), 24)
             json.dumps(sizing.json_document(result))
-            roomier = sizing.replace(policy, gpu_memory_utilization=Fraction(1))
-            self.assertGreaterEqual(
-                sizing.size(model, server, storage, workload, roomier).layout.sessions_per_unit
-                * result.nodes_per_unit, 1)
         self.assertGreater(checked, 300)
 
 
@@ -1023,11 +1038,12 @@ class HuggingFace(Case):
             entry = json.loads(self.ok("--hf-config", path, "--print-model"))
             self.assertEqual(entry["checkpoint_bytes"], 16060522496)
             self.assertEqual(entry["name"], os.path.basename(folder).lower())
-            for total in (5, -1, "x", True, 10**40):
+            for content in ({"metadata": {"total_size": 5}}, {"metadata": {"total_size": -1}},
+                            {"metadata": {"total_size": "x"}}, {"metadata": {}}, {}, [], 5):
                 with open(index, "w") as stream:
-                    json.dump({"metadata": {"total_size": total}}, stream)
-                self.refused(["--hf-config", path, "--print-model"], "quantization_config",
-                             "total_size")
+                    json.dump(content, stream)
+                self.refused(["--hf-config", path, "--print-model"], "index.json" if content != {
+                    "metadata": {"total_size": 5}} else "difere mais de 10%")
 
     def test_quantizacao(self):
         """int4 só nos especialistas (o resto está em `ignore`) e NVFP4 num modelo denso"""
@@ -1043,6 +1059,17 @@ class HuggingFace(Case):
         config = dict(LLAMA_8B, quantization_config={"quant_method": "modelopt",
                                                      "quant_algo": "NVFP4"})
         entry, plain = self.entry(config), self.entry(LLAMA_8B)
+        # exceções de umas camadas ou da torre de visão não tiram a quantização do texto
+        quantization = {"quant_method": "fp8", "ignore": [
+            "model.layers.0.self_attn.q_proj", "model.layers.31.mlp.down_proj",
+            "vision_tower.layers.0.self_attn.k_proj", "model.visual.blocks.0.mlp.fc1", "lm_head"]}
+        partial = self.entry(dict(LLAMA_8B, quantization_config=quantization))
+        self.assertEqual(partial["native_precision"], "fp8")
+        self.assertLess(partial["weights_dense_bytes"], 9.2e9)
+        every = ["model.layers.%d.self_attn.q_proj" % i for i in range(32)]
+        kept = self.entry(dict(LLAMA_8B, quantization_config={"quant_method": "fp8",
+                                                              "ignore": every}))
+        self.assertGreater(kept["weights_dense_bytes"], partial["weights_dense_bytes"] + 1.3e9)
         linear = 32 * (4096 * (4096 * 2 + 2 * 1024) + 3 * 4096 * 14336)
         self.assertEqual(entry["native_precision"], "nvfp4")
         self.assertEqual(plain["weights_dense_bytes"] - entry["weights_dense_bytes"],
@@ -1070,6 +1097,10 @@ class HuggingFace(Case):
             ({"torch_dtype": "int3"}, "torch_dtype = 'int3'"),
             ({"quantization_config": {"quant_method": "magic"}}, "quant_method = 'magic'"),
             ({"quantization_config": 5}, "quantization_config"),
+            ({"quantization_config": {"quant_method": "compressed-tensors", "config_groups": {
+                "group_0": {}, "group_1": {}}}}, "config_groups"),
+            ({"intermediate_size": None}, "intermediate_size"),
+            ({"num_hidden_layers": 10**6}, "num_hidden_layers"),
             ({"rope_scaling": {"type": "yarn"}}, "factor"),
             ({"max_position_embeddings": None}, "--effective-context"),
         )
@@ -1095,6 +1126,9 @@ class HuggingFace(Case):
         self.refused(["--print-model"], "--print-model", "--hf-config")
         self.refused(["--print-model", "--hf-config=x", *rest], "--server", "--print-model")
         with temporary_file(LLAMA_8B) as path:
+            self.refused(["--hf-config", path, "--models-file=x", *rest], "--models-file")
+            self.refused(["--hf-config", path, "--weights-gib=9", "--weights-precision=fp8", *rest],
+                         "--weights-gib", "--weights-precision")
             for value in ("0", "-1", "x", "nan", ""):
                 self.refused(["--hf-config", path, "--weights-gib=" + value, *rest],
                              "--weights-gib")
@@ -1180,7 +1214,8 @@ class FlagsRuins(Case):
     def test_forma(self):
         """Flags desconhecidas, abreviadas, sem valor, com valor demais, faltando ou sobrando"""
         rows = ((["--bogus"], "--bogus"), (["extra"], "extra"), (["--model"], "--model", "falta"),
-                (["--json=yes"], "--json", "yes"), (["--conc", "5"], "--conc"), (["-x"], "-x"),
+                (["--json=yes"], "--json", "yes"),
+                (["--json=it's"], "--json", "it's"), (["--conc", "5"], "--conc"), (["-x"], "-x"),
                 (["--list", "models"], "--model", "--list"),
                 (["--validate"], "--model", "--validate"))
         for extra, *words in rows:
@@ -1231,7 +1266,7 @@ class FlagsRuins(Case):
         self.refused([*question, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
                      "--kv-precision fp8", status=3)
         self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
-                     "mais HBM", status=3)
+                     "nenhuma flag sozinha basta", "em nenhum servidor", status=3)
 
 
 class CatalogosRuins(Case):
@@ -1258,6 +1293,7 @@ class CatalogosRuins(Case):
         """Cada campo de cada catálogo recusa cada tipo errado"""
         wrong = {
             sizing.COUNT[1]: (True, "8", 1.5, 8.0, 0, -1, [], {}),
+            sizing.FEW[1]: (True, "8", 1.5, 0, -1, 4097, [], {}),
             sizing.QUANTITY[1]: (True, "8", 0, -1, -0.5, [], {}),
             sizing.NAME[1]: (None, 5, "", "a b", "a,b", "ç", "x" * 81, "\n", []),
             sizing.NAMES[1]: (5, "abc", [5], [""], ["a b"], {}),
@@ -1319,6 +1355,11 @@ class CatalogosRuins(Case):
                         "hybrid_sliding_layers": None}, ("sliding_window = 128", "null")),
             ("models", {"attention_pattern": "sliding"}, ("hybrid_full_layers = 18", "null")),
             ("servers", {"total_hbm_gb": 2300}, ("total_hbm_gb = 2300", "2304")),
+            ("servers", {"hbm_usable_gib_per_gpu": 289}, ("hbm_usable_gib_per_gpu = 289", "288")),
+            ("servers", {"gpus": 5000, "total_hbm_gb": 1440000}, ("gpus = 5000", "4096")),
+            ("models", {"params_total": 1000}, ("params_active", "params_total, 1000")),
+            ("models", {"experts_per_token": 1000}, ("experts_per_token = 1000", "128")),
+            ("models", {"num_key_value_heads": 100}, ("num_key_value_heads = 100", "64")),
             ("storage", {"latency_read_ms_p99": 0.01}, ("latency_read_ms_p99 = 0.01", "0.08")),
             ("models", {"aliases": ["x", "X"]}, ("nome repetido", "'X'")),
             ("models", {"aliases": ["opt-oss-20b"]}, ("nome repetido", "'opt-oss-20b'")),
@@ -1470,7 +1511,7 @@ Mais: --json   --help   --list models
                 ({"concurrency": 613, "peak_headroom_ratio": 1},
                  "1 nó, até 613 sessões: carga nominal coberta; no pico faltam 613 vagas"),
                 ({}, "1 nó, até 613 sessões: faltam 387 vagas já na carga nominal"),
-                ({"ha": "n+2"}, "Se 2 nós caírem 2 nós, até 1226 sessões: pico de 1200 coberto"))
+                ({"ha": "n+2"}, "Se 2 caírem 2 nós, até 1226 sessões: pico de 1200 coberto"))
         for changes, words in rows:
             with self.subTest(changes):
                 text = self.ok(*flags(dict(BASE, **changes)))
@@ -1482,7 +1523,7 @@ Mais: --json   --help   --list models
                    "kv_budget_ratio": 0.9, "effective_context": "1m", "concurrency": 10}
         text = self.ok(*flags(dict(BASE, **changes)))
         self.assertEqual(len(self.sized(**changes)["warnings"]), 5)
-        self.assertIn("5 avisos (3 mais graves; todos em --json)", text)
+        self.assertIn("5 avisos (à vista: 3; todos em --json)", text)
         self.assertEqual(text.count("\n! "), 3)
         self.assertLessEqual(len(text.splitlines()), 24)
 
@@ -1570,6 +1611,7 @@ Mais: --json   --help   --list models
         for example in examples:
             self.ok(*example.replace("\\\n", " ").split())
         self.assertEqual(self.ok("--version"), "sizing.py 1.0\n")
+        self.refused(["--version", "--concurrency=5"], "--concurrency", "--version")
 
     def test_outro_diretorio(self):
         """Funciona de qualquer diretório e por um link simbólico"""
@@ -1702,7 +1744,7 @@ class Documentos(Case):
             self.assertRegex(text, r"\| `%s\b" % flag if flag else "Flags")
         with open(SCRIPT, encoding="utf-8") as file:
             codes = set(re.findall(r'\("([a-z0-9_]+): ', file.read()))
-        self.assertEqual(len(codes), 10)
+        self.assertEqual(len(codes), 11)
         for code in codes | {"network_storage", "cloud_storage"}:
             self.assertIn("`%s`" % code, text)
 
