@@ -1455,6 +1455,11 @@ class SizingResult:
         return self.sessions_per_unit // self.nodes_per_unit
 
     @property
+    def plan_sessions_per_unit(self) -> int:
+        """Sessões que só o plano admitiria numa unidade."""
+        return floor_div(self.nodes_per_unit * self.kv_budget_bytes, self.kv_bytes_per_session)
+
+    @property
     def upper_kv_bytes(self) -> int:
         """KV de uma sessão num motor que reserva toda camada no comprimento inteiro."""
         element = KV_PRECISIONS[self.policy.kv_precision]
@@ -1599,6 +1604,9 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
     if result.workload.requested_context > result.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (result.workload.requested_context, result.effective_context))
+    if result.wider[0]:
+        yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede entre "
+               "eles servir" % (*result.wider, result.nodes_final))
     if result.nodes_final == result.nodes_per_unit:
         bought = plural(result.nodes_final, "nó", "nós")
         yield ("single_node: %s sem HA: se um cair, param %s; --ha n+1 acrescenta %s"
@@ -1649,9 +1657,6 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
         yield ("idle_ceiling: o plano usa %d das %d sessões que o motor admite: sobra %s, mais de "
                "um terço" % (result.sessions_per_unit, layout.sessions_per_unit,
                              percent_text(Fraction(floor_div(idle * 100, 1), 100))))
-    if result.wider[0]:
-        yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede entre "
-               "eles servir" % (*result.wider, result.nodes_final))
     if result.nodes_per_unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
@@ -1733,8 +1738,7 @@ def limit_text(result: SizingResult) -> str:
             result.sessions_per_unit, percent_text(result.policy.kv_budget_ratio),
             decimal_text(result.policy.runtime_overhead_gib, 3))
     return "%d, limite: memória do motor (o plano daria %d)" % (
-        result.sessions_per_unit,
-        floor_div(result.nodes_per_unit * result.kv_budget_bytes, result.kv_bytes_per_session))
+        result.sessions_per_unit, result.plan_sessions_per_unit)
 
 
 def ceiling_rows(result: SizingResult) -> List[Tuple[str, str]]:
@@ -1977,7 +1981,8 @@ def flag_rows() -> Iterator[Tuple[str, str, str]]:
 
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
-STANDALONE = {"version": "", "list": "json models_file servers_file storage_file",
+STANDALONE = {"version": "json models_file servers_file storage_file",
+              "list": "json models_file servers_file storage_file",
               "validate": "json models_file servers_file storage_file",
               "print_model": "json hf_config weights_gib effective_context"}
 CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
@@ -2262,6 +2267,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     if args.help:
         return build_parser().format_help(), 0
     status = 0
+    document: Any
     for action, beside in STANDALONE.items():
         if getattr(args, action) is not None:
             for name, value in vars(args).items():
@@ -2269,8 +2275,8 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
                     raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --%s"
                                       % action.replace("_", "-"))
     if args.version:
-        return "sizing.py %s\n" % __version__, 0
-    if args.validate:
+        document, text = {"version": __version__}, "sizing.py %s\n" % __version__
+    elif args.validate:
         document, text, status = validation(args)
     elif args.list is not None:
         kind = choice("--list", args.list, tuple(CATALOGUES))

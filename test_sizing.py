@@ -1612,6 +1612,7 @@ Mais: --json   --help   --list models
             self.ok(*example.replace("\\\n", " ").split())
         self.assertEqual(self.ok("--version"), "sizing.py 1.0\n")
         self.refused(["--version", "--concurrency=5"], "--concurrency", "--version")
+        self.assertEqual(json.loads(self.ok("--version", "--json")), {"version": "1.0"})
 
     def test_outro_diretorio(self):
         """Funciona de qualquer diretório e por um link simbólico"""
