@@ -551,12 +551,13 @@ class Propriedades(Case):
 
 # ── O que cabe de fato ────────────────────────────────────────────────────────────────────────
 
-# Execuções do vLLM 0.17 ou mais novo, uma por (modelo, tp). Colunas: modelo do catálogo, ou
-# camadas, hidden, FFN, vocabulário, especialistas por token, largura do especialista, multimodal,
-# DSA; precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
+# Execuções do vLLM, uma por (modelo, tp); as de versão 0.16 são de 0.8 a 0.16. Colunas: modelo do
+# catálogo, ou camadas, hidden, FFN, vocabulário, especialistas por token, largura do especialista,
+# multimodal, DSA; precisão dos pesos; GiB visíveis; tp; utilização; versão (desde); max_num_seqs;
 # max_num_batched_tokens; GiB de pesos e GiB de KV por GPU que o motor registrou. Fontes: registros
 # públicos no GitHub (a maioria, uma campanha com o vLLM 0.19 em H100). Ficaram de fora as execuções
-# com max_num_seqs abaixo de 256, que a ferramenta nunca supõe.
+# com max_num_seqs abaixo de 256, que a ferramenta nunca supõe, e as de menos de 3 GiB de KV antes
+# da 0.17.
 MEASURED = """
 llama-3.3-70b-instruct fp8 79.19 2 0.95 0.17 1024 8192 33.88 37.28
 llama-3.3-70b-instruct fp8 79.19 4 0.95 0.17 1024 8192 16.96 54.09
@@ -589,6 +590,16 @@ qwen2.5-7b-instruct fp8 79.19 1 0.95 0.17 1024 8192 8.14 64.64
 64,5120,17408,248320,0,0,1,0 - 79.25 1 0.92 0.21 256 2048 29.36 39.69
 43,4096,2048,129280,6,2048,0,1 - 267.69 1 0.92 0.21 1024 2048 156.32 86.74
 78,6144,12288,154880,8,2048,0,1 - 184.31 4 0.92 0.21 1024 8192 106.69 50.62
+opt-oss-20b - 44.4 4 0.9 0.16 256 2048 3.58 35.64
+llama-3.1-8b-instruct - 23.57 1 0.9 0.16 256 2048 14.96 5.29
+40,5120,17408,151936,0,0,0,0 - 44.4 1 0.9 0.16 256 2048 27.5185 11.0
+40,5120,17408,151936,0,0,0,0 - 79.19 1 0.95 0.16 1024 8192 27.52 41.94
+opt-oss-20b - 79.19 1 0.9 0.16 1024 8192 13.47 50.28
+llama-3.3-70b-instruct fp8 79.19 2 0.9 0.16 1024 8192 33.88 32.0
+llama-3.1-8b-instruct - 79.19 1 0.9 0.16 1024 8192 14.99 51.38
+28,1024,3072,151936,0,0,0,0 - 79.19 1 0.9 0.16 1024 8192 1.12 64.45
+qwen3-32b - 79.19 1 0.9 0.16 1024 8192 61.03 4.45
+mistral-small-3.2-24b-instruct-2506 - 79.19 1 0.95 0.16 1024 8192 44.76 28.2
 """
 
 
@@ -615,7 +626,8 @@ def measured_model(reference):
 
 def memory_errors():
     """{origem dos pesos: [erro relativo ao KV registrado]}."""
-    errors = {"pesos que o motor registrou": [], "pesos do catálogo": []}
+    errors = {"pesos que o motor registrou": [], "pesos do catálogo": [],
+              "vLLM 0.8 a 0.16, fora do alcance": []}
     for row in MEASURED.strip().splitlines():
         reference, precision, *numbers = row.split()
         visible, tp, utilization, version, seqs, tokens, load, logged = map(float, numbers)
@@ -626,6 +638,9 @@ def memory_errors():
         runtime = sum(sizing.runtime_per_gpu(model, node, precision, tp, 1, int(seqs),
                                              graphs=version > 0.2)) / 2**30
         free = utilization * visible - runtime
+        if version < 0.17:
+            errors["vLLM 0.8 a 0.16, fora do alcance"].append((free - load) / logged - 1)
+            continue
         errors["pesos que o motor registrou"].append((free - load) / logged - 1)
         if "," not in reference:
             weights = sizing.weights_per_gpu(model, node, precision, tp, 1) / 2**30
