@@ -723,7 +723,7 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
 HF_FAMILIES = """
 llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium
   hunyuan_v1_dense nemotron-nas
-mistral ministral ministral3 phi3: window=all
+mistral ministral ministral3 phi3: window=all max_position_embeddings=131072
 mixtral phimoe: window=all wide
 qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text
   qwen3_vl_moe_text dots1: window=upper
@@ -737,7 +737,7 @@ gemma3_text: tied period=6 vocab_size=262208 head_dim=256 num_attention_heads=8
   num_key_value_heads=4 max_position_embeddings=131072
 gemma4_text: tied
 cohere: tied
-cohere2: tied period=4
+cohere2: tied period=4 max_position_embeddings=131072
 gpt_oss: wide period=2
 llama4_text: wide chunked
 deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2: mtp dup
@@ -1102,6 +1102,18 @@ def hf_layers(c: HfConfig, traits: Dict[str, str],
     return list(groups.values()), params, layer
 
 
+def hf_experts(c: HfConfig, traits: Dict[str, str], params: Dict[str, int],
+               text_params: int) -> Dict[str, int]:
+    """Os campos de `models.json` que só um MoE tem."""
+    number = c.count("n_routed_experts num_experts num_local_experts moe_num_experts")
+    top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
+    width = c.count("intermediate_size" if "wide" in traits else
+                    "moe_intermediate_size intermediate_size")
+    return {"moe_layers": params["moe_layers"], "num_experts": number, "experts_per_token": top,
+            "moe_intermediate_size": width, "params_experts": params["experts"],
+            "params_active": text_params - params["experts"] * (number - top) // number}
+
+
 def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optional[int] = None,
                          weights_bytes: Optional[int] = None,
                          context: Optional[int] = None) -> Dict[str, Any]:
@@ -1158,15 +1170,9 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optiona
         "multimodal": vision > 0,
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file}
     if params["experts"]:
-        number = c.count("n_routed_experts num_experts num_local_experts moe_num_experts")
-        top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
-        entry.update(
-            moe_layers=params["moe_layers"], num_experts=number, experts_per_token=top,
-            moe_intermediate_size=c.count("intermediate_size" if "wide" in traits else
-                                          "moe_intermediate_size intermediate_size"),
-            params_experts=params["experts"], native_precision=bits["experts"][0],
-            params_active=total - vision - params["experts"] * (number - top) // number,
-            weights_expert_bytes=experts * given // checkpoint)
+        entry.update(hf_experts(c, traits, params, total - vision),
+                     native_precision=bits["experts"][0],
+                     weights_expert_bytes=experts * given // checkpoint)
     for key, value in c.data.items():
         if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
                 HF_INERT, key):
