@@ -281,7 +281,8 @@ def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
 
 def indexer_group(layers: int, index_head_dim: int) -> Group:
     """Indexador da DSA: chave fp8 e escalas fp32 de blocos de 128 (132 bytes por token)."""
-    return Group("indexer", layers, bytes_per_token=index_head_dim + 4 * -(-index_head_dim // 128))
+    key_bytes, scale_bytes = index_head_dim, 4 * ceil_div(index_head_dim, 128)
+    return Group("indexer", layers, bytes_per_token=key_bytes + scale_bytes)
 
 
 def compressed_group(layers: int, dim: int, ratio: int) -> Group:
@@ -774,6 +775,9 @@ FP4|float4 nvfp4 4.5
 int4|(gptq|awq).*4.g int4 4
 int8|(gptq|awq).*8.g int8 8
 """
+# Nomes que o mesmo campo tem em arquiteturas diferentes.
+HF_EXPERTS = "n_routed_experts num_experts num_local_experts moe_num_experts"
+HF_HEADS = "num_attention_heads n_head n_heads"
 HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
 
 
@@ -866,7 +870,7 @@ def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
         ratios = c.items("compress_ratios")[:len(layers)]
         if len(ratios) < len(layers) or any(type(n) is not int or n < 0 for n in ratios):
             raise c.fail("compress_ratios", "um inteiro por camada")
-        return ["c%d" % ratio for ratio in ratios]
+        return ["compressed"] * len(layers)
     if "linear" in traits:
         interval = c.count("full_attention_interval", 4)
         return ["linear" if (i + 1) % interval else "full" for i in layers]
@@ -885,6 +889,26 @@ def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
     return ["full"] * len(layers)
 
 
+def hf_shares_kv(c: HfConfig, i: int) -> bool:
+    """A camada usa o KV de outra (Gemma 3n e 4: as últimas `num_kv_shared_layers`)."""
+    layers: int = c.data["num_hidden_layers"]
+    shared: int = c.count("num_kv_shared_layers", 0, low=0)
+    return i >= layers - shared
+
+
+def hf_block(c: HfConfig, i: int, part: str) -> Optional[HfConfig]:
+    """A parte `attention` ou `ffn` da camada, se o config descreve cada uma (Nemotron NAS)."""
+    blocks = c.items("block_configs")
+    return HfConfig(c.file, blocks[i] if i < len(blocks) else None,
+                    (*c.path, "block_configs", i)).child(part) if blocks else None
+
+
+def hf_expert_width(c: HfConfig, traits: Dict[str, str], low: int) -> Any:
+    """A largura de um especialista roteado; 0, se `low` permite, num modelo denso sem o campo."""
+    return c.count("intermediate_size" if "wide" in traits else
+                   "moe_intermediate_size intermediate_size", ABSENT if low else 0, low=low)
+
+
 def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
              i: int) -> Tuple[List[Dict[str, Any]], int, int]:
     """(grupos de cache, parâmetros, parâmetros que todo rank repete) da atenção de uma camada."""
@@ -893,9 +917,9 @@ def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
         return [{"kind": "none"}], 0, 0
     if kind == "linear":
         return hf_recurrence(c, traits["linear"], hidden)
-    heads = c.count("num_attention_heads n_head n_heads")
-    if kind[0] == "c" and kind[1:].isdigit():
-        return hf_compressed(c, kind[1:], heads, hidden)
+    heads = c.count(HF_HEADS)
+    if kind == "compressed":
+        return hf_compressed(c, c.items("compress_ratios")[i], heads, hidden)
     if c.get("kv_lora_rank") is not None:
         rank, rope, query = c.count("kv_lora_rank"), c.count("qk_rope_head_dim"), c.count(
             "q_lora_rank", 0)
@@ -911,10 +935,8 @@ def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
             down += query * ways * dim + hidden * dim
             up += hidden * ways
         return groups, down + up + heads * value * hidden, down
-    blocks = c.items("block_configs")
-    if blocks:
-        block = HfConfig(c.file, blocks[i] if i < len(blocks) else None,
-                         (*c.path, "block_configs", i)).child("attention")
+    block = hf_block(c, i, "attention")
+    if block:
         if block.flag("no_op") or block.flag("replace_with_linear"):
             return [{"kind": "none"}], hidden * hidden * block.flag("replace_with_linear"), 0
         kv_heads = max(heads // block.count("n_heads_in_group"), 1)
@@ -931,7 +953,7 @@ def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
     if kind == "chunked":
         group["chunk"] = c.count("attention_chunk_size")
     query = hidden * heads * dim * (3 if c.flag("attn_output_gate", "gate" in traits) else 2)
-    if i >= c.data["num_hidden_layers"] - c.count("num_kv_shared_layers", 0, low=0):
+    if hf_shares_kv(c, i):
         return [{"kind": "none"}], query, 0
     return [group], query + hidden * kv_heads * dim * (1 if shared else 2), 0
 
@@ -957,10 +979,10 @@ def hf_recurrence(c: HfConfig, name: str, hidden: int) -> Tuple[List[Dict[str, A
             params + conv * kernel, 0)
 
 
-def hf_compressed(c: HfConfig, ratio_text: str, heads: int,
+def hf_compressed(c: HfConfig, ratio: int, heads: int,
                   hidden: int) -> Tuple[List[Dict[str, Any]], int, int]:
     """DeepSeek V4: janela em toda camada e um vetor K = V a cada `ratio` tokens."""
-    dim, ratio, query = c.count("head_dim"), int(ratio_text), c.count("q_lora_rank")
+    dim, query = c.count("head_dim"), c.count("q_lora_rank")
     groups: List[Dict[str, Any]] = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
                                      "window": c.count("sliding_window")}]
     output = c.count("o_groups") * c.count("o_lora_rank")
@@ -979,9 +1001,7 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
            hidden: int) -> Dict[str, int]:
     """Parâmetros do FFN de uma camada: dense, shared, experts."""
     matrices = int(traits.get("mats") or 3) * hidden
-    wide = c.count("intermediate_size" if "wide" in traits else "moe_intermediate_size "
-                   "intermediate_size", 0, low=0)
-    experts = c.count("n_routed_experts num_experts num_local_experts moe_num_experts", 0, low=0)
+    wide, experts = hf_expert_width(c, traits, 0), c.count(HF_EXPERTS, 0, low=0)
     skipped = c.items("mlp_only_layers")
     step = c.count("decoder_sparse_step interleave_moe_layer_step moe_layer_freq", 1)
     first = c.count("first_k_dense_replace num_dense_layers", 0, low=0)
@@ -989,9 +1009,8 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
               and kind != "mlp")
     if c.data["model_type"] == "nemotron_h" and (kind not in ("moe", "mlp")):
         return {}
-    blocks = c.items("block_configs")
-    if blocks:
-        ffn = HfConfig(c.file, blocks[i], (*c.path, "block_configs", i)).child("ffn")
+    ffn = hf_block(c, i, "ffn")
+    if ffn:
         if ffn.flag("no_op") or ffn.flag("replace_with_linear"):
             return {"dense": hidden * hidden * ffn.flag("replace_with_linear")}
         times = ffn.get("ffn_mult")
@@ -999,8 +1018,7 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
             raise ffn.fail("ffn_mult", "um número positivo")
         return {"dense": matrices * ceil_div(int(2 * times * hidden / 3), 256) * 256}
     if not sparse:
-        double = c.flag("use_double_wide_mlp") and (
-            i >= c.data["num_hidden_layers"] - c.count("num_kv_shared_layers", 0, low=0))
+        double = c.flag("use_double_wide_mlp") and hf_shares_kv(c, i)
         width = c.count("intermediate_size_mlp shared_intermediate_size", 0, low=0) or c.count(
             "intermediate_size n_inner")
         return {"dense": matrices * (1 + double) * width}
@@ -1044,7 +1062,7 @@ def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
     found = "%s %s %s%s g%d" % (method, q.get("quant_algo"), group.get("type"),
                                 group.get("num_bits") or q.get("bits"), size)
     if len(q.child("config_groups").data) > 1:
-        raise q.fail("config_groups", "um só formato de pesos (ou --weights-gib)")
+        raise q.fail("config_groups", "um só formato de pesos")
     kept = [str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
             for item in q.items(field) if not re.search("visi|visual|audio|mm_", str(item))]
     for line in HF_SCHEMES.strip().splitlines():
@@ -1105,12 +1123,11 @@ def hf_layers(c: HfConfig, traits: Dict[str, str],
 def hf_experts(c: HfConfig, traits: Dict[str, str], params: Dict[str, int],
                text_params: int) -> Dict[str, int]:
     """Os campos de `models.json` que só um MoE tem."""
-    number = c.count("n_routed_experts num_experts num_local_experts moe_num_experts")
+    number = c.count(HF_EXPERTS)
     top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
-    width = c.count("intermediate_size" if "wide" in traits else
-                    "moe_intermediate_size intermediate_size")
     return {"moe_layers": params["moe_layers"], "num_experts": number, "experts_per_token": top,
-            "moe_intermediate_size": width, "params_experts": params["experts"],
+            "moe_intermediate_size": hf_expert_width(c, traits, 1),
+            "params_experts": params["experts"],
             "params_active": text_params - params["experts"] * (number - top) // number}
 
 
@@ -1155,7 +1172,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optiona
                                      ("attention", "dense", "shared", "router", "experts"))
     entry = {
         "name": name, "num_layers": params["layers"],
-        "num_attention_heads": c.count("num_attention_heads n_head n_heads"),
+        "num_attention_heads": c.count(HF_HEADS),
         "num_key_value_heads": first["kv_heads"] if first else 1,
         "head_dim": first["k_dim"] if first else c.count("qk_rope_head_dim head_dim"),
         "hidden_size": hidden, "vocab_size": vocab,
@@ -1350,8 +1367,8 @@ class Layout:
         return "%s %d" % (kind, ways)
 
 
-def fit_layout(model: Model, server: Server, policy: Policy, context_tokens: int, tp: int, dp: int,
-               nodes: int) -> Layout:
+def fit_layout(model: Model, server: Server, policy: Policy, groups: Sequence[Group],
+               context_tokens: int, tp: int, dp: int, nodes: int) -> Layout:
     """O leiaute com o maior número de sessões que cabem, em páginas de `PAGE_TOKENS` tokens.
 
     Acima de `max_num_seqs` sequências, cada sessão a mais também aumenta o amostrador.
@@ -1361,7 +1378,7 @@ def fit_layout(model: Model, server: Server, policy: Policy, context_tokens: int
     precision, element = policy.weights_precision, KV_PRECISIONS[policy.kv_precision]
     weights = weights_per_gpu(model, server, precision, tp, dp)
     session = sum(ceil_div(group.session_bytes(context_tokens, element, PAGE_TOKENS),
-                           min(tp, group.shards)) for group in layer_groups(model))
+                           min(tp, group.shards)) for group in groups)
 
     def runtime(seqs: int) -> Tuple[int, int, int]:
         return runtime_per_gpu(model, server, precision, tp, dp, max(seqs, default))
@@ -1380,27 +1397,23 @@ def fit_layout(model: Model, server: Server, policy: Policy, context_tokens: int
                   runtime(sessions), session, sessions * dp)
 
 
-def tensor_parallel_divides(model: Model, tp: int) -> bool:
-    """As cabeças se dividem por `tp`; as de KV também, ou se repetem um número inteiro de vezes."""
-    shards = [group.shards for group in layer_groups(model)]
-    return (model.num_attention_heads or 0) % tp == 0 and all(
-        n % tp == 0 or tp % n == 0 for n in shards)
-
-
 def layouts_of(model: Model, server: Server, policy: Policy, context_tokens: int,
                nodes: int) -> List[Layout]:
     """Os leiautes de `nodes` nós. Levanta `SizingError` se o tp pedido não serve."""
-    gpus, asked = nodes * server.gpus, policy.tensor_parallel
+    gpus, asked, groups = nodes * server.gpus, policy.tensor_parallel, layer_groups(model)
+    # As cabeças se dividem por tp; as de KV também, ou se repetem um número inteiro de vezes.
     ways = [tp for tp in (range(1, gpus + 1) if nodes == 1 else [gpus])
-            if tensor_parallel_divides(model, tp)]
+            if (model.num_attention_heads or 0) % tp == 0
+            and all(group.shards % tp == 0 or tp % group.shards == 0 for group in groups)]
     if asked and nodes == 1 and asked not in ways:
         raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
             model.name, server.name, ", ".join(map(str, ways))), value=asked)
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
-    latent = any(group.kind in ("mla", "compressed") for group in layer_groups(model))
+    latent = any(group.kind in ("mla", "compressed") for group in groups)
     if latent and model.num_experts and gpus > 1 and asked in (None, 1):
         pairs.append((1, gpus))
-    return [fit_layout(model, server, policy, context_tokens, tp, dp, nodes) for tp, dp in pairs]
+    return [fit_layout(model, server, policy, groups, context_tokens, tp, dp, nodes)
+            for tp, dp in pairs]
 
 
 # ── Orçamento do plano ────────────────────────────────────────────────────────────────────────
@@ -1444,6 +1457,7 @@ class SizingResult:
     missing: Tuple[str, ...]  # os dados que faltam
     nodes_per_unit: int
     sessions_per_unit: int
+    plan_sessions_per_unit: int  # as que só o plano admitiria
     limited_by: str
     peak_sessions: int
     nodes_minimum: int
@@ -1459,11 +1473,6 @@ class SizingResult:
     def sessions_per_node(self) -> int:
         """Sessões por nó; numa unidade de vários nós, a parte inteira de cada um."""
         return self.sessions_per_unit // self.nodes_per_unit
-
-    @property
-    def plan_sessions_per_unit(self) -> int:
-        """Sessões que só o plano admitiria numa unidade."""
-        return floor_div(self.nodes_per_unit * self.kv_budget_bytes, self.kv_bytes_per_session)
 
     @property
     def upper_kv_bytes(self) -> int:
@@ -1516,11 +1525,12 @@ def size(model: Model, server: Server, storage: Storage, workload: Workload,
         kv_budget_bytes=budget,
         layout=layout,
         layouts=tuple(item for item in layouts if item.nodes_per_unit == unit),
-        wider=wider_unit(model, server, policy, context, with_headroom, cost) if (
+        wider=wider_unit(wide_layouts(model, server, policy, context), final, cost) if (
             layout and unit == 1 and sessions < plan(1)) else (0, 0),
         missing=tuple(missing),
         nodes_per_unit=unit,
         sessions_per_unit=sessions,
+        plan_sessions_per_unit=plan(unit),
         limited_by="engine_memory" if layout and sessions < plan(unit) else "plan",
         peak_sessions=peak_sessions,
         nodes_minimum=nodes_for(workload.concurrency, sessions, unit),
@@ -1568,28 +1578,27 @@ def what_would_fit(model: Model, server: Server, storage: Storage, workload: Wor
             else "nenhuma flag sozinha basta neste servidor")
 
 
+def wide_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
+    """Os leiautes de réplicas de 2 a 8 nós."""
+    return [layout for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+            for layout in layouts_of(model, server, policy, context, nodes)]
+
+
 def unit_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
-    """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de 2 a 8 nós também."""
+    """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de vários nós também."""
     layouts = layouts_of(model, server, policy, context, 1)
-    for nodes in range(2, MAX_NODES_PER_REPLICA + 1):
-        if nodes == 2 and any(layout.sessions_per_unit for layout in layouts):
-            return layouts
-        layouts += layouts_of(model, server, policy, context, nodes)
-    fitting = [layout for layout in layouts if layout.sessions_per_unit]
-    return fitting or layouts
+    if any(layout.sessions_per_unit for layout in layouts):
+        return layouts
+    layouts += wide_layouts(model, server, policy, context)
+    return [layout for layout in layouts if layout.sessions_per_unit] or layouts
 
 
-def wider_unit(model: Model, server: Server, policy: Policy, context: int, nodes: int,
+def wider_unit(layouts: Sequence[Layout], nodes: int,
                cost: Callable[[Layout], Tuple[int, ...]]) -> Tuple[int, int]:
     """(nós por réplica, nós) da réplica de vários nós que compra menos da metade; senão (0, 0)."""
-    wide = [layout for unit in range(2, MAX_NODES_PER_REPLICA + 1)
-            for layout in layouts_of(model, server, policy, context, unit)
-            if layout.sessions_per_unit]
-    best = min(wide, key=cost, default=None)
-    spares = HA_SPARES[policy.ha_mode]
-    if best is None or 2 * cost(best)[0] >= nodes + spares:
-        return 0, 0
-    return best.nodes_per_unit, cost(best)[0]
+    best = min((layout for layout in layouts if layout.sessions_per_unit), key=cost, default=None)
+    bought = cost(best)[0] if best else nodes
+    return (best.nodes_per_unit, bought) if best and 2 * bought < nodes else (0, 0)
 
 
 def nothing_fits(model: Model, server: Server, layouts: Sequence[Layout]) -> SizingError:
@@ -1987,9 +1996,8 @@ def flag_rows() -> Iterator[Tuple[str, str, str]]:
 
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
-STANDALONE = {"version": "json models_file servers_file storage_file",
-              "list": "json models_file servers_file storage_file",
-              "validate": "json models_file servers_file storage_file",
+STANDALONE = {**dict.fromkeys(("version", "list", "validate"),
+                              "json models_file servers_file storage_file"),
               "print_model": "json hf_config weights_gib effective_context"}
 CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
                            "--weights-precision": WEIGHT_BITS}
@@ -2100,6 +2108,20 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
                       + nearest(text, list(choices)), value=text)
 
 
+def given_texts(args: argparse.Namespace, flags: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
+    """(flag, texto) de cada uma destas flags que foi dada."""
+    for flag in flags:
+        text: Optional[str] = getattr(args, flag[2:].replace("-", "_"))
+        if text is not None:
+            yield flag, text
+
+
+def numbers_of(args: argparse.Namespace) -> Dict[str, Fraction]:
+    """O número de cada flag numérica que foi dada. Levanta `SizingError`."""
+    return {flag: quantity(flag, text) for flag, text in given_texts(args, QUANTITIES)
+            if (flag, text.lower()) != ("--tensor-parallel", "auto")}
+
+
 def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
     """(caminho, nome nas mensagens) de um catálogo: o da flag, ou o que está ao lado do script."""
     given: Optional[str] = getattr(args, kind + "_file")
@@ -2161,16 +2183,16 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
     stem = base.rsplit(".", 1)[0]
     name = "".join(c if c in NAME_CHARACTERS else "-" for c in
                    (os.path.basename(folder) if stem == "config" else stem).lower())[:80]
-    weights = None if args.weights_gib is None else quantity("--weights-gib", args.weights_gib)
-    context = None if args.effective_context is None else int(
-        quantity("--effective-context", args.effective_context))
+    numbers = numbers_of(args)
+    weights, context = numbers.get("--weights-gib"), numbers.get("--effective-context")
     index = os.path.join(folder, "model.safetensors.index.json")
     index_bytes = None
     if weights is None and os.path.exists(index):
         content, _, _ = parse_json(index, read_file(index, index))
         index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
     return model_from_hf_config(path, config, name or "modelo", index_bytes,
-                                None if weights is None else ceil_div(weights * GIB, 1), context)
+                                None if weights is None else ceil_div(weights * GIB, 1),
+                                None if context is None else int(context))
 
 
 def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
@@ -2198,11 +2220,9 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
             raise SizingError("--hf-config", "não se combina com " + flag)
     if args.weights_gib is not None and args.weights_precision is not None:
         raise SizingError("--weights-gib", "não se combina com --weights-precision")
-    numbers = {flag: quantity(flag, text) for flag in QUANTITIES
-               for text in [getattr(args, flag[2:].replace("-", "_"))]
-               if text is not None and (flag, text.lower()) != ("--tensor-parallel", "auto")}
-    chosen = {flag: choice(flag, text, tuple(choices)) for flag, choices in CHOICES.items()
-              for text in [getattr(args, flag[2:].replace("-", "_"))] if text is not None}
+    numbers = numbers_of(args)
+    chosen = {flag: choice(flag, text, tuple(CHOICES[flag]))
+              for flag, text in given_texts(args, CHOICES)}
     model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
         "models", "--model", args.model, require_catalogue(args, "models"))
     servers = require_catalogue(args, "servers")
@@ -2272,7 +2292,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     """(saída padrão, status) das flags. Levanta `SizingError`."""
     if args.help:
         return build_parser().format_help(), 0
-    status = 0
+    text, status = "", 0
     document: Any
     for action, beside in STANDALONE.items():
         if getattr(args, action) is not None:
@@ -2292,13 +2312,12 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
         if args.hf_config is None:
             raise SizingError("--print-model", "precisa de --hf-config")
         _, document = hf_model(args)
-        text = json.dumps(document, ensure_ascii=ascii_only, indent=2, default=float) + "\n"
     else:
         result = sizing_of(args)
         if not args.json:
             return text_report(result), 0
         document = json_document(result)
-    if args.json:
+    if args.json or args.print_model:
         text = json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
     return text, status
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import decimal
 import doctest
+import functools
 import json
 import os
 import random
@@ -603,12 +604,18 @@ mistral-small-3.2-24b-instruct-2506 - 79.19 1 0.95 0.16 1024 8192 44.76 28.2
 """
 
 
-def in_catalogue(kind, name):
-    """A entrada do catálogo do repositório com este nome."""
+@functools.lru_cache(maxsize=None)
+def entries_of(kind):
+    """As entradas de um catálogo do repositório."""
     with open(os.path.join(ROOT, kind + ".json"), "rb") as file:
         entries, problems = sizing.load_catalogue(kind, kind, file.read())
     assert not problems
-    return sizing.find_entry(kind, kind, name, entries)
+    return entries
+
+
+def in_catalogue(kind, name):
+    """A entrada do catálogo do repositório com este nome."""
+    return sizing.find_entry(kind, kind, name, entries_of(kind))
 
 
 def measured_model(reference):
@@ -850,10 +857,7 @@ class TetoFisico(Case):
     def test_memoria_nunca_estoura(self):
         """Em 600 perguntas do catálogo, pesos + motor + sessões cabem, e mais uma não"""
         generator, checked = random.Random(7), 0
-        with open(os.path.join(ROOT, "models.json"), "rb") as file:
-            models, _ = sizing.load_catalogue("models", "m", file.read())
-        with open(os.path.join(ROOT, "servers.json"), "rb") as file:
-            servers, _ = sizing.load_catalogue("servers", "s", file.read())
+        models, servers = entries_of("models"), entries_of("servers")
         storage = in_catalogue("storage", "profile_default")
         for _ in range(600):
             model, server = generator.choice(models), generator.choice(servers)
