@@ -1258,10 +1258,12 @@ def layer_groups(model: Model) -> Tuple[Group, ...]:
 
 def missing_for_ceiling(model: Model, server: Server, policy: Policy) -> List[str]:
     """Os campos que faltam nos catálogos para calcular o teto físico."""
+    moe = bool(model.num_experts or model.weights_expert_bytes)
     weights = ["weights_dense_bytes"]
     if policy.weights_precision not in (None, model.native_precision):
-        weights = ["params_total"]
-    if model.num_experts or model.weights_expert_bytes:
+        # Sem eles, o que fica em 16 bits contaria como convertido: pesos de menos.
+        weights = ["params_total", "params_embedding"] + ["params_experts"] * moe
+    if moe:
         weights += ["num_experts", "experts_per_token", "moe_intermediate_size",
                     "weights_expert_bytes"]
     needed = ("vocab_size", "hidden_size", "num_attention_heads", *weights)

@@ -808,6 +808,16 @@ class TetoFisico(Case):
         del models["models"][0]["weights_expert_bytes"]
         with temporary_file(models) as path:
             self.assertNotIn("engine", self.sized(models_file=path))
+        for name, field in (("qwen3-32b", "params_total"), ("qwen3-32b", "params_embedding"),
+                            ("qwen3-235b-a22b", "params_experts")):
+            models = catalogue("models")
+            del next(m for m in models["models"] if m["name"] == name)[field]
+            asked = dict(BASE, model=name, effective_context=32768)
+            with self.subTest(field=field), temporary_file(models) as path:
+                asked["models_file"] = path
+                self.assertIn("engine", self.sized(**asked))
+                self.refused([*flags(asked), "--weights-precision=nvfp4"], "--weights-precision",
+                             field)
 
     def test_tipos_de_cache(self):
         """KV por sessão de cada tipo de camada, pela fórmula, em bf16"""
