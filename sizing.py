@@ -42,6 +42,7 @@ import re
 import sys
 from dataclasses import MISSING, dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     Path = Tuple[Union[str, int], ...]
     Rule = Tuple[Callable[[Any], Any], str]
     Problem = Tuple[Path, Any, str]
+    Range = Tuple[float, float, float]  # (previsto, baixo, alto)
 
 __version__ = "1.0"
 
@@ -84,7 +86,7 @@ DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(90, 100)  # o padrão do vLLM
 # registros de 34 pares (modelo, tp), erro no README.
 # Até a versão 0.20 os grafos CUDA ficavam fora do orçamento e o NCCL ocupava mais.
 ENGINE = "vLLM >= 0.21"
-SAMPLER_COPIES = Fraction(366, 100)  # cópias fp32 de [max_num_seqs, vocab] vivas no amostrador
+SAMPLER_BYTES = (366 * 4, 100)  # 3.66 cópias fp32 de [max_num_seqs, vocab] vivas no amostrador
 NON_TORCH_BYTES = GIB // 4  # contexto CUDA de uma GPU sozinha
 NON_TORCH_PARALLEL_BYTES = GIB  # com NCCL e all-reduce, de duas GPUs em diante
 NON_TORCH_PARALLEL_BYTES_OLD = GIB * 21 // 10  # o mesmo, de 0.17 a 0.20
@@ -96,10 +98,44 @@ DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
 PAGE_TOKENS = 16
 MAX_NODES_PER_REPLICA = 8
 
+# Velocidade: a parte do pico do hardware que um motor alcança e os custos fixos. Ajustados a
+# metade de umas 2.300 medidas públicas (InferenceX e tabelas do TensorRT-LLM, pelo aiconfigurator
+# da NVIDIA), conferidos na outra metade; erro no README. Valores próximos se compensam (a fração
+# da banda e o tempo por camada, a dos especialistas e a das suas contas): a soma é mais certa.
+WEIGHTS_MBU = 0.90  # da banda da HBM, ao ler pesos densos (fixado, não ajustado)
+EXPERTS_MBU = 0.70  # ao ler os especialistas tocados
+KV_MBU = 0.79  # ao ler o KV
+DECODE_MFU = 0.86  # do pico denso da precisão, nas camadas densas do decode
+DECODE_EXPERTS_MFU = 0.10  # nos especialistas do decode: poucas linhas em cada um
+PREFILL_MFU = {"bf16": 0.71, "fp8": 0.62, "fp4": 0.36}  # nas camadas densas do prefill
+PREFILL_EXPERTS_MFU = 0.19
+ATTENTION_MFU = 0.60  # do pico bf16, nos pares consulta-chave
+LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
+MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
+INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 8 medidas do GLM-5, só em SGLang
+ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
+DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
+PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
+FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
+# Medido / previsto em 80% das medidas (a do tok/s, com uma concorrência dada).
+TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
+TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
+MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
+MEASURED_GPUS = ("H100", "H200", "B200", "B300", "GB200")
+MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
+QUEUE_RATIO = 0.70  # do tempo da réplica em prefill: daí em diante os pedidos esperam em fila
+DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
+
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO = Fraction(75, 100)
 TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
 IDLE_CEILING_RATIO = Fraction(1, 3)
+SLOW_TOKENS_PER_SECOND = 10
+HEAVY_PREFILL_RATIO = 0.5
+FAR_CALIBRATION = 2
+
+# O que limita as sessões de um nó, como o relatório o chama.
+LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
 
 MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não deixa a conta explodir
 MAX_FILE_BYTES = 64 * 2**20
@@ -191,6 +227,23 @@ def ceil_div(numerator: Exact, denominator: Exact) -> int:
     return -floor_div(-numerator, denominator)
 
 
+def largest(limit: int, accepts: Callable[[int], bool], low: int = 0) -> int:
+    """O maior n de `low` a `limit` que `accepts` aceita, por bisseção; `low` vale como aceito.
+
+    `accepts` não volta a aceitar depois do primeiro que recusa.
+
+    >>> largest(100, lambda n: n * n <= 50)
+    7
+    """
+    while low < limit:
+        middle = (low + limit + 1) // 2
+        if accepts(middle):
+            low = middle
+        else:
+            limit = middle - 1
+    return low
+
+
 def decimal_text(value: Exact, places: int) -> str:
     """O valor com até `places` casas decimais, sem zeros à direita.
 
@@ -201,6 +254,15 @@ def decimal_text(value: Exact, places: int) -> str:
     whole, rest = divmod(abs(scaled), 10**places)
     digits = "%d.%0*d" % (whole, places, rest) if places else "%d." % whole
     return ("-" if scaled < 0 else "") + digits.rstrip("0" if places else "").rstrip(".")
+
+
+def number_text(value: float, digits: int = 3) -> str:
+    """Um número com `digits` algarismos significativos, sem expoente.
+
+    >>> number_text(0.12345), number_text(78.9), number_text(1234), number_text(1234, 2)
+    ('0.123', '78.9', '1230', '1200')
+    """
+    return decimal_text(Fraction("%.*g" % (digits, value)), 9)
 
 
 def percent_text(ratio: Exact) -> str:
@@ -240,6 +302,8 @@ class Group:
     Por camada: `elements_per_token` elementos na precisão do KV, `bytes_per_token` bytes em
     precisão própria e `fixed_bytes` por sessão. Guarda um token em cada `stride`, até
     `cap_tokens` (None: todos). `shards`: em quantas GPUs o tensor parallel consegue dividi-lo.
+    Cada consulta lê até `read_tokens` (None: todos os guardados) e multiplica `pair_dims`
+    números por par consulta-chave e cabeça.
     """
 
     kind: str
@@ -250,6 +314,8 @@ class Group:
     cap_tokens: Optional[int] = None
     stride: int = 1
     shards: int = 1
+    pair_dims: int = 0
+    read_tokens: Optional[int] = None
 
     def session_bytes(self, context_tokens: int, element_bytes: int, page_tokens: int = 1) -> int:
         """Bytes de uma sessão nestas camadas, em páginas de `page_tokens` tokens."""
@@ -258,36 +324,64 @@ class Group:
         per_token = self.elements_per_token * element_bytes + self.bytes_per_token
         return self.layers * (held * per_token + self.fixed_bytes)
 
+    def read_bytes(self, context_tokens: int, element_bytes: int) -> int:
+        """Bytes que um passo de decode lê de uma sessão; o estado fixo é lido e escrito."""
+        read = context_tokens if self.read_tokens is None else min(context_tokens,
+                                                                   self.read_tokens)
+        return self.session_bytes(read, element_bytes) + self.layers * self.fixed_bytes
+
+    def pairs(self, new_tokens: int, cached_tokens: int) -> float:
+        """Pares consulta-chave numa camada, de `new_tokens` tokens depois dos que estão em cache.
+
+        Atenção completa: T²/2 + T · cache; numa janela W, a partir de W tokens, T · W.
+
+        >>> sliding_group(1, 8, 64, 64, window=128).pairs(1000, 0) == 1000 * 128 - 128**2 / 2
+        True
+        """
+        cap = self.cap_tokens or self.read_tokens
+
+        def until(end: int) -> float:
+            if cap is None or end <= cap:
+                return end * end / 2
+            if self.kind == "chunked":
+                return (end // cap * cap**2 + (end % cap)**2) / 2
+            return cap * (end - cap / 2)
+
+        return (until(cached_tokens + new_tokens) - until(cached_tokens)) / self.stride
+
 
 def full_group(layers: int, kv_heads: int, k_dim: int, v_dim: int) -> Group:
     """Atenção completa: K e V de todo o contexto."""
-    return Group("full", layers, kv_heads * (k_dim + v_dim), shards=kv_heads)
+    return Group("full", layers, kv_heads * (k_dim + v_dim), shards=kv_heads,
+                 pair_dims=k_dim + v_dim)
 
 
 def sliding_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, window: int) -> Group:
     """Janela deslizante: K e V dos últimos `window` tokens, nunca mais que o contexto."""
-    return Group("sliding", layers, kv_heads * (k_dim + v_dim), cap_tokens=window, shards=kv_heads)
+    return replace(full_group(layers, kv_heads, k_dim, v_dim), kind="sliding", cap_tokens=window)
 
 
 def chunked_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, chunk: int) -> Group:
     """Atenção por blocos (Llama 4): no máximo um bloco de `chunk` tokens."""
-    return Group("chunked", layers, kv_heads * (k_dim + v_dim), cap_tokens=chunk, shards=kv_heads)
+    return replace(full_group(layers, kv_heads, k_dim, v_dim), kind="chunked", cap_tokens=chunk)
 
 
 def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
     """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em cada GPU do tp."""
-    return Group("mla", layers, kv_lora_rank + qk_rope_head_dim)
+    return Group("mla", layers, kv_lora_rank + qk_rope_head_dim,
+                 pair_dims=2 * kv_lora_rank + qk_rope_head_dim)
 
 
 def indexer_group(layers: int, index_head_dim: int) -> Group:
     """Indexador da DSA: chave fp8 e escalas fp32 de blocos de 128 (132 bytes por token)."""
     key_bytes, scale_bytes = index_head_dim, 4 * ceil_div(index_head_dim, 128)
-    return Group("indexer", layers, bytes_per_token=key_bytes + scale_bytes)
+    return Group("indexer", layers, bytes_per_token=key_bytes + scale_bytes,
+                 pair_dims=index_head_dim)
 
 
 def compressed_group(layers: int, dim: int, ratio: int) -> Group:
     """DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela."""
-    return Group("compressed", layers, dim, stride=ratio)
+    return Group("compressed", layers, dim, stride=ratio, pair_dims=2 * dim)
 
 
 def compressed_indexer_group(layers: int, index_head_dim: int, ratio: int) -> Group:
@@ -311,6 +405,7 @@ KINDS: Dict[str, Callable[..., Group]] = {
     "indexer": indexer_group, "compressed": compressed_group,
     "compressed_indexer": compressed_indexer_group, "linear": linear_group, "none": none_group}
 RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
+LATENT = ("mla", "compressed")  # um vetor para todas as cabeças: cada GPU do tp o guarda inteiro
 
 
 def kind_fields(kind: str) -> Tuple[str, ...]:
@@ -439,6 +534,10 @@ class Model(Entry):
     num_experts: Optional[int] = checked(COUNT, None)
     experts_per_token: Optional[int] = checked(COUNT, None)
     moe_intermediate_size: Optional[int] = checked(COUNT, None)
+    qk_nope_head_dim: Optional[int] = checked(COUNT, None)
+    v_head_dim: Optional[int] = checked(COUNT, None)
+    index_n_heads: Optional[int] = checked(COUNT, None)
+    index_topk: Optional[int] = checked(COUNT, None)
     params_total: Optional[int] = checked(COUNT, None)
     params_active: Optional[int] = checked(COUNT, None)
     params_experts: Optional[int] = checked(COUNT, None)
@@ -449,6 +548,24 @@ class Model(Entry):
     weights_expert_bytes: Optional[int] = checked(COUNT, None)
     weights_replicated_bytes: Optional[int] = checked(COUNT, None)
     multimodal: bool = checked(FLAG, False)
+
+    @cached_property
+    def layer_groups(self) -> Tuple[Group, ...]:
+        """Os grupos de camadas, da lista `groups` ou de `attention_pattern`."""
+        if self.groups is not None:
+            listed = [KINDS[group["kind"]](*map(group.get, kind_fields(group["kind"])))
+                      for group in self.groups]
+            indexed = {group.stride for group in listed if "indexer" in group.kind}
+            return tuple(replace(group, read_tokens=(self.index_topk or 0) * group.stride or None)
+                         if group.kind in LATENT and group.stride in indexed else group
+                         for group in listed)
+        heads, dim, window = self.num_key_value_heads, self.head_dim, self.sliding_window or 0
+        full = self.hybrid_full_layers or self.num_layers
+        sliding = self.hybrid_sliding_layers or self.num_layers
+        groups = {"full": full_group(full, heads, dim, dim),
+                  "sliding": sliding_group(sliding, heads, dim, dim, window)}
+        return tuple(group for kind, group in groups.items()
+                     if self.attention_pattern in (kind, "hybrid"))
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) de cada campo que contradiz `attention_pattern`."""
@@ -1180,6 +1297,9 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optiona
                                                          0),
         "max_position_embeddings": hf_context(c, context),
         "attention_pattern": "full" if plain else "groups", "groups": not plain and groups,
+        **{key: c.count(key, 0) for key in ("qk_nope_head_dim", "v_head_dim", "index_n_heads",
+                                            "index_topk")
+           if c.data.get("kv_lora_rank") or c.data.get("index_topk")},
         "default_kv_precision": "fp8", "params_total": total, "params_active": total - vision,
         "params_embedding": embedding + vision, "native_precision": bits["dense"][0],
         "checkpoint_bytes": given, "weights_dense_bytes": max(dense * given // checkpoint, 1),
@@ -1218,57 +1338,111 @@ def hf_context(c: HfConfig, default: Optional[int]) -> int:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Workload:
-    """A carga: sessões simultâneas e tokens de contexto pedidos para cada uma."""
+class Question:
+    """O que se pergunta: as entradas dos catálogos, a carga e as escolhas de planejamento.
 
-    concurrency: int
+    Razões são frações exatas e `runtime_overhead_gib` é por nó. Dos `requested_context` tokens de
+    uma sessão, cada pedido calcula `input_tokens` (None: as duas pontas, prompt novo e prefixo em
+    cache) e gera `output_tokens` (None: o padrão).
+    """
+
+    model: Model
+    server: Server
+    storage: Storage
+    concurrency: int  # 0: a que resulta de requests_per_second
     requested_context: int
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Policy:
-    """As escolhas de planejamento; razões como frações exatas, `runtime_overhead_gib` por nó."""
-
     kv_precision: str
     kv_budget_ratio: Fraction
     runtime_overhead_gib: Exact
     peak_headroom_ratio: Fraction
     ha_mode: str
     gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
-    tensor_parallel: Optional[int] = None  # None: o leiaute que admite mais sessões
+    tensor_parallel: Optional[int] = None  # None: o leiaute que compra menos nós
     weights_precision: Optional[str] = None  # None: a do checkpoint
+    input_tokens: Optional[int] = None
+    output_tokens: Optional[int] = None
+    max_tpot_ms: Optional[float] = None
+    max_ttft_ms: Optional[float] = None
+    requests_per_second: Optional[Fraction] = None
+    nodes: Optional[int] = None  # a carga é avaliada em exatamente estes nós
+    calibration: Optional[Tuple[float, int]] = None  # TPOT medido: (ms, sessões na réplica)
+    tpot_scale: float = 1.0  # medido / previsto, da calibração
+
+    @cached_property
+    def effective_context(self) -> int:
+        """Tokens por sessão, até o máximo do modelo."""
+        return min(self.requested_context, self.model.max_position_embeddings)
+
+    @cached_property
+    def precision(self) -> str:
+        """A precisão dos pesos."""
+        return self.weights_precision or self.model.native_precision or "bf16"
+
+    @cached_property
+    def timed(self) -> bool:
+        """A velocidade entra na conta dos nós."""
+        asked = (self.max_tpot_ms, self.max_ttft_ms, self.requests_per_second)
+        return any(value is not None for value in asked)
+
+    @cached_property
+    def output(self) -> int:
+        """Tokens gerados por pedido: os pedidos, ou até 1024 e até metade do contexto."""
+        return self.output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS,
+                                                self.effective_context // 2))
+
+    @cached_property
+    def inputs(self) -> Tuple[int, ...]:
+        """Tokens novos por pedido: os pedidos, ou as duas pontas de uma carga real.
+
+        A primeira é a dos objetivos: todo o contexto é prompt novo; a outra, uma volta de
+        conversa sobre o prefixo em cache.
+        """
+        fresh = self.effective_context - self.output
+        if self.input_tokens is not None:
+            return (self.input_tokens,)
+        return (fresh, TURN_TOKENS) if fresh > TURN_TOKENS else (fresh,)
+
+    @cached_property
+    def kv_bytes(self) -> int:
+        """Bytes de KV de uma sessão."""
+        return session_kv_bytes(self.model.layer_groups, self.effective_context, self.kv_precision)
+
+    @cached_property
+    def usable_bytes(self) -> int:
+        """Bytes de cada GPU que o motor pode usar."""
+        visible = Fraction(self.server.hbm_usable_gib_per_gpu or 0) * GIB
+        return floor_div(self.gpu_memory_utilization * visible, 1)
+
+    @cached_property
+    def budget_bytes(self) -> Fraction:
+        """Bytes de HBM de um nó planejados para KV; negativo se a reserva passa dessa fatia.
+
+        total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰.
+        """
+        return Fraction(self.server.total_hbm_gb * GB * self.kv_budget_ratio
+                        - self.runtime_overhead_gib * GIB)
+
+    def plan_sessions(self, nodes: int) -> int:
+        """Sessões que o plano admite em `nodes` nós."""
+        return max(0, floor_div(nodes * self.budget_bytes, self.kv_bytes))
 
 
 # ── Pesos, leiautes e o teto físico ───────────────────────────────────────────────────────────
 
 
-def layer_groups(model: Model) -> Tuple[Group, ...]:
-    """Os grupos de camadas de um modelo, da lista `groups` ou de `attention_pattern`."""
-    if model.groups is not None:
-        return tuple(KINDS[group["kind"]](*map(group.get, kind_fields(group["kind"])))
-                     for group in model.groups)
-    heads, dim, window = model.num_key_value_heads, model.head_dim, model.sliding_window or 0
-    full = model.hybrid_full_layers or model.num_layers
-    sliding = model.hybrid_sliding_layers or model.num_layers
-    groups = {"full": full_group(full, heads, dim, dim),
-              "sliding": sliding_group(sliding, heads, dim, dim, window)}
-    return tuple(group for kind, group in groups.items()
-                 if model.attention_pattern in (kind, "hybrid"))
-
-
-def missing_for_ceiling(model: Model, server: Server, policy: Policy) -> List[str]:
+def missing_for_ceiling(q: Question) -> List[str]:
     """Os campos que faltam nos catálogos para calcular o teto físico."""
-    moe = bool(model.num_experts or model.weights_expert_bytes)
+    moe = bool(q.model.num_experts or q.model.weights_expert_bytes)
     weights = ["weights_dense_bytes"]
-    if policy.weights_precision not in (None, model.native_precision):
+    if q.precision != q.model.native_precision and q.weights_precision:
         # Sem eles, o que fica em 16 bits contaria como convertido: pesos de menos.
         weights = ["params_total", "params_embedding"] + ["params_experts"] * moe
     if moe:
         weights += ["num_experts", "experts_per_token", "moe_intermediate_size",
                     "weights_expert_bytes"]
     needed = ("vocab_size", "hidden_size", "num_attention_heads", *weights)
-    missing = [name for name in needed if getattr(model, name) is None]
-    return missing + ["hbm_usable_gib_per_gpu"] * (server.hbm_usable_gib_per_gpu is None)
+    missing = [name for name in needed if getattr(q.model, name) is None]
+    return missing + ["hbm_usable_gib_per_gpu"] * (q.server.hbm_usable_gib_per_gpu is None)
 
 
 def weight_bytes(model: Model, precision: Optional[str]) -> Tuple[int, int]:
@@ -1282,47 +1456,48 @@ def weight_bytes(model: Model, precision: Optional[str]) -> Tuple[int, int]:
             ceil_div(experts * expert_bits, 8))
 
 
-def weights_per_gpu(model: Model, server: Server, precision: Optional[str], tp: int,
-                    dp: int) -> int:
+def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
     """Bytes de pesos em cada GPU: densos / tp, especialistas / (tp · dp) e o que se repete.
 
     Repetem-se as projeções de entrada da MLA e a tabela do RoPE. Os kernels MXFP4 arredondam a
     fatia de cada especialista: hidden a 256 e a largura a 128 (256 nas GPUs com FP4).
     """
-    dense, experts = weight_bytes(model, precision)
+    model = q.model
+    dense, experts = weight_bytes(model, q.weights_precision)
     replicated = min(dense, model.weights_replicated_bytes or 0)
     rope = 2 * model.max_position_embeddings * model.head_dim
     hidden, width = model.hidden_size or 1, model.moe_intermediate_size or 1
-    gpus, padded = tp * dp, hidden * width
-    if (precision or model.native_precision) == "mxfp4" and experts:
-        tile, split = (256 if server.tflops_fp4 else 128), (tp if dp == 1 else 1)
+    padded = hidden * width
+    if q.precision == "mxfp4" and experts:
+        tile, split = (256 if q.server.tflops_fp4 else 128), (tp if dp == 1 else 1)
         padded = (ceil_div(hidden, 256) * 256 * ceil_div(ceil_div(width, split), tile) * tile
                   * split)
     return (ceil_div(dense - replicated, tp) + replicated + rope
-            + ceil_div(experts * padded, hidden * width * gpus))
+            + ceil_div(experts * padded, hidden * width * tp * dp))
 
 
-def runtime_per_gpu(model: Model, server: Server, precision: Optional[str], tp: int, dp: int,
-                    max_num_seqs: int, graphs: bool = True) -> Tuple[int, int, int]:
+def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
+                    graphs: bool = True) -> Tuple[int, int, int]:
     """Bytes do motor em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA).
 
     No pico das ativações vive o maior entre o amostrador (cópias fp32 dos logits de
     `max_num_seqs` sequências) e a área do FFN de `max_num_batched_tokens` tokens. `graphs` falso
     é o vLLM 0.17 a 0.20.
     """
-    tokens = server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
-    hidden, width = model.hidden_size or 0, model.moe_intermediate_size or 0
-    sampler = (ceil_div(SAMPLER_COPIES * 4 * max_num_seqs * (model.vocab_size or 0), 1)
-               + 2 * tokens * hidden)
+    model = q.model
+    tokens = q.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+    hidden = model.hidden_size or 0
+    sampler = 2 * tokens * hidden + ceil_div(
+        SAMPLER_BYTES[0] * max_num_seqs * (model.vocab_size or 0), SAMPLER_BYTES[1])
     ffn = 2 * tokens * (ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden)
     activation = max(sampler, ffn) + CUBLAS_BYTES
-    if model.num_experts and (precision or model.native_precision) != "mxfp4":
-        slice_width = ceil_div(width, tp * dp)
+    if model.num_experts and q.precision != "mxfp4":
+        width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
         activation += 2 * tokens * (model.experts_per_token or 0) * (
-            max(2 * slice_width, hidden) + slice_width)
+            max(2 * width, hidden) + width)
     activation += ENCODER_BYTES if model.multimodal else 0
-    if any("indexer" in group["kind"] for group in model.groups or ()):
-        activation += INDEXER_BYTES
+    activation += INDEXER_BYTES if any(
+        "indexer" in group["kind"] for group in model.groups or ()) else 0
     parallel = NON_TORCH_PARALLEL_BYTES if graphs else NON_TORCH_PARALLEL_BYTES_OLD
     base, dense_layer, moe_layer = GRAPH_BYTES
     captured = base + model.num_layers * (moe_layer if model.num_experts else dense_layer)
@@ -1349,6 +1524,11 @@ class Layout:
     sessions_per_replica: int
 
     @property
+    def gpus(self) -> int:
+        """GPUs de uma réplica."""
+        return self.tensor_parallel * self.data_parallel
+
+    @property
     def sessions_per_unit(self) -> int:
         """Sessões que o motor admite numa unidade."""
         return self.sessions_per_replica * self.replicas_per_unit
@@ -1364,70 +1544,304 @@ class Layout:
         return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
     def __str__(self) -> str:
-        kind, ways = (("dp", self.data_parallel) if self.data_parallel > 1
-                      else ("tp", self.tensor_parallel))
-        return "%s %d" % (kind, ways)
+        return "dp %d" % self.data_parallel if self.data_parallel > 1 else (
+            "tp %d" % self.tensor_parallel)
 
 
-def fit_layout(model: Model, server: Server, policy: Policy, groups: Sequence[Group],
-               context_tokens: int, tp: int, dp: int, nodes: int) -> Layout:
+def fit_layout(q: Question, tp: int, dp: int, nodes: int) -> Layout:
     """O leiaute com o maior número de sessões que cabem, em páginas de `PAGE_TOKENS` tokens.
 
     Acima de `max_num_seqs` sequências, cada sessão a mais também aumenta o amostrador.
     """
-    visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
-    usable = floor_div(policy.gpu_memory_utilization * visible, 1)
-    precision, element = policy.weights_precision, KV_PRECISIONS[policy.kv_precision]
-    weights = weights_per_gpu(model, server, precision, tp, dp)
-    session = sum(ceil_div(group.session_bytes(context_tokens, element, PAGE_TOKENS),
-                           min(tp, group.shards)) for group in groups)
-
-    def runtime(seqs: int) -> Tuple[int, int, int]:
-        return runtime_per_gpu(model, server, precision, tp, dp, max(seqs, default))
-
-    default = server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-    sessions = high = max(0, (usable - weights - sum(runtime(default))) // session)
-    if high > default:
-        sessions = default
-        while sessions < high:  # o maior que cabe, por bisseção
-            middle = (sessions + high + 1) // 2
-            if weights + sum(runtime(middle)) + middle * session <= usable:
-                sessions = middle
-            else:
-                high = middle - 1
-    return Layout(tp, dp, nodes, nodes * server.gpus // (tp * dp), usable, weights,
-                  runtime(sessions), session, sessions * dp)
+    usable, element, context = q.usable_bytes, KV_PRECISIONS[q.kv_precision], (
+        q.effective_context)
+    weights = weights_per_gpu(q, tp, dp)
+    session = sum(ceil_div(group.session_bytes(context, element, PAGE_TOKENS),
+                           min(tp, group.shards)) for group in q.model.layer_groups)
+    default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+    runtime = runtime_per_gpu(q, tp, dp, default)
+    sessions = max(0, (usable - weights - sum(runtime)) // session)
+    if sessions > default:
+        sessions = largest(sessions, lambda n: n * session <= usable - weights - sum(
+            runtime_per_gpu(q, tp, dp, n)), default)
+        runtime = runtime_per_gpu(q, tp, dp, sessions)
+    return Layout(tp, dp, nodes, nodes * q.server.gpus // (tp * dp), usable, weights, runtime,
+                  session, sessions * dp)
 
 
-def layouts_of(model: Model, server: Server, policy: Policy, context_tokens: int,
-               nodes: int) -> List[Layout]:
+def layouts_of(q: Question, nodes: int) -> List[Layout]:
     """Os leiautes de `nodes` nós. Levanta `SizingError` se o tp pedido não serve."""
-    gpus, asked, groups = nodes * server.gpus, policy.tensor_parallel, layer_groups(model)
+    gpus, asked, groups = nodes * q.server.gpus, q.tensor_parallel, q.model.layer_groups
     # As cabeças se dividem por tp; as de KV também, ou se repetem um número inteiro de vezes.
     ways = [tp for tp in (range(1, gpus + 1) if nodes == 1 else [gpus])
-            if (model.num_attention_heads or 0) % tp == 0
+            if (q.model.num_attention_heads or 0) % tp == 0
             and all(group.shards % tp == 0 or tp % group.shards == 0 for group in groups)]
     if asked and nodes == 1 and asked not in ways:
         raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
-            model.name, server.name, ", ".join(map(str, ways))), value=asked)
+            q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
-    latent = any(group.kind in ("mla", "compressed") for group in groups)
-    if latent and model.num_experts and gpus > 1 and asked in (None, 1):
+    latent = any(group.kind in LATENT for group in groups)
+    if latent and q.model.num_experts and gpus > 1 and asked in (None, 1):
         pairs.append((1, gpus))
-    return [fit_layout(model, server, policy, groups, context_tokens, tp, dp, nodes)
-            for tp, dp in pairs]
+    return [fit_layout(q, tp, dp, nodes) for tp, dp in pairs]
 
 
-# ── Orçamento do plano ────────────────────────────────────────────────────────────────────────
+def wide_layouts(q: Question) -> List[Layout]:
+    """Os leiautes de réplicas de 2 a 8 nós."""
+    return [layout for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+            for layout in layouts_of(q, nodes)]
 
 
-def kv_budget_bytes(server: Server, policy: Policy) -> Fraction:
-    """Bytes de HBM de um nó planejados para KV; negativo se a reserva passa da fatia planejada.
+def unit_layouts(q: Question) -> List[Layout]:
+    """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de vários nós também."""
+    layouts = layouts_of(q, 1)
+    if any(layout.sessions_per_unit for layout in layouts):
+        return layouts
+    layouts += wide_layouts(q)
+    return [layout for layout in layouts if layout.sessions_per_unit] or layouts
 
-    total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰.
+
+# ── Velocidade: decode, prefill e objetivos ───────────────────────────────────────────────────
+
+
+def nvlink_reaches(server: Server, gpus: int) -> bool:
+    """As GPUs de uma réplica estão no mesmo domínio NVLink."""
+    return bool(server.nvlink_bandwidth_tbps) and gpus <= (server.nvlink_domain_gpus
+                                                           or server.gpus)
+
+
+def missing_for_speed(q: Question) -> List[str]:
+    """Os campos que faltam nos catálogos para prever a velocidade."""
+    kinds = {group.kind for group in q.model.layer_groups}
+    names = ["params_total", "params_embedding"]
+    names += ["params_experts", "moe_layers"] if q.model.num_experts else []
+    names += ["qk_nope_head_dim", "v_head_dim"] if "mla" in kinds else []
+    names += ["index_n_heads", "index_topk"] if kinds & {"indexer", "compressed_indexer"} else []
+    missing = [name for name in names if getattr(q.model, name) is None]
+    names = ["hbm_bandwidth_tbps", "tflops_bf16"]
+    if q.server.gpus > 1 and not nvlink_reaches(q.server, q.server.gpus):
+        names.append("pcie_bandwidth_gbps")
+    return missing + [name for name in names if getattr(q.server, name) is None]
+
+
+def tensor_peak(server: Server, precision: str) -> Tuple[float, float]:
+    """(FLOP/s densos, parte alcançada no prefill) na precisão em que a GPU calcula estes pesos.
+
+    A dos pesos, se a GPU a tem; senão 16 bits. Blackwell calcula MXFP4 em fp8.
     """
-    return Fraction(server.total_hbm_gb * GB * policy.kv_budget_ratio
-                    - policy.runtime_overhead_gib * GIB)
+    unit = {"fp8": "fp8", "nvfp4": "fp4", "mxfp4": "fp8" if server.tflops_fp4 else "bf16"}.get(
+        precision, "bf16")
+    if getattr(server, "tflops_" + unit) is None:
+        unit = "bf16"
+    return float(getattr(server, "tflops_" + unit)) * 1e12, PREFILL_MFU[unit]
+
+
+def attention_flops(model: Model, new: int, cached: int) -> float:
+    """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
+
+    MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos; o
+    indexador vê todos, em fp8 (conta por metade).
+    """
+    total = 0.0
+    for group in model.layer_groups:
+        heads: float = model.num_attention_heads or 0
+        dims = group.pair_dims
+        if "indexer" in group.kind:
+            heads = (model.index_n_heads or 0) / 2
+        elif group.kind == "mla" and group.read_tokens is None:
+            rope = 2 * group.elements_per_token - group.pair_dims
+            dims = (model.qk_nope_head_dim or 0) + rope + (model.v_head_dim or 0)
+        total += group.layers * (2 * heads * dims * group.pairs(new, cached)
+                                 + 2 * group.fixed_bytes * new)
+    return total
+
+
+def sublayers(model: Model) -> int:
+    """Atenções mais FFNs: duas por camada; uma só nas que não têm a outra parte.
+
+    Uma camada `none` só tem FFN; se são todas as MoE (Nemotron-H), as outras só têm atenção.
+    """
+    alone = sum(group.layers for group in model.layer_groups if group.kind == "none")
+    return 2 * model.num_layers - (model.num_layers if alone and alone == model.moe_layers
+                                   else alone)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Speed:
+    """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
+
+    parts: Dict[str, Tuple[float, float]]  # parcela → (por passo, por sequência da GPU)
+    experts_seconds: float  # ler todos os especialistas
+    untouched: float  # 1 - k/E
+    data_parallel: int
+    output: int
+    prefill_seconds: float  # de um pedido entre os outros
+    alone_seconds: float  # até o primeiro token numa réplica ociosa, sem o passo de decode
+    scale: float  # viés medido e calibração, sobre o TPOT
+
+    @cached_property
+    def totals(self) -> Tuple[float, float]:
+        """As parcelas somadas: (por passo, por sequência da GPU)."""
+        fixed, each = zip(*self.parts.values())
+        return sum(fixed), sum(each)
+
+    def breakdown_ms(self, sessions: int) -> Dict[str, float]:
+        """As parcelas do TPOT: o passo de decode e o prefill dos outros pedidos, que o interrompe.
+
+        Dos especialistas lê-se a parte que as sessões tocam, 1 - (1 - k/E)^sessões. Enquanto um
+        pedido gera os seus tokens, cada um dos outros faz um prefill.
+        """
+        rows, ms = max(1.0, sessions / self.data_parallel), 1e3 * self.scale
+        times = {part: ms * (fixed + each * rows) for part, (fixed, each) in self.parts.items()}
+        times["experts"] += ms * self.experts_seconds * (1 - self.untouched**sessions)
+        times["prefill_interference"] = ms * self.prefill_seconds * (sessions - 1) / self.output
+        return times
+
+    def tpot_ms(self, sessions: int) -> float:
+        """Milissegundos por token de cada sessão: a soma das parcelas."""
+        fixed, each = self.totals
+        return 1e3 * self.scale * (
+            fixed + each * max(1.0, sessions / self.data_parallel)
+            + self.experts_seconds * (1 - self.untouched**sessions)
+            + self.prefill_seconds * (sessions - 1) / self.output)
+
+    def ttft_ms(self, sessions: int) -> float:
+        """Milissegundos até o primeiro token, sem fila: prefill e meio passo de espera."""
+        return 1e3 * self.alone_seconds + self.tpot_ms(sessions) / 2
+
+    def prefill_ratio(self, sessions: int) -> float:
+        """A parte do tempo da réplica gasta em prefill."""
+        return (1e3 * self.scale * self.prefill_seconds * (sessions - 1) / self.output
+                / self.tpot_ms(sessions))
+
+    def latency_seconds(self, sessions: int) -> float:
+        """Segundos de um pedido, do envio ao último token."""
+        return (self.ttft_ms(sessions) + (self.output - 1) * self.tpot_ms(sessions)) / 1e3
+
+    def saturated_tokens_per_second(self, sessions: int) -> float:
+        """Tokens por segundo da réplica sempre cheia, com `sessions` em andamento."""
+        return sessions / (self.tpot_ms(sessions) / 1e3 + self.prefill_seconds / self.output)
+
+    def missed(self, q: Question, sessions: int) -> str:
+        """O objetivo que uma réplica com estas sessões não atende, `tpot` ou `ttft`, ou nada.
+
+        Com pedidos em fila não há TTFT a prever: nenhum objetivo de TTFT é atendido.
+        """
+        if q.max_tpot_ms is not None and self.tpot_ms(sessions) > q.max_tpot_ms:
+            return "tpot"
+        return "ttft" if q.max_ttft_ms is not None and (
+            self.prefill_ratio(sessions) >= QUEUE_RATIO
+            or self.ttft_ms(sessions) > q.max_ttft_ms) else ""
+
+
+def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
+    """Os tempos de uma réplica: cada token custa ler pesos e KV, calcular, comunicar e partir.
+
+    O contexto é o da sessão no fim do pedido; o que não é entrada nem saída já está em cache.
+    tp divide as camadas densas e as cabeças; tp · dp, os especialistas. Equações no README.
+    """
+    model, server, tp, gpus = q.model, q.server, layout.tensor_parallel, layout.gpus
+    dense_bytes, expert_bytes = weight_bytes(model, q.weights_precision)
+    hidden, embedding = model.hidden_size or 0, model.params_embedding or 0
+    head, experts = hidden * (model.vocab_size or 0), model.params_experts or 0
+    linear = (model.params_total or 0) - embedding - experts
+    linear_bytes = max(0, dense_bytes - 2 * embedding)
+    touched = (model.experts_per_token or 0) / (model.num_experts or 1)
+    expert_peak, _ = tensor_peak(server, q.precision)
+    # As camadas densas de um MoE podem ter outra precisão.
+    dense_peak, dense_mfu = tensor_peak(server, q.precision if not experts else (
+        "fp8" if 8 * linear_bytes < 12 * linear else "bf16"))
+    peak = float(server.tflops_bf16 or 0) * 1e12
+    bandwidth = float(server.hbm_bandwidth_tbps or 0) * 1e12
+    link = (float(server.nvlink_bandwidth_tbps or 0) * 1e12 / server.gpus / 2
+            if nvlink_reaches(server, gpus) else float(server.pcie_bandwidth_gbps or 0) * GB)
+
+    element, mean = KV_PRECISIONS[q.kv_precision], q.effective_context - q.output // 2
+    read = sum(group.read_bytes(mean, element) / min(tp, group.shards)
+               for group in model.layer_groups)
+    absorbed = sum(2 * (model.num_attention_heads or 0) * group.pair_dims * group.layers
+                   * min(mean, group.read_tokens or mean) / group.stride
+                   for group in model.layer_groups if group.kind in LATENT)
+    blocks = sublayers(model)
+    indexers = sum(group.layers for group in model.layer_groups if "indexer" in group.kind)
+    wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
+    # Segundos por token: 2 bytes por elemento, ida e volta.
+    sent = blocks * 4 * hidden * (gpus - 1) / gpus / link if gpus > 1 else 0.0
+    parts = {
+        "weights": ((linear_bytes + 2 * head) / tp / (bandwidth * WEIGHTS_MBU),
+                    2 * (linear / dense_peak + head / peak) / tp / DECODE_MFU),
+        "experts": (0.0, 2 * experts * touched / tp / expert_peak / DECODE_EXPERTS_MFU),
+        "kv": (0.0, read / (bandwidth * KV_MBU) + absorbed / tp / (peak * ATTENTION_MFU)),
+        "communication": (wait, sent / DECODE_LINK_RATIO),
+        "launch": (blocks / 2 * LAYER_SECONDS + (model.moe_layers or 0) * MOE_LAYER_SECONDS
+                   + indexers * INDEXER_LAYER_SECONDS, 0.0)}
+    experts_seconds = expert_bytes / gpus / (bandwidth * EXPERTS_MBU)
+
+    cached = q.effective_context - q.output - input_tokens
+    spread = input_tokens * (2 * (linear / dense_peak / dense_mfu + experts * touched / expert_peak
+                                  / PREFILL_EXPERTS_MFU) / gpus + sent / PREFILL_LINK_RATIO)
+    attention = attention_flops(model, input_tokens, cached) / (peak * ATTENTION_MFU)
+    alone = max(spread + attention / tp, parts["weights"][0] + experts_seconds)
+    return Speed(parts, experts_seconds, 1 - touched, layout.data_parallel, q.output,
+                 spread + attention / gpus,
+                 FIRST_TOKEN_SECONDS + alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait,
+                 mxfp4_bias(q)[0] * q.tpot_scale)
+
+
+def mxfp4_bias(q: Question) -> Tuple[float, float]:
+    """(fator sobre o TPOT previsto, fator sobre o pé da faixa): 1, salvo o gpt-oss em Blackwell.
+
+    Em B200 o viés foi medido; noutra GPU com FP4 só alarga a faixa, porque não há medida.
+    """
+    latent = any(group.kind in LATENT for group in q.model.layer_groups)
+    if q.precision != "mxfp4" or not q.server.tflops_fp4 or latent:
+        return 1.0, 1.0
+    return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Performance:
+    """A velocidade prevista da réplica mais cheia, com a carga espalhada por `nodes` nós.
+
+    Os pares de três são (previsto, baixo, alto), a faixa de 80% das medidas. Com os pedidos em
+    fila não há TTFT.
+    """
+
+    input_tokens: int
+    cached_tokens: int
+    nodes: int
+    sessions: int  # em andamento em todos os nós
+    sessions_per_replica: int
+    tpot_ms: Range
+    ttft_ms: Optional[Range]
+    output_tokens_per_second_per_session: Range
+    output_tokens_per_second_per_node: Range
+    breakdown_ms: Dict[str, float]
+    binding: str
+    prefill_ratio: float
+
+
+def performance_of(q: Question, layout: Layout, speed: Speed, input_tokens: int, nodes: int,
+                   sessions: int) -> Performance:
+    """A velocidade de `sessions` sessões espalhadas por `nodes` nós."""
+    fullest = ceil_div(sessions, nodes * layout.replicas_per_unit)
+    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
+    low *= mxfp4_bias(q)[1]
+    if q.calibration:
+        low, high = TPOT_CALIBRATED_RANGE
+
+    def spread(estimate: float, factors: Tuple[float, float]) -> Range:
+        return estimate, estimate * factors[0], estimate * factors[1]
+
+    parts, ratio, tpot = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest), speed.tpot_ms(
+        fullest)
+    return Performance(
+        input_tokens, q.effective_context - q.output - input_tokens, nodes, sessions, fullest,
+        spread(tpot, (low, high)),
+        spread(speed.ttft_ms(fullest), TTFT_RANGE) if ratio < QUEUE_RATIO else None,
+        spread(1e3 / tpot, (1 / high, 1 / low)),
+        spread(sessions / nodes * q.output / speed.latency_seconds(fullest), THROUGHPUT_RANGE),
+        parts, max(parts, key=lambda part: parts[part]), ratio)
 
 
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
@@ -1438,6 +1852,68 @@ def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) 
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Offer:
+    """O que uma unidade de um leiaute admite na pergunta; sem dados para o teto, sem leiaute."""
+
+    layout: Optional[Layout]
+    sessions: int  # por unidade: o menor entre plano, teto físico e objetivos
+    limited_by: str
+    speed: Optional[Speed]  # da carga dos objetivos, se a velocidade entra na conta dos nós
+
+    @property
+    def unit(self) -> int:
+        """Nós de uma unidade."""
+        return self.layout.nodes_per_unit if self.layout else 1
+
+    def load(self, q: Question, headroom: Exact, units: int) -> int:
+        """Sessões em andamento em `units` unidades, até as que elas admitem.
+
+        De pedidos por segundo, o menor ponto fixo da lei de Little em cada unidade: sessões =
+        taxa · latência(sessões).
+        """
+        if q.requests_per_second is None or not (self.speed and self.layout):
+            return min(ceil_div(q.concurrency * (1 + headroom), 1), units * self.sessions)
+        latency, replicas = self.speed.latency_seconds, self.layout.replicas_per_unit
+        rate = q.requests_per_second * (1 + headroom) / units
+        most, each = ceil_div(self.sessions, replicas), float(rate / replicas)
+        fullest = 1 + largest(most - 1, lambda n: n < each * latency(n))
+        return units * min(self.sessions, max(1, ceil_div(rate * Fraction(latency(fullest)), 1)))
+
+    def nodes(self, q: Question, headroom: Exact) -> int:
+        """Nós para a carga da pergunta mais `headroom`; de uma oferta vazia, um por sessão.
+
+        Uma unidade cheia serve sessões / latência pedidos por segundo, o máximo que ela serve: a
+        latência cresce menos que as sessões.
+        """
+        wanted = q.concurrency * (1 + headroom)
+        if q.requests_per_second is not None and self.speed and self.layout:
+            fullest = max(1, ceil_div(self.sessions, self.layout.replicas_per_unit))
+            wanted = (q.requests_per_second * (1 + headroom)
+                      * Fraction(self.speed.latency_seconds(fullest)))
+        return nodes_for(wanted, max(self.sessions, 1), self.unit)
+
+    def cost(self, q: Question) -> Tuple[int, ...]:
+        """A ordem de preferência: menos nós, unidade menor, mais sessões, teto maior, tp menor."""
+        assert self.layout
+        return (not self.sessions, self.nodes(q, q.peak_headroom_ratio)
+                + self.unit * HA_SPARES[q.ha_mode], self.unit, -self.sessions,
+                -self.layout.sessions_per_unit, self.layout.tensor_parallel)
+
+
+def offer_of(q: Question, layout: Layout) -> Offer:
+    """O que um leiaute admite na pergunta."""
+    plan, ceiling = q.plan_sessions(layout.nodes_per_unit), layout.sessions_per_unit
+    sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
+    if not q.timed:
+        return Offer(layout, sessions, limit, None)
+    speed, replicas = speed_of(q, layout, q.inputs[0]), layout.replicas_per_unit
+    kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
+    if kept * replicas < sessions:
+        sessions, limit = kept * replicas, speed.missed(q, kept + 1)
+    return Offer(layout, sessions, limit, speed)
+
+
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
 
 
@@ -1445,31 +1921,45 @@ def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) 
 class SizingResult:
     """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
 
-    model: Model
-    server: Server
-    storage: Storage
-    workload: Workload
-    policy: Policy
-    effective_context: int
-    kv_bytes_per_session: int
-    kv_budget_bytes: Fraction  # de um nó
-    layout: Optional[Layout]  # None: falta algum dado para o teto físico
-    layouts: Tuple[Layout, ...]  # os considerados, do que mais admite ao que menos
+    question: Question
+    offer: Offer
+    layouts: Tuple[Layout, ...]  # os considerados, do que compra menos nós ao que compra mais
     wider: Tuple[int, int]  # (nós por réplica, nós no total) que comprariam bem menos, ou (0, 0)
-    missing: Tuple[str, ...]  # os dados que faltam
-    nodes_per_unit: int
-    sessions_per_unit: int
-    plan_sessions_per_unit: int  # as que só o plano admitiria
-    limited_by: str
+    missing: Tuple[str, ...]  # os dados que faltam para o teto físico
+    concurrency: int  # sessões em andamento
     peak_sessions: int
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
-    failed_nodes: int  # falhas que o plano considera: as que a HA cobre, e ao menos uma
-    nodes_after_failure: int  # em serviço: um nó que falta tira a sua unidade inteira
-    sessions_after_failure: int
-    spare_sessions_at_peak: int  # vagas nos nós "com pico", sem contar a reserva de HA
+    nodes_other_end: Optional[int]  # com o prefixo em cache; None: sem objetivos, ou não cabe
+    speed_gap: str  # por que não há velocidade prevista
+    performance: Tuple[Performance, ...] = ()  # a dos objetivos, com todos os nós, é a primeira
     warnings: Tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> Optional[Layout]:
+        """O leiaute em uso."""
+        return self.offer.layout
+
+    @property
+    def limited_by(self) -> str:
+        """`plan`, `engine_memory`, `tpot` ou `ttft`."""
+        return self.offer.limited_by
+
+    @property
+    def nodes_per_unit(self) -> int:
+        """Nós de uma réplica, ou 1."""
+        return self.offer.unit
+
+    @property
+    def sessions_per_unit(self) -> int:
+        """Sessões que uma unidade admite."""
+        return self.offer.sessions
+
+    @property
+    def plan_sessions_per_unit(self) -> int:
+        """As que só o plano admitiria."""
+        return self.question.plan_sessions(self.nodes_per_unit)
 
     @property
     def sessions_per_node(self) -> int:
@@ -1477,157 +1967,273 @@ class SizingResult:
         return self.sessions_per_unit // self.nodes_per_unit
 
     @property
+    def failed_nodes(self) -> int:
+        """Falhas que o plano considera: as que a HA cobre, e ao menos uma."""
+        return max(1, HA_SPARES[self.question.ha_mode])
+
+    @property
+    def nodes_after_failure(self) -> int:
+        """Em serviço: um nó que falta tira a sua unidade inteira."""
+        units = max(0, self.nodes_final // self.nodes_per_unit - self.failed_nodes)
+        return units * self.nodes_per_unit
+
+    @property
+    def sessions_after_failure(self) -> int:
+        """As que os nós em serviço admitem."""
+        return self.nodes_after_failure // self.nodes_per_unit * self.sessions_per_unit
+
+    @property
+    def covers_concurrency(self) -> bool:
+        """Os nós em serviço depois das falhas bastam para a carga nominal."""
+        return self.nodes_after_failure >= self.nodes_minimum
+
+    @property
+    def covers_peak(self) -> bool:
+        """Os nós em serviço depois das falhas bastam para o pico."""
+        return self.nodes_after_failure >= self.nodes_with_headroom
+
+    @property
+    def saturated_tokens_per_second(self) -> float:
+        """Tokens gerados por segundo em um nó sempre cheio, com a carga dos objetivos."""
+        if not (self.layout and self.offer.speed):
+            return 0.0
+        replicas = self.layout.replicas_per_unit
+        return replicas * self.offer.speed.saturated_tokens_per_second(
+            ceil_div(self.sessions_per_unit, replicas))
+
+    @property
+    def spare_sessions_at_peak(self) -> int:
+        """Vagas nos nós "com pico" (ou nos da carga fixa), sem contar a reserva de HA."""
+        nodes = self.nodes_final if self.question.nodes else self.nodes_with_headroom
+        return nodes // self.nodes_per_unit * self.sessions_per_unit - self.peak_sessions
+
+    @property
     def upper_kv_bytes(self) -> int:
         """KV de uma sessão num motor que reserva toda camada no comprimento inteiro."""
-        element = KV_PRECISIONS[self.policy.kv_precision]
-        return sum(replace(group, cap_tokens=None).session_bytes(self.effective_context, element)
-                   for group in layer_groups(self.model))
+        q = self.question
+        return sum(replace(group, cap_tokens=None).session_bytes(
+            q.effective_context, KV_PRECISIONS[q.kv_precision]) for group in q.model.layer_groups)
 
 
-def size(model: Model, server: Server, storage: Storage, workload: Workload,
-         policy: Policy) -> SizingResult:
-    """Dimensiona `server` para `workload`. Levanta `SizingError` (3) se nem uma sessão cabe."""
-    context = min(workload.requested_context, model.max_position_embeddings)
-    kv_bytes = session_kv_bytes(layer_groups(model), context, policy.kv_precision)
-    budget = kv_budget_bytes(server, policy)
-    peak_sessions = ceil_div(workload.concurrency * (1 + policy.peak_headroom_ratio), 1)
-    missing = missing_for_ceiling(model, server, policy)
-    layouts = [] if missing else unit_layouts(model, server, policy, context)
-
-    def plan(nodes: int) -> int:
-        return max(0, floor_div(nodes * budget, kv_bytes))
-
-    def cost(layout: Layout) -> Tuple[int, ...]:
-        """A ordem de preferência: menos nós, unidade menor, mais sessões, teto, tp menor."""
-        nodes, ceiling = layout.nodes_per_unit, layout.sessions_per_unit
-        sessions = min(plan(nodes), ceiling)
-        bought = nodes_for(peak_sessions, max(sessions, 1), nodes)
-        return (bought + nodes * HA_SPARES[policy.ha_mode], nodes, -sessions, -ceiling,
-                layout.tensor_parallel)
-
+def size(q: Question) -> SizingResult:
+    """Responde à pergunta. Levanta `SizingError` (3) se nem uma sessão cabe."""
+    missing = missing_for_ceiling(q)
+    gap = missing or missing_for_speed(q)
+    require_speed(q, gap)
+    layouts = [] if missing else unit_layouts(q)
     if layouts and not any(layout.sessions_per_unit for layout in layouts):
-        raise nothing_fits(model, server, layouts)
-    layouts.sort(key=cost)
-    layout = layouts[0] if layouts else None
-    unit = layout.nodes_per_unit if layout else 1
-    sessions = min(plan(unit), layout.sessions_per_unit) if layout else plan(unit)
-    if not sessions:
-        raise SizingError(
-            "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam "
-            "%s); %s" % (model.name, server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
-                         size_text(unit * budget), size_text(kv_bytes - unit * budget),
-                         what_would_fit(model, server, storage, workload, policy)), status=3)
-    with_headroom = nodes_for(peak_sessions, sessions, unit)
-    final = with_headroom + HA_SPARES[policy.ha_mode] * unit
-    failed = max(1, HA_SPARES[policy.ha_mode])
+        raise nothing_fits(q, layouts)
+    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
+        raise SizingError("nada cabe", "uma réplica de %s não cabe num nó de %s, e a velocidade "
+                          "entre nós não é modelada: sem objetivos há resposta"
+                          % (q.model.name, q.server.name), status=3)
+    if q.calibration:
+        q, layouts = calibrated(q, layouts)
+    offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
+    offer = offers[0] if offers else Offer(None, q.plan_sessions(1), "plan", None)
+    unit = offer.unit
+    if not q.plan_sessions(unit):
+        raise plan_too_small(q, unit)
+    if not offer.sessions:
+        raise out_of_reach(q, offers)
+    with_headroom = offer.nodes(q, q.peak_headroom_ratio)
+    final = with_headroom + HA_SPARES[q.ha_mode] * unit
+    if q.nodes is not None:
+        if with_headroom > q.nodes:
+            raise too_few_nodes(q, offer, with_headroom)
+        final = q.nodes
+    loaded = (with_headroom if q.nodes is None else final) // unit
     result = SizingResult(
-        model, server, storage, workload, policy,
-        effective_context=context,
-        kv_bytes_per_session=kv_bytes,
-        kv_budget_bytes=budget,
-        layout=layout,
-        layouts=tuple(item for item in layouts if item.nodes_per_unit == unit),
-        wider=wider_unit(wide_layouts(model, server, policy, context), final, cost) if (
-            layout and unit == 1 and sessions < plan(1)) else (0, 0),
+        q, offer,
+        layouts=tuple(item.layout for item in offers if item.layout and item.unit == unit),
+        wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
+                                       and offer.sessions < q.plan_sessions(1)) else (0, 0),
         missing=tuple(missing),
-        nodes_per_unit=unit,
-        sessions_per_unit=sessions,
-        plan_sessions_per_unit=plan(unit),
-        limited_by="engine_memory" if layout and sessions < plan(unit) else "plan",
-        peak_sessions=peak_sessions,
-        nodes_minimum=nodes_for(workload.concurrency, sessions, unit),
+        concurrency=offer.load(q, 0, loaded),
+        peak_sessions=offer.load(q, q.peak_headroom_ratio, loaded),
+        nodes_minimum=offer.nodes(q, 0),
         nodes_with_headroom=with_headroom,
         nodes_final=final,
-        failed_nodes=failed,
-        nodes_after_failure=final - failed * unit,
-        sessions_after_failure=(final // unit - failed) * sessions,
-        spare_sessions_at_peak=with_headroom // unit * sessions - peak_sessions,
-    )
+        nodes_other_end=other_end(q, layouts),
+        speed_gap="falta no catálogo " + ", ".join(gap) if gap else (
+            "a rede entre os nós de uma réplica não é modelada" if unit > 1 else ""))
+    if offer.layout and not result.speed_gap:
+        speeds = {tokens: speed_of(q, offer.layout, tokens) for tokens in q.inputs}
+        result = replace(result, offer=replace(offer, speed=speeds[q.inputs[0]]),
+                         performance=tuple(performances(result, speeds)))
     return replace(result, warnings=tuple(warnings_of(result)))
 
 
-def what_would_fit(model: Model, server: Server, storage: Storage, workload: Workload,
-                   policy: Policy) -> str:
-    """O que mudar, uma coisa de cada vez, para que caiba ao menos uma sessão por nó."""
-    total, budget = server.total_hbm_gb * GB, kv_budget_bytes(server, policy)
-    groups, precision = layer_groups(model), policy.kv_precision
-    context, step = 0, 1 << max(model.max_position_embeddings.bit_length() - 1, 0)
-    kv_bytes = session_kv_bytes(groups, min(workload.requested_context,
-                                            model.max_position_embeddings), precision)
-    while step:  # o maior contexto que cabe, bit a bit: o KV não diminui com o contexto
-        if session_kv_bytes(groups, context + step, precision) <= budget:
-            context += step
-        step //= 2
-    overhead = Fraction(floor_div((total * policy.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
-    ratio = Fraction(ceil_div((kv_bytes + policy.runtime_overhead_gib * GIB) * 10000, total), 10000)
-    options = (
-        ("--kv-precision fp8", KV_PRECISIONS[precision] == 2, workload,
-         replace(policy, kv_precision="fp8")),
-        ("--effective-context %d" % context, context > 0, replace(
-            workload, requested_context=context), policy),
-        ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0, workload,
-         replace(policy, runtime_overhead_gib=overhead)),
-        ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1, workload,
-         replace(policy, kv_budget_ratio=ratio)))
-    fitting = []
-    for text, sound, load, choices in options:
+def require_speed(q: Question, gap: Sequence[str]) -> None:
+    """Levanta `SizingError` se a pergunta precisa da velocidade e ela não pode ser prevista."""
+    for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
+        if gap and getattr(q, name) is not None:
+            flag = name.replace("calibration", "calibrate_tpot_ms").replace("_", "-")
+            raise SizingError("--" + flag, "não há velocidade a prever: falta no catálogo "
+                              + ", ".join(gap))
+
+
+def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[Layout]]:
+    """A pergunta com a escala do TPOT medido e o único leiaute em que ele vale.
+
+    O ponto foi medido no leiaute que estaria em uso sem objetivos, com a carga da pergunta.
+    """
+    assert q.calibration
+    ms, sessions = q.calibration
+    layout = size(replace(q, calibration=None, max_tpot_ms=None, max_ttft_ms=None)).layout
+    assert layout
+    if sessions > layout.sessions_per_replica:
+        raise SizingError("--calibrate-tpot-ms", "espera-se até %s, o que uma réplica admite (%s)"
+                          % (plural(layout.sessions_per_replica, "sessão", "sessões"), layout),
+                          value="%g@%d" % (ms, sessions))
+    scale = ms / speed_of(q, layout, q.inputs[0]).tpot_ms(sessions)
+    return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(layout)]
+
+
+def performances(result: SizingResult, speeds: Dict[int, Speed]) -> Iterator[Performance]:
+    """A velocidade de cada ponta da carga, com todos os nós e depois das falhas consideradas."""
+    q, layout = result.question, result.layout
+    for input_tokens, speed in speeds.items():
+        offer = replace(result.offer, speed=speed)
+        for nodes in (result.nodes_final, result.nodes_after_failure):
+            if nodes and layout:
+                yield performance_of(q, layout, speed, input_tokens, nodes,
+                                     offer.load(q, 0, nodes))
+
+
+def other_end(q: Question, layouts: Sequence[Layout]) -> Optional[int]:
+    """Os nós se todo pedido tivesse o prefixo em cache, quando a velocidade decide os nós."""
+    if not q.timed or q.nodes is not None or len(q.inputs) < 2:
+        return None
+    turn = replace(q, input_tokens=q.inputs[1])
+    empty, bought = min(offer_of(turn, layout).cost(turn) for layout in layouts)[:2]
+    return None if empty else bought
+
+
+def wider_unit(q: Question, nodes: int) -> Tuple[int, int]:
+    """(nós por réplica, nós) da réplica de vários nós que compra menos da metade; senão (0, 0)."""
+    best = min((offer_of(q, layout).cost(q) for layout in wide_layouts(q)), default=(1,))
+    return (best[2], best[1]) if not best[0] and 2 * best[1] < nodes else (0, 0)
+
+
+# ── Recusas: o que falta e o que caberia ──────────────────────────────────────────────────────
+
+
+def fitting(options: Sequence[Tuple[str, bool, Question]]) -> str:
+    """As opções (texto, faz sentido?, pergunta) que têm resposta."""
+    found = []
+    for text, sound, q in options:
         try:
-            if sound and size(model, server, storage, load, choices):
-                fitting.append(text)
+            if sound and size(q):
+                found.append(text)
         except SizingError:
             continue
-    return ("uma sessão por nó cabe com " + " ou ".join(fitting) if fitting
-            else "nenhuma flag sozinha basta neste servidor")
+    return "cabe com " + " ou ".join(found) if found else (
+        "nenhuma flag sozinha basta neste servidor")
 
 
-def wide_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
-    """Os leiautes de réplicas de 2 a 8 nós."""
-    return [layout for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-            for layout in layouts_of(model, server, policy, context, nodes)]
+def plan_too_small(q: Question, unit: int) -> SizingError:
+    """A recusa (status 3) quando o orçamento do plano não tem lugar para uma sessão."""
+    total, budget, kv_bytes = q.server.total_hbm_gb * GB, q.budget_bytes, q.kv_bytes
+    context = largest(q.model.max_position_embeddings, lambda n: session_kv_bytes(
+        q.model.layer_groups, n, q.kv_precision) <= budget)
+    overhead = Fraction(floor_div((total * q.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
+    ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
+    options = (
+        ("--kv-precision fp8", KV_PRECISIONS[q.kv_precision] == 2, replace(q, kv_precision="fp8")),
+        ("--effective-context %d" % context,
+         context > (q.input_tokens or 0) + (q.output_tokens or 0),
+         replace(q, requested_context=context)),
+        ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0,
+         replace(q, runtime_overhead_gib=overhead)),
+        ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1,
+         replace(q, kv_budget_ratio=ratio)))
+    return SizingError(
+        "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam "
+        "%s); uma sessão por nó %s" % (
+            q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
+            size_text(unit * budget), size_text(kv_bytes - unit * budget), fitting(options)),
+        status=3)
 
 
-def unit_layouts(model: Model, server: Server, policy: Policy, context: int) -> List[Layout]:
-    """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de vários nós também."""
-    layouts = layouts_of(model, server, policy, context, 1)
-    if any(layout.sessions_per_unit for layout in layouts):
-        return layouts
-    layouts += wide_layouts(model, server, policy, context)
-    return [layout for layout in layouts if layout.sessions_per_unit] or layouts
-
-
-def wider_unit(layouts: Sequence[Layout], nodes: int,
-               cost: Callable[[Layout], Tuple[int, ...]]) -> Tuple[int, int]:
-    """(nós por réplica, nós) da réplica de vários nós que compra menos da metade; senão (0, 0)."""
-    best = min((layout for layout in layouts if layout.sessions_per_unit), key=cost, default=None)
-    bought = cost(best)[0] if best else nodes
-    return (best.nodes_per_unit, bought) if best and 2 * bought < nodes else (0, 0)
-
-
-def nothing_fits(model: Model, server: Server, layouts: Sequence[Layout]) -> SizingError:
+def nothing_fits(q: Question, layouts: Sequence[Layout]) -> SizingError:
     """A recusa (status 3) quando o motor não admite uma sessão em leiaute algum."""
     layout = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
     return SizingError(
         "nada cabe", "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e "
         "uma sessão de %s passam dos %s que o motor pode usar (faltam %s)" % (
-            model.name, server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
+            q.model.name, q.server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
             *map(size_text, (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes,
                              layout.usable_bytes, layout.session_bytes - layout.kv_capacity_bytes))
         ), status=3)
 
 
+def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
+    """A recusa (status 3) quando nem uma sessão por réplica atende aos objetivos."""
+    reached = []
+    for name, limit, metric in (("TPOT", q.max_tpot_ms, Speed.tpot_ms),
+                                ("TTFT", q.max_ttft_ms, Speed.ttft_ms)):
+        if limit is not None:
+            best, where = min((metric(offer.speed, 1), str(offer.layout)) for offer in offers
+                              if offer.speed and offer.layout and offer.layout.sessions_per_unit)
+            reached.append("%s de %s ms, o melhor é %s ms (%s)" % (
+                name, number_text(limit), number_text(best), where))
+    options = (
+        ("--input-tokens %d" % q.inputs[-1], len(q.inputs) > 1,
+         replace(q, input_tokens=q.inputs[-1])),
+        ("--weights-precision fp8", q.precision in ("bf16", "fp16"),
+         replace(q, weights_precision="fp8")))
+    return SizingError(
+        "nada cabe", "com uma sessão por réplica de %s em %s e %d tokens novos por pedido: %s; %s"
+        % (q.model.name, q.server.name, q.inputs[0], "; ".join(reached), fitting(options)),
+        status=3)
+
+
+def too_few_nodes(q: Question, offer: Offer, needed: int) -> SizingError:
+    """A recusa (status 3) de uma carga fixa que não cabe nos nós dados."""
+    nodes = q.nodes or 0
+    return SizingError(
+        "nada cabe", "%s de %s admitem %s (%d por %s, limite: %s); esta carga pede %s" % (
+            plural(nodes, "nó", "nós"), q.server.name,
+            plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"), offer.sessions,
+            "nó" if offer.unit == 1 else "%d nós" % offer.unit, LIMITS[offer.limited_by],
+            plural(needed, "nó", "nós")),
+        status=3)
+
+
+# ── Avisos ────────────────────────────────────────────────────────────────────────────────────
+
+
+def extrapolations(result: SizingResult) -> List[str]:
+    """O que, nesta pergunta, está fora das medidas em que o modelo de velocidade foi conferido."""
+    q, layout = result.question, result.layout
+    if not layout or not result.performance:
+        return []
+    marks = (
+        ("contexto acima de %d" % MEASURED_CONTEXT, q.effective_context > MEASURED_CONTEXT),
+        ("GPU sem medidas", not set(MEASURED_GPUS) & set((q.server.gpu or "").split())),
+        ("réplica de %d GPUs" % layout.gpus, layout.gpus > 8),
+        ("comunicação por PCIe", layout.gpus > 1 and not nvlink_reaches(q.server, layout.gpus)),
+        ("pesos " + q.precision, q.precision in ("int4", "int8")),
+        ("atenção comprimida", any(g.kind == "compressed" for g in q.model.layer_groups)))
+    return [text for text, outside in marks if outside]
+
+
 def warnings_of(result: SizingResult) -> Iterator[str]:
     """Os avisos, `código: frase`, do mais grave ao mais leve; cada um diz o número que o causou."""
-    policy, storage = result.policy, result.storage
-    if result.workload.requested_context > result.effective_context:
+    q, storage = result.question, result.question.storage
+    if q.requested_context > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
-               % (result.workload.requested_context, result.effective_context))
+               % (q.requested_context, q.effective_context))
     if result.wider[0]:
         yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede entre "
                "eles servir" % (*result.wider, result.nodes_final))
     if result.nodes_final == result.nodes_per_unit:
         bought = plural(result.nodes_final, "nó", "nós")
-        yield ("single_node: %s sem HA: se um cair, param %s; --ha n+1 acrescenta %s"
-               % (bought, plural(result.workload.concurrency, "sessão", "sessões"), bought))
+        yield ("single_node: %s sem HA: se um cair, param %s%s"
+               % (bought, plural(result.concurrency, "sessão", "sessões"),
+                  "; --ha n+1 acrescenta " + bought if q.nodes is None else ""))
+    yield from speed_warnings(result)
     spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
     if spare < TIGHT_LAST_NODE_RATIO:
         unit = "um nó" if result.nodes_per_unit == 1 else "%d nós" % result.nodes_per_unit
@@ -1636,11 +2242,11 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
                   percent_text(Fraction(floor_div(spare * 1000, 1), 1000)), unit,
                   percent_text(TIGHT_LAST_NODE_RATIO)))
     yield from ceiling_warnings(result)
-    if policy.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
+    if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
-               % (percent_text(policy.kv_budget_ratio), percent_text(HIGH_KV_BUDGET_RATIO)))
-    if policy.kv_precision == "int8":
+               % (percent_text(q.kv_budget_ratio), percent_text(HIGH_KV_BUDGET_RATIO)))
+    if q.kv_precision == "int8":
         yield ("int8_experimental: KV em int8 (1 byte) é experimental: poucos motores o servem; "
                "meça a qualidade ou use fp8, do mesmo tamanho")
     if storage.type != "local":
@@ -1649,31 +2255,65 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
                % (storage.type, storage.name, decimal_text(storage.latency_read_ms_p99, 3),
                   decimal_text(storage.throughput_read_gbps, 3),
                   decimal_text(100 / Fraction(storage.throughput_read_gbps), 1)))
-    if KV_PRECISIONS[policy.kv_precision] == 2:
-        fp8_bytes = session_kv_bytes(layer_groups(result.model), result.effective_context, "fp8")
+    if KV_PRECISIONS[q.kv_precision] == 2:
+        fp8_bytes = replace(q, kv_precision="fp8").kv_bytes
         yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8"
-               % (policy.kv_precision, size_text(result.kv_bytes_per_session),
-                  decimal_text(Fraction(result.kv_bytes_per_session, fp8_bytes), 2),
-                  size_text(fp8_bytes)))
+               % (q.kv_precision, size_text(q.kv_bytes),
+                  decimal_text(Fraction(q.kv_bytes, fp8_bytes), 2), size_text(fp8_bytes)))
+
+
+def speed_warnings(result: SizingResult) -> Iterator[str]:
+    """Os avisos da velocidade prevista, pela pior das cargas mostradas."""
+    q, layout = result.question, result.layout
+    if layout is None:
+        return
+    if result.speed_gap:
+        yield "no_speed: não há velocidade prevista: " + result.speed_gap
+        return
+    slowest = max(result.performance, key=lambda item: item.tpot_ms)
+    rate = slowest.output_tokens_per_second_per_session[0]
+    if rate < SLOW_TOKENS_PER_SECOND:
+        yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
+            load_text(slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
+    busiest = max(result.performance, key=lambda item: item.prefill_ratio)
+    if busiest.prefill_ratio > HEAVY_PREFILL_RATIO:
+        yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
+            load_text(busiest), 100 * busiest.prefill_ratio,
+            "" if busiest.ttft_ms else ", pedidos em fila")
+    default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+    nodes = result.nodes_final if q.nodes else result.nodes_with_headroom
+    sequences = ceil_div(result.peak_sessions, nodes // result.nodes_per_unit
+                         * layout.replicas_per_unit * layout.data_parallel)
+    if sequences > default:
+        yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
+               "padrão: --max-num-seqs %d" % (sequences, default, sequences))
+    if not 1 / FAR_CALIBRATION < q.tpot_scale < FAR_CALIBRATION:
+        yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
+               "a da pergunta" % number_text(q.tpot_scale))
+
+
+def load_text(item: Performance) -> str:
+    """A carga de uma previsão: `prompt novo, 2 nós` ou `prefixo em cache, 1 nó`."""
+    return "%s, %s" % ("prefixo em cache" if item.cached_tokens else "prompt novo",
+                       plural(item.nodes, "nó", "nós"))
 
 
 def ceiling_warnings(result: SizingResult) -> Iterator[str]:
     """Os avisos que comparam o plano com o que o motor de fato usa."""
-    layout, policy = result.layout, result.policy
+    q, layout = result.question, result.layout
     if layout is None:
         yield ("no_ceiling: só o plano, que não confere se os pesos cabem; falta no catálogo: %s"
                % ", ".join(result.missing))
         return
-    gpus = result.server.gpus
-    reserve, weights = policy.runtime_overhead_gib * GIB, layout.weights_bytes * gpus
+    reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
     if weights > reserve:
         yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
                % (size_text(weights), size_text(reserve)))
     idle = Fraction(layout.sessions_per_unit - result.sessions_per_unit, layout.sessions_per_unit)
     if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: o plano usa %d das %d sessões que o motor admite: sobra %s, mais de "
-               "um terço" % (result.sessions_per_unit, layout.sessions_per_unit,
-                             percent_text(Fraction(floor_div(idle * 100, 1), 100))))
+        yield ("idle_ceiling: %d das %d sessões que o motor admite em uso: sobra %s, mais de um "
+               "terço" % (result.sessions_per_unit, layout.sessions_per_unit,
+                          percent_text(Fraction(floor_div(idle * 100, 1), 100))))
     if result.nodes_per_unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
@@ -1683,19 +2323,24 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
 
 WIDTH = 80
 MAX_LINES = 24
+PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
+         "communication": "comunicação", "launch": "partida dos kernels",
+         "prefill_interference": "prefill"}
 GLUE = "\x00"  # um espaço em que a linha não se parte
 
 
 def text_report(result: SizingResult) -> str:
     """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
-    head = [*folded(headline(result)), "", *answer_lines(result), "", *hbm_lines(result), ""]
-    engine = "motor %s, utilização %s; " % (ENGINE, decimal_text(
-        result.policy.gpu_memory_utilization, 6)) if result.layout else ""
-    tail = ["", *folded("Supõe: %sstorage %s" % (engine, result.storage.name)),
-            "Mais: --json   --help   --list models"]
-    lines = head + warning_lines(result, MAX_LINES - len(head) - len(tail)) + tail
-    while "" in lines and len(lines) > MAX_LINES:  # números enormes ocupam mais linhas
-        lines.remove("")
+    sections = [folded(headline(result)), answer_lines(result), hbm_lines(result),
+                speed_lines(result)]
+    tail = folded(assumptions(result), 2)
+    used = sum(map(len, sections)) + len(tail)
+    sections += [warning_lines(result, MAX_LINES - used), tail]
+    blanks = MAX_LINES - sum(map(len, sections))
+    lines = sections[0]
+    for section, rank in zip(sections[1:], (0, 3, 1, 2, 4)):
+        # Uma linha em branco antes das seções mais distintas, enquanto couber.
+        lines += [""] * bool(section and rank < blanks) + section
     return "\n".join(lines) + "\n"
 
 
@@ -1715,57 +2360,70 @@ def folded(text: str, indent: int = 0) -> List[str]:
 
 def headline(result: SizingResult) -> str:
     """A resposta em uma frase."""
-    server, work = result.server, result.workload
-    product = "%s (%s)" % (server.product, server.name) if server.product else server.name
+    q, load = result.question, plural(result.concurrency, "sessão", "sessões")
+    product = "%s (%s)" % (q.server.product, q.server.name) if q.server.product else q.server.name
+    if q.requests_per_second is not None:
+        load = "%s pedidos/s (%s)" % (decimal_text(q.requests_per_second, 6), load)
     return "%d × %s: %s, %s × %d tokens, KV %s" % (
-        result.nodes_final, product, result.model.name,
-        plural(work.concurrency, "sessão", "sessões"), result.effective_context,
-        result.policy.kv_precision)
+        result.nodes_final, product, q.model.name, load, q.effective_context, q.kv_precision)
+
+
+def assumptions(result: SizingResult) -> str:
+    """O que a resposta supõe e não está na pergunta, e onde há mais."""
+    q = result.question
+    parts = ["saída %d" % q.output] if result.performance else []
+    if q.calibration:
+        parts.append("TPOT × %s, calibrado por %s ms com %d sessões na réplica" % (
+            number_text(q.tpot_scale), number_text(q.calibration[0]), q.calibration[1]))
+    if result.layout:
+        parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
+    return "Supõe: %s. Mais: --json" % "; ".join([*parts, q.storage.name])
 
 
 def answer_lines(result: SizingResult) -> List[str]:
     """Nós, sessões por nó, KV por sessão e o que resta numa falha."""
-    policy, work = result.policy, result.workload
-    ha = "sem HA" if policy.ha_mode == "none" else "com %s %d" % (policy.ha_mode.upper(),
-                                                                 result.nodes_final)
-    ha = ha.replace(" ", GLUE)
-    failed = result.failed_nodes
-    rows = [
-        ("Nós", "capacidade pura %d → com pico de %s (%s) %d → %s" % (
-            result.nodes_minimum, percent_text(policy.peak_headroom_ratio),
-            plural(result.peak_sessions, "sessão", "sessões"), result.nodes_with_headroom, ha)),
-        ("Sessões/nó" if result.nodes_per_unit == 1 else "Sessões/%d nós" % result.nodes_per_unit,
-         limit_text(result)),
-        *ceiling_rows(result),
-        ("KV por sessão", "%s (%s: %s)%s" % (
-            size_text(result.kv_bytes_per_session),
-            plural(work.concurrency, "sessão", "sessões"),
-            size_text(result.kv_bytes_per_session * work.concurrency),
-            "; %s sem janelas" % size_text(result.upper_kv_bytes)
-            if result.upper_kv_bytes > result.kv_bytes_per_session else "")),
-        ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result)),
-    ]
+    q, layout, failed = result.question, result.layout, result.failed_nodes
+    ha = "sem HA" if q.ha_mode == "none" else "com %s %d" % (q.ha_mode.upper(), result.nodes_final)
+    steps = "capacidade pura %d → com pico de %s (%s) %d → %s" % (
+        result.nodes_minimum, percent_text(q.peak_headroom_ratio),
+        plural(result.peak_sessions, "sessão", "sessões"), result.nodes_with_headroom,
+        ha.replace(" ", GLUE))
+    if q.nodes is not None:
+        steps = "a carga cabe em %s (%s); o mínimo é %d" % (
+            plural(q.nodes, "nó", "nós"),
+            plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
+            result.nodes_minimum)
+    rows = [("Nós", steps),
+            ("Sessões/nó" if result.nodes_per_unit == 1
+             else "Sessões/%d nós" % result.nodes_per_unit, limit_text(result))]
+    if result.nodes_other_end is not None:
+        rows.append(("", "com o prefixo em cache (+%d tokens por pedido): %s" % (
+            TURN_TOKENS, plural(result.nodes_other_end, "nó", "nós"))))
+    if layout:
+        others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
+                  for item in result.layouts[1:] if item.sessions_per_unit][:4]
+        rows.append(("", "teto físico: ~%d (%s)%s" % (layout.sessions_per_unit, layout,
+                                                      "".join(others))))
+    rows += [("KV por sessão", "%s (%s: %s)%s" % (
+                 size_text(q.kv_bytes), plural(result.concurrency, "sessão", "sessões"),
+                 size_text(q.kv_bytes * result.concurrency),
+                 "; %s sem janelas" % size_text(result.upper_kv_bytes)
+                 if result.upper_kv_bytes > q.kv_bytes else "")),
+             ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result))]
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
 
 
 def limit_text(result: SizingResult) -> str:
     """Quantas sessões cabem numa unidade e o que as limita."""
+    q, limit = result.question, LIMITS[result.limited_by]
     if result.limited_by == "plan":
-        return "%d, limite: plano (%s da HBM nominal - %s GiB por nó)" % (
-            result.sessions_per_unit, percent_text(result.policy.kv_budget_ratio),
-            decimal_text(result.policy.runtime_overhead_gib, 3))
-    return "%d, limite: memória do motor (o plano daria %d)" % (
-        result.sessions_per_unit, result.plan_sessions_per_unit)
-
-
-def ceiling_rows(result: SizingResult) -> List[Tuple[str, str]]:
-    """O teto físico do leiaute em uso e o dos outros em que algo cabe."""
-    layout = result.layout
-    if layout is None:
-        return []
-    others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
-              for item in result.layouts[1:] if item.sessions_per_unit]
-    return [("", "teto físico: ~%d (%s)%s" % (layout.sessions_per_unit, layout, "".join(others)))]
+        return "%d, limite: %s (%s da HBM nominal - %s GiB por nó)" % (
+            result.sessions_per_unit, limit, percent_text(q.kv_budget_ratio),
+            decimal_text(q.runtime_overhead_gib, 3))
+    objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(result.limited_by)
+    return "%d, limite: %s%s (o plano daria %d)" % (
+        result.sessions_per_unit, limit,
+        " de %s ms" % number_text(objective) if objective else "", result.plan_sessions_per_unit)
 
 
 def failure_text(result: SizingResult) -> str:
@@ -1776,28 +2434,32 @@ def failure_text(result: SizingResult) -> str:
     nodes = plural(left, "nó", "nós") if result.nodes_per_unit == 1 else (
         "%d de %d nós (para a unidade de %d)" % (left, result.nodes_final, result.nodes_per_unit))
     text = "%s, até %s: " % (nodes, plural(admitted, "sessão", "sessões"))
-    if admitted >= result.peak_sessions:
+    if result.question.requests_per_second is not None:
+        return text + ("pico coberto" if result.covers_peak else "taxa nominal coberta, o pico não"
+                       if result.covers_concurrency else "a taxa pede %d nós"
+                       % result.nodes_minimum)
+    if result.covers_peak:
         return text + "pico de %d coberto (folga %d)" % (result.peak_sessions,
                                                          admitted - result.peak_sessions)
-    if admitted >= result.workload.concurrency:
+    if result.covers_concurrency:
         return text + "carga nominal coberta; no pico faltam %s" % plural(
             result.peak_sessions - admitted, "vaga", "vagas")
     return text + "faltam %s já na carga nominal" % plural(
-        result.workload.concurrency - admitted, "vaga", "vagas")
+        result.concurrency - admitted, "vaga", "vagas")
 
 
 def hbm_lines(result: SizingResult) -> List[str]:
     """A barra de como se divide a HBM de um nó, com a legenda em GiB."""
-    server, layout, gpus = result.server, result.layout, result.server.gpus
+    q, layout, gpus = result.question, result.layout, result.question.server.gpus
     parts: List[Tuple[str, str, Exact]]
     if layout is None:
-        total: Exact = server.total_hbm_gb * GB
-        reserve, plan = result.policy.runtime_overhead_gib * GIB, result.kv_budget_bytes
-        seen = "(%d × %s GB)" % (gpus, decimal_text(server.hbm_per_gpu_gb, 3))
+        total: Exact = q.server.total_hbm_gb * GB
+        reserve, plan = q.runtime_overhead_gib * GIB, q.budget_bytes
+        seen = "(%d × %s GB)" % (gpus, decimal_text(q.server.hbm_per_gpu_gb, 3))
         parts = [("▒", "reserva", reserve), ("█", "KV do plano", plan),
                  ("░", "fora do plano", total - reserve - plan)]
     else:
-        total = (server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
+        total = (q.server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
         plan = layout.session_bytes * layout.tensor_parallel * Fraction(
             result.sessions_per_unit, result.nodes_per_unit)
         seen = "visíveis em %s" % plural(gpus, "GPU", "GPUs")
@@ -1816,6 +2478,37 @@ def hbm_lines(result: SizingResult) -> List[str]:
     return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
 
 
+def speed_lines(result: SizingResult) -> List[str]:
+    """Uma linha por carga: TPOT, tokens/s por sessão e por nó e TTFT, com a faixa de 80%."""
+    rows, binds = [("Previsto (80%)", "TPOT ms", "tok/s sessão", "tok/s nó", "TTFT ms")], []
+    for item in result.performance:
+        kind = "cache" if item.cached_tokens else "novo"
+        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 10**4 else "%.0e" % item.nodes
+        rows.append((kind + ", " + nodes, range_text(item.tpot_ms),
+                     range_text(item.output_tokens_per_second_per_session),
+                     range_text(item.output_tokens_per_second_per_node),
+                     range_text(item.ttft_ms) if item.ttft_ms else "fila"))
+        if item.nodes == result.nodes_final:
+            binds.append("%s %d%% (%s: %s%d)" % (
+                PARTS[item.binding], 100 * item.breakdown_ms[item.binding] / item.tpot_ms[0], kind,
+                "+" if item.cached_tokens else "", item.input_tokens))
+    if not result.performance:
+        return []
+    lines = [label + tpot.rjust(29 - len(label)) + "%16s%18s%17s" % tuple(rest)
+             for label, tpot, *rest in rows]
+    lines += folded("Domina: " + "; ".join(binds), 2)
+    outside = extrapolations(result)
+    return lines + (folded("Extrapolado: " + "; ".join(outside), 2) if outside else [])
+
+
+def range_text(figure: Range) -> str:
+    """Previsto e faixa: `212 (160-300)`; milhares com k."""
+    divisor, unit = (1000, "k") if figure[2] >= 9999.5 else (1, "")
+    estimate, low, high = (value / divisor for value in figure)
+    return "%s%s (%s-%s)" % (number_text(estimate, 3 if estimate >= 1 else 2), unit,
+                             number_text(low, 2), number_text(high, 2))
+
+
 def warning_lines(result: SizingResult, room: int) -> List[str]:
     """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
     count = len(result.warnings)
@@ -1831,39 +2524,35 @@ def warning_lines(result: SizingResult, room: int) -> List[str]:
 
 def json_document(result: SizingResult) -> Dict[str, Any]:
     """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
-    work, policy = result.workload, result.policy
-    kv_total = result.kv_bytes_per_session * work.concurrency
-    total_hbm = Fraction(result.server.total_hbm_gb * GB, GIB)
-    weights = {"weights_gib": significant(Fraction(sum(weight_bytes(result.model, None)), GIB))
-               } if result.model.weights_dense_bytes else {}
+    q, kv_bytes = result.question, result.question.kv_bytes
+    kv_total = kv_bytes * result.concurrency
+    weights = {"weights_gib": significant(Fraction(sum(weight_bytes(q.model, None)), GIB))
+               } if q.model.weights_dense_bytes else {}
+    asked = {name: json_number(getattr(q, name)) for name in q.__dataclass_fields__
+             if name not in ("model", "server", "storage")}
     return {
         "schema_version": 1,
-        "model": dict(result.model.document(), kv_groups=[
-            vars(group) for group in layer_groups(result.model)], **weights),
-        "server": dict(result.server.document(), total_hbm_gib=significant(total_hbm)),
-        "storage": result.storage.document(),
-        "parameters": {
-            "concurrency": work.concurrency,
-            "requested_context": work.requested_context,
-            "effective_context": result.effective_context,
-            **{name: json_number(value) for name, value in vars(policy).items()},
-        },
+        "model": dict(q.model.document(), kv_groups=[vars(group) for group
+                                                     in q.model.layer_groups], **weights),
+        "server": dict(q.server.document(), total_hbm_gib=significant(
+            Fraction(q.server.total_hbm_gb * GB, GIB))),
+        "storage": q.storage.document(),
+        "parameters": dict(asked, concurrency=result.concurrency,
+                           effective_context=q.effective_context, output_tokens=q.output),
         "results": {
-            "kv_per_session_gib": significant(Fraction(result.kv_bytes_per_session, GIB)),
-            "kv_per_session_bytes": result.kv_bytes_per_session,
+            "kv_per_session_gib": significant(Fraction(kv_bytes, GIB)),
+            "kv_per_session_bytes": kv_bytes,
             "kv_total_tib": significant(Fraction(kv_total, TIB)),
             "kv_total_bytes": kv_total,
-            "kv_budget_gib": significant(result.kv_budget_bytes / GIB),
-            "kv_budget_bytes": floor_div(result.kv_budget_bytes, 1),
+            "kv_budget_gib": significant(q.budget_bytes / GIB),
+            "kv_budget_bytes": floor_div(q.budget_bytes, 1),
             **attributes(result, "sessions_per_node sessions_per_unit nodes_per_unit limited_by "
                                  "peak_sessions nodes_minimum nodes_with_headroom nodes_final"),
         },
         **({"engine": engine_json(result, result.layout)} if result.layout else {}),
-        "ha_plan": {
-            **attributes(result, "failed_nodes nodes_after_failure sessions_after_failure"),
-            "covers_concurrency": result.sessions_after_failure >= work.concurrency,
-            "covers_peak": result.sessions_after_failure >= result.peak_sessions,
-        },
+        "performance": performance_json(result),
+        "ha_plan": attributes(result, "failed_nodes nodes_after_failure sessions_after_failure "
+                                      "covers_concurrency covers_peak"),
         "warnings": list(result.warnings),
     }
 
@@ -1873,21 +2562,50 @@ def attributes(source: Any, names: str) -> Dict[str, Any]:
     return {name: getattr(source, name) for name in names.split()}
 
 
+def performance_json(result: SizingResult) -> Optional[Dict[str, Any]]:
+    """A previsão da carga dos objetivos com todos os nós, e as de todas as cargas em `cases`."""
+    if not result.performance:
+        return None
+    cases = [case_json(item) for item in result.performance]
+    return dict(cases[0], interval_ratio=0.8, extrapolated=extrapolations(result),
+                saturated_output_tokens_per_second_per_node=significant(
+                    result.saturated_tokens_per_second),
+                nodes_other_end=result.nodes_other_end, cases=cases)
+
+
+def case_json(item: Performance) -> Dict[str, Any]:
+    """A previsão de uma carga; as faixas das taxas ficam ao lado, em `*_range`."""
+    case: Dict[str, Any] = {}
+    for name, value in vars(item).items():
+        if isinstance(value, dict):
+            value = {part: significant(ms) for part, ms in value.items()}
+        elif isinstance(value, float):
+            value = significant(value)
+        elif isinstance(value, tuple):
+            estimate, low, high = map(significant, value)
+            value = {"estimate": estimate, "low": low, "high": high}
+            if "per_second" in name:
+                case[name + "_range"] = {"low": low, "high": high}
+                value = estimate
+        case[name] = value
+    return case
+
+
 def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
     """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
     def gib(size_bytes: Exact) -> float:
         return significant(Fraction(size_bytes, GIB))
 
     per_session = layout.session_bytes
-    tokens = layout.kv_capacity_bytes * layout.data_parallel * result.effective_context
+    tokens = layout.kv_capacity_bytes * layout.data_parallel * result.question.effective_context
     return {
         "engine": ENGINE,
         "layout": str(layout),
         **attributes(layout, "tensor_parallel data_parallel sessions_per_replica"),
         "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
         "nodes_per_replica": layout.nodes_per_unit,
-        "gpu_memory_utilization": json_number(result.policy.gpu_memory_utilization),
-        "hbm_usable_gib_per_gpu": json_number(result.server.hbm_usable_gib_per_gpu),
+        "gpu_memory_utilization": json_number(result.question.gpu_memory_utilization),
+        "hbm_usable_gib_per_gpu": json_number(result.question.server.hbm_usable_gib_per_gpu),
         "weights_gib_per_gpu": gib(layout.weights_bytes),
         "runtime_gib_per_gpu": gib(layout.runtime_bytes),
         "runtime_parts_gib_per_gpu": dict(zip(("activation", "non_torch", "cuda_graphs"),
@@ -1903,7 +2621,7 @@ def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
     }
 
 
-def significant(value: Exact) -> float:
+def significant(value: Union[Exact, float]) -> float:
     """Nove algarismos significativos."""
     return float("%.9g" % value)
 
@@ -1962,8 +2680,16 @@ pergunta
 --hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
 --weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
 --server NOME: servidor do catálogo (obrigatório)
---concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório)
+--concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório, ou --requests-per-second)
+--requests-per-second R: no lugar de --concurrency, pedidos por segundo
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
+--input-tokens TOKENS: tokens novos por pedido; o resto do contexto está em cache (padrão: as duas
+  pontas, prompt todo novo e +1024 tokens)
+--output-tokens TOKENS: tokens gerados por pedido (padrão: até 1024 e até metade do contexto)
+--max-tpot-ms MS: objetivo de tempo por token
+--max-ttft-ms MS: objetivo de tempo até o primeiro token
+--nodes N: avalia esta carga, com --concurrency e --effective-context, em exatamente N nós
+--calibrate-tpot-ms MS@SESSÕES: um TPOT medido, com tantas sessões na réplica, escala a previsão
 --storage NOME: perfil de storage, para os avisos (padrão: profile_default)
 política
 --kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
@@ -1990,7 +2716,7 @@ catálogos (padrão: os que estão ao lado de sizing.py)
 
 def flag_rows() -> Iterator[Tuple[str, str, str]]:
     """(flag, nome do valor, ajuda) de cada flag; ("", "", título) de cada grupo."""
-    for line in FLAGS_TEXT.strip().splitlines():
+    for line in FLAGS_TEXT.replace("\n  ", " ").strip().splitlines():
         head, _, text = line.partition(": ")
         flag, _, metavar = head.partition(" ")
         yield (flag, metavar, text) if line.startswith("--") else ("", "", line)
@@ -2013,6 +2739,12 @@ QUANTITIES: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], st
                       "um inteiro positivo de sessões, como 1000, 1e3 ou 1k"),
     "--effective-context": (TOKENS, True, lambda v: v > 0,
                             "um inteiro positivo de tokens, como 131072 ou 128k"),
+    "--requests-per-second": (UNITS, False, lambda v: v > 0, "um número positivo de pedidos"),
+    "--input-tokens": (TOKENS, True, lambda v: v > 0, "um inteiro positivo de tokens"),
+    "--output-tokens": (TOKENS, True, lambda v: v > 0, "um inteiro positivo de tokens"),
+    "--max-tpot-ms": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
+    "--max-ttft-ms": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
+    "--nodes": (UNITS, True, lambda v: v > 0, "um inteiro positivo de nós"),
     "--kv-budget-ratio": (RATIO, False, lambda v: 0 < v <= 1,
                           "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
     "--weights-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB"),
@@ -2206,72 +2938,120 @@ def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
     return models[0], entry
 
 
-def sizing_of(args: argparse.Namespace) -> SizingResult:
-    """Responde à pergunta das flags. Levanta `SizingError`."""
-    model_flag = "model" if args.hf_config is None else "hf_config"
-    missing = [flag for flag in (model_flag, "server", "concurrency")
-               if getattr(args, flag) is None]
+# Flag → as que não se combinam com ela.
+EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
+             "--requests-per-second": "--concurrency", "--nodes": "--peak-headroom-ratio --ha"}
+
+
+def check_combination(args: argparse.Namespace) -> None:
+    """Levanta `SizingError` se falta uma flag na pergunta ou se duas não se combinam."""
+    def given(flag: str) -> bool:
+        return getattr(args, flag[2:].replace("-", "_")) is not None
+
+    needed = ["--model" if args.hf_config is None else "--hf-config", "--server"]
+    needed += [] if given("--requests-per-second") else ["--concurrency"]
+    needed += ["--effective-context"] if given("--nodes") else []
+    missing = [flag for flag in needed if not given(flag)]
     if missing:
         raise SizingError("pergunta incompleta", "%s %s; veja --help" % (
-            "falta" if len(missing) == 1 else "faltam",
-            ", ".join("--" + flag for flag in missing)))
-    if args.hf_config is None and args.weights_gib is not None:
+            "falta" if len(missing) == 1 else "faltam", ", ".join(missing)))
+    if given("--weights-gib") and args.hf_config is None:
         raise SizingError("--weights-gib", "só tem efeito com --hf-config")
-    for flag, value in (("--model", args.model), ("--models-file", args.models_file)):
-        if args.hf_config is not None and value is not None:
-            raise SizingError("--hf-config", "não se combina com " + flag)
-    if args.weights_gib is not None and args.weights_precision is not None:
-        raise SizingError("--weights-gib", "não se combina com --weights-precision")
+    for flag, others in EXCLUSIVE.items():
+        for other in others.split():
+            if given(flag) and given(other):
+                raise SizingError(flag, "não se combina com " + other)
+
+
+def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
+    """(ms, sessões) de --calibrate-tpot-ms. Levanta `SizingError`."""
+    text = args.calibrate_tpot_ms
+    if text is None:
+        return None
+    ms, _, sessions = text.partition("@")
+    measured, count = exact_decimal(ms), exact_decimal(sessions)
+    if not measured or not count or min(measured, count) < 0 or count.denominator > 1:
+        raise SizingError("--calibrate-tpot-ms", "espera-se MS@SESSÕES, como 38.5@64: um número "
+                          "positivo de milissegundos e um inteiro positivo de sessões", value=text)
+    return float(measured), int(count)
+
+
+def question_of(args: argparse.Namespace, model: Model, server: Server) -> Question:
+    """A pergunta das flags. Levanta `SizingError` se entrada e saída passam do contexto."""
     numbers = numbers_of(args)
     chosen = {flag: choice(flag, text, tuple(CHOICES[flag]))
               for flag, text in given_texts(args, CHOICES)}
-    model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
-        "models", "--model", args.model, require_catalogue(args, "models"))
-    servers = require_catalogue(args, "servers")
-    server = find_entry("servers", "--server", args.server, servers)
+
+    def whole(flag: str) -> Optional[int]:
+        return int(numbers[flag]) if flag in numbers else None
+
+    def decimal(flag: str) -> Optional[float]:
+        return float(numbers[flag]) if flag in numbers else None
+
     storage = find_entry("storage", "--storage",
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
-    workload = Workload(int(numbers["--concurrency"]),
-                        int(numbers.get("--effective-context", model.max_position_embeddings)))
+    q = Question(
+        model, server, storage,
+        concurrency=whole("--concurrency") or 0,
+        requested_context=whole("--effective-context") or model.max_position_embeddings,
+        kv_precision=chosen.get("--kv-precision", model.default_kv_precision),
+        kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
+        runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
+                                         DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
+        peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO
+                                        if args.nodes is None else Fraction(0)),
+        ha_mode=chosen.get("--ha", "none"),
+        gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
+                                           DEFAULT_GPU_MEMORY_UTILIZATION),
+        tensor_parallel=whole("--tensor-parallel"),
+        weights_precision=chosen.get("--weights-precision"),
+        input_tokens=whole("--input-tokens"), output_tokens=whole("--output-tokens"),
+        max_tpot_ms=decimal("--max-tpot-ms"), max_ttft_ms=decimal("--max-ttft-ms"),
+        requests_per_second=numbers.get("--requests-per-second"),
+        nodes=whole("--nodes"), calibration=calibration_of(args))
+    if (q.input_tokens or 0) + q.output > q.effective_context:
+        flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
+        raise SizingError(flag, "com a saída de %d, passa do contexto de %d tokens" % (
+            q.output, q.effective_context), value=str(q.input_tokens or q.output))
+    return q
 
-    def sized(server: Server, tensor_parallel: Optional[int]) -> SizingResult:
-        return size(model, server, storage, workload, Policy(
-            kv_precision=chosen.get("--kv-precision", model.default_kv_precision),
-            kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
-            runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
-                                             DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
-            peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO),
-            ha_mode=chosen.get("--ha", "none"),
-            gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
-                                               DEFAULT_GPU_MEMORY_UTILIZATION),
-            tensor_parallel=tensor_parallel,
-            weights_precision=chosen.get("--weights-precision")))
 
-    tensor_parallel = int(numbers.get("--tensor-parallel", 0)) or None
+def sizing_of(args: argparse.Namespace) -> SizingResult:
+    """Responde à pergunta das flags. Levanta `SizingError`."""
+    check_combination(args)
+    numbers_of(args)  # uma flag errada vale mais que um catálogo errado
+    model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
+        "models", "--model", args.model, require_catalogue(args, "models"))
+    servers = require_catalogue(args, "servers")
+    q = question_of(args, model, find_entry("servers", "--server", args.server, servers))
     try:
-        result = sized(server, tensor_parallel)
-        for flag in ("--tensor-parallel", "--gpu-memory-utilization", "--weights-precision"):
-            if result.layout is None and (flag in numbers or flag in chosen):
-                raise SizingError(flag, "sem efeito: o teto físico pede no catálogo %s"
-                                  % ", ".join(result.missing))
+        result = size(q)
+        for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
+            if result.layout is None and getattr(args, flag) not in (None, "auto"):
+                raise SizingError("--" + flag.replace("_", "-"), "sem efeito: o teto físico pede "
+                                  "no catálogo %s" % ", ".join(result.missing))
         return result
     except SizingError as error:
         if error.status == 3:
-            error.expected += others_that_fit(sized, server, servers, tensor_parallel)
+            error.expected += others_that_fit(q, servers, args.runtime_overhead_gib is None)
         raise
 
 
-def others_that_fit(sized: Callable[[Server, Optional[int]], SizingResult], asked: Server,
-                    servers: Sequence[Server], tensor_parallel: Optional[int]) -> str:
+def others_that_fit(q: Question, servers: Sequence[Server], default_overhead: bool) -> str:
     """O tensor parallel livre, ou os servidores do catálogo, em que a pergunta tem resposta."""
     fitting = []
-    for server in (asked, *servers):
+    for server in (q.server, *servers):
+        other = replace(q, server=server)
+        if server is q.server:
+            other = replace(q, tensor_parallel=None)
+        elif default_overhead:
+            other = replace(other, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
         try:
-            fitting.append(sized(server, None if server is asked else tensor_parallel).server.name)
+            fitting.append(size(other).question.server.name)
         except SizingError:
             continue
-    if asked.name in fitting:
+    if q.server.name in fitting:
         return "; cabe com --tensor-parallel auto"
     return "; cabe em: " + ", ".join(fitting) if fitting else "; em nenhum servidor do catálogo"
 

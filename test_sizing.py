@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import timeit
 import unittest
 from fractions import Fraction
 
@@ -250,7 +251,8 @@ class Valores(Case):
     def test_grupos(self):
         """Os grupos de camadas do modelo híbrido no JSON"""
         common = {"layers": 18, "elements_per_token": 1024, "bytes_per_token": 0,
-                  "fixed_bytes": 0, "stride": 1, "shards": 8}
+                  "fixed_bytes": 0, "stride": 1, "shards": 8, "pair_dims": 128,
+                  "read_tokens": None}
         self.assertEqual(self.sized()["model"]["kv_groups"], [
             dict(common, kind="full", cap_tokens=None),
             dict(common, kind="sliding", cap_tokens=128)])
@@ -271,7 +273,9 @@ class Valores(Case):
             "concurrency": 1000, "requested_context": 131072, "effective_context": 131072,
             "kv_precision": "fp8", "kv_budget_ratio": 0.7, "runtime_overhead_gib": 120,
             "peak_headroom_ratio": 0.2, "ha_mode": "none", "gpu_memory_utilization": 0.9,
-            "tensor_parallel": None, "weights_precision": None})
+            "tensor_parallel": None, "weights_precision": None, "input_tokens": None,
+            "output_tokens": 1024, "max_tpot_ms": None, "max_ttft_ms": None,
+            "requests_per_second": None, "nodes": None, "calibration": None, "tpot_scale": 1.0})
         self.assertEqual(document["storage"]["name"], "profile_default")
 
     def test_reserva_por_gpu(self):
@@ -424,12 +428,12 @@ def try_size(model, server, question):
         entries.append(found[0])
     exact = {key: Fraction(str(value)) for key, value in question.items()
              if key not in ("kv_precision", "ha")}
-    workload = sizing.Workload(int(exact["concurrency"]), int(exact["effective_context"]))
-    policy = sizing.Policy(question["kv_precision"], exact["kv_budget_ratio"],
-                           exact["runtime_overhead_gib"], exact["peak_headroom_ratio"],
-                           question["ha"])
+    asked = sizing.Question(
+        *entries, int(exact["concurrency"]), int(exact["effective_context"]),
+        question["kv_precision"], exact["kv_budget_ratio"], exact["runtime_overhead_gib"],
+        exact["peak_headroom_ratio"], question["ha"])
     try:
-        return sizing.size(*entries, workload, policy), None
+        return sizing.size(asked), None
     except sizing.SizingError as error:
         assert error.status == 3, error
         return None, str(error)
@@ -488,16 +492,16 @@ class Propriedades(Case):
             if two is None:
                 self.assertEqual(one.sessions_per_node, 1)
                 continue
-            self.assertEqual(two.kv_bytes_per_session, 2 * one.kv_bytes_per_session)
+            self.assertEqual(two.question.kv_bytes, 2 * one.question.kv_bytes)
             self.assertEqual(two.sessions_per_node, one.sessions_per_node // 2)
 
     def test_limites(self):
         """As sessões de um nó cabem no orçamento e mais uma não; os nós bastam e um a menos não"""
         for _, result, _ in self.each(400, 4):
-            held = result.sessions_per_node * result.kv_bytes_per_session
-            self.assertLessEqual(held, result.kv_budget_bytes)
-            self.assertGreater(held + result.kv_bytes_per_session, result.kv_budget_bytes)
-            for nodes, load in ((result.nodes_minimum, result.workload.concurrency),
+            held = result.sessions_per_node * result.question.kv_bytes
+            self.assertLessEqual(held, result.question.budget_bytes)
+            self.assertGreater(held + result.question.kv_bytes, result.question.budget_bytes)
+            for nodes, load in ((result.nodes_minimum, result.concurrency),
                                 (result.nodes_with_headroom, result.peak_sessions)):
                 self.assertGreaterEqual(nodes * result.sessions_per_node, load)
                 self.assertLess((nodes - 1) * result.sessions_per_node, load)
@@ -618,6 +622,15 @@ def in_catalogue(kind, name):
     return sizing.find_entry(kind, kind, name, entries_of(kind))
 
 
+def asking(model, server, concurrency=1, context=1, **choices):
+    """Uma `Question` com os padrões da linha de comando."""
+    choices = dict({"kv_precision": "fp8", "kv_budget_ratio": Fraction(7, 10),
+                    "runtime_overhead_gib": 15 * server.gpus,
+                    "peak_headroom_ratio": Fraction(1, 5), "ha_mode": "none"}, **choices)
+    return sizing.Question(model, server, in_catalogue("storage", "profile_default"), concurrency,
+                           context, **choices)
+
+
 def measured_model(reference):
     """O modelo do catálogo, ou um só com as dimensões que o motor usa."""
     if "," not in reference:
@@ -642,7 +655,8 @@ def memory_errors():
         precision = None if precision == "-" else precision
         node = sizing.replace(in_catalogue("servers", "dgx-h100"),
                               max_num_batched_tokens=int(tokens))
-        runtime = sum(sizing.runtime_per_gpu(model, node, precision, tp, 1, int(seqs),
+        question = asking(model, node, weights_precision=precision)
+        runtime = sum(sizing.runtime_per_gpu(question, tp, 1, int(seqs),
                                              graphs=version > 0.2)) / 2**30
         free = utilization * visible - runtime
         if version < 0.17:
@@ -650,7 +664,7 @@ def memory_errors():
             continue
         errors["pesos que o motor registrou"].append((free - load) / logged - 1)
         if "," not in reference:
-            weights = sizing.weights_per_gpu(model, node, precision, tp, 1) / 2**30
+            weights = sizing.weights_per_gpu(question, tp, 1) / 2**30
             errors["pesos do catálogo"].append((free - weights) / logged - 1)
     return errors
 
@@ -868,16 +882,16 @@ class TetoFisico(Case):
         """Em 600 perguntas do catálogo, pesos + motor + sessões cabem, e mais uma não"""
         generator, checked = random.Random(7), 0
         models, servers = entries_of("models"), entries_of("servers")
-        storage = in_catalogue("storage", "profile_default")
         for _ in range(600):
             model, server = generator.choice(models), generator.choice(servers)
-            policy = sizing.Policy(
-                generator.choice(("fp8", "bf16")), Fraction(generator.randint(1, 10), 10),
-                generator.randint(1, 200), Fraction(1, 5), "n+1",
-                Fraction(generator.randint(50, 100), 100))
-            workload = sizing.Workload(generator.randint(1, 5000), generator.randint(1, 200000))
+            question = asking(
+                model, server, kv_precision=generator.choice(("fp8", "bf16")),
+                kv_budget_ratio=Fraction(generator.randint(1, 10), 10),
+                runtime_overhead_gib=generator.randint(1, 200), ha_mode="n+1",
+                gpu_memory_utilization=Fraction(generator.randint(50, 100), 100),
+                concurrency=generator.randint(1, 5000), context=generator.randint(1, 200000))
             try:
-                result = sizing.size(model, server, storage, workload, policy)
+                result = sizing.size(question)
             except sizing.SizingError as error:
                 self.assertEqual(error.status, 3)
                 continue
@@ -887,12 +901,11 @@ class TetoFisico(Case):
             held = layout.weights_bytes + layout.runtime_bytes + rank * layout.session_bytes
             self.assertLessEqual(held, layout.usable_bytes)
             more = sum(sizing.runtime_per_gpu(
-                model, server, None, layout.tensor_parallel, layout.data_parallel,
+                question, layout.tensor_parallel, layout.data_parallel,
                 max(rank + 1, server.max_num_seqs)))
             self.assertGreater(layout.weights_bytes + more + (rank + 1) * layout.session_bytes,
                                layout.usable_bytes)
-            plan = (result.nodes_per_unit * result.kv_budget_bytes
-                    // result.kv_bytes_per_session)
+            plan = result.nodes_per_unit * question.budget_bytes // question.kv_bytes
             self.assertEqual(result.sessions_per_unit, min(plan, layout.sessions_per_unit))
             self.assertEqual(result.limited_by, "plan" if plan <= layout.sessions_per_unit
                              else "engine_memory")
@@ -903,6 +916,587 @@ class TetoFisico(Case):
             self.assertLessEqual(len(text.splitlines()), 24)
             json.dumps(sizing.json_document(result))
         self.assertGreater(checked, 300)
+
+
+# ── Velocidade ────────────────────────────────────────────────────────────────────────────────
+
+# Medidas públicas, uma por linha: modelo, servidor, precisão dos pesos (-: a do checkpoint), tp, dp,
+# tokens de entrada e de saída, e (tpot) sessões na réplica e ms por token, do InferenceX; ou (max)
+# pedidos da execução e tokens/s da réplica cheia, das tabelas do TensorRT-LLM (MoE com atenção em
+# data parallel). KV em bf16 com pesos bf16 do InferenceX, fp8 no resto. São as 60 e as 40 de menor
+# SHA-1 do identificador, escolhidas antes de ver o erro; saíram as execuções com mais sessões do que
+# cabem (filas) e as de leiaute ambíguo na fonte.
+MEASURED_SPEED = """
+deepseek-r1 dgx200 - 1 8 7373 922 256 101.78 tpot
+deepseek-r1 dgx200 - 1 8 922 922 256 37.23 tpot
+deepseek-v3 dgx-b200 - 8 1 922 922 64 22.53 tpot
+deepseek-v3 dgx-b200 nvfp4 8 1 922 7373 128 22.93 tpot
+deepseek-v3 dgx-b200 nvfp4 8 1 922 7373 128 24.01 tpot
+glm-5 dgx-b200 fp8 8 1 922 922 128 46.8 tpot
+glm-5 dgx-b200 nvfp4 8 1 922 922 4 14.28 tpot
+glm-5 dgx200 fp8 8 1 922 7373 32 31.28 tpot
+glm-5 dgx200 fp8 8 1 922 922 16 26.39 tpot
+kimi-k2.5 dgx-b200 - 8 1 922 7373 16 15.0 tpot
+kimi-k2.5 dgx-b200 - 8 1 922 7373 32 20.01 tpot
+kimi-k2.5 dgx-b200 - 8 1 922 922 8 11.93 tpot
+kimi-k2.5 dgx-b200 nvfp4 4 1 922 922 64 22.87 tpot
+kimi-k2.5 dgx-b200 nvfp4 8 1 7373 922 4 7.92 tpot
+llama-3.1-70b-instruct dgx-b200 fp8 1 1 7373 922 32 40.88 tpot
+llama-3.1-70b-instruct dgx-b200 fp8 2 1 922 7373 8 10.03 tpot
+llama-3.1-70b-instruct dgx-b200 fp8 8 1 7373 922 64 19.37 tpot
+llama-3.1-70b-instruct dgx-b200 fp8 8 1 922 7373 64 10.45 tpot
+llama-3.1-70b-instruct dgx-b200 fp8 8 1 922 922 32 7.36 tpot
+llama-3.1-70b-instruct dgx-b200 nvfp4 2 1 922 7373 128 18.98 tpot
+llama-3.1-70b-instruct dgx-b200 nvfp4 4 1 7373 922 16 9.88 tpot
+llama-3.1-70b-instruct dgx-h100 fp8 2 1 922 922 64 28.77 tpot
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 922 7373 16 14.09 tpot
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 922 922 8 12.11 tpot
+llama-3.1-70b-instruct dgx200 fp8 8 1 922 7373 128 20.74 tpot
+llama-3.1-8b-instruct dgx-h100 - 1 1 4096 128 16 19.6 tpot
+llama-3.1-8b-instruct dgx-h100 - 4 1 2048 128 16 5.88 tpot
+llama-3.1-8b-instruct dgx-h100 - 4 1 2048 256 128 12.8 tpot
+llama-3.1-8b-instruct dgx-h100 - 4 1 4096 128 64 23.41 tpot
+minimax-m2 dgx-b200 - 2 1 7373 922 8 12.14 tpot
+minimax-m2 dgx-b200 - 2 1 922 7373 16 15.2 tpot
+minimax-m2 dgx-b200 nvfp4 2 1 7373 922 4 7.91 tpot
+minimax-m2 dgx-b200 nvfp4 2 1 7373 922 16 11.69 tpot
+minimax-m2 dgx-b200 nvfp4 4 1 922 922 64 12.12 tpot
+minimax-m2 dgx-b200 nvfp4 4 1 922 922 16 7.3 tpot
+minimax-m2 dgx300 nvfp4 1 1 7373 922 8 10.35 tpot
+minimax-m2 dgx300 nvfp4 2 1 7373 922 64 23.65 tpot
+opt-oss-120b dgx-b200 - 1 1 922 922 4 3.71 tpot
+opt-oss-120b dgx-b200 - 2 1 922 7373 8 3.67 tpot
+opt-oss-120b dgx-b200 - 4 1 7373 922 8 3.83 tpot
+opt-oss-120b dgx-b200 - 4 1 922 922 64 5.62 tpot
+opt-oss-120b dgx-h100 - 4 1 4000 1000 384 49.35 tpot
+opt-oss-120b dgx200 - 1 1 7373 922 8 10.46 tpot
+qwen3-235b-a22b dgx-h100 fp8 8 1 1024 256 8 13.65 tpot
+qwen3-235b-a22b dgx-h100 fp8 8 1 1024 512 16 15.57 tpot
+qwen3-235b-a22b dgx-h100 fp8 8 1 128 128 16 14.17 tpot
+qwen3-235b-a22b dgx-h100 fp8 8 1 256 128 8 12.63 tpot
+qwen3-235b-a22b dgx200 fp8 4 1 4000 500 20 35.16 tpot
+qwen3-32b dgx-h100 - 4 1 4096 1024 32 18.72 tpot
+qwen3-32b dgx-h100 - 4 1 4096 128 32 43.83 tpot
+qwen3-32b dgx-h100 fp8 1 1 4096 128 64 175.57 tpot
+qwen3-32b dgx-h100 fp8 1 1 4096 256 32 57.48 tpot
+qwen3-32b dgx-h100 fp8 2 1 4096 128 16 29.34 tpot
+qwen3-32b dgx-h100 fp8 2 1 4096 256 8 13.92 tpot
+qwen3-32b dgx-h100 fp8 2 1 4096 512 64 38.7 tpot
+qwen3.5-397b-a17b dgx-b200 fp8 4 1 7373 922 128 52.69 tpot
+qwen3.5-397b-a17b dgx-b200 nvfp4 4 1 922 922 4 6.82 tpot
+qwen3.5-397b-a17b dgx300 - 4 1 922 922 32 17.74 tpot
+qwen3.5-397b-a17b dgx300 fp8 4 1 7373 922 64 26.28 tpot
+qwen3.5-397b-a17b dgx300 nvfp4 4 1 7373 922 64 18.97 tpot
+deepseek-r1 dgx200 - 1 8 1024 1024 3000 12960 max
+deepseek-r1 dgx200 - 1 8 1024 32768 1000 3504 max
+llama-3.1-405b-instruct dgx200 fp8 8 1 20000 2000 1000 505 max
+llama-3.1-405b-instruct dgx200 fp8 8 1 2048 128 3000 463 max
+llama-3.1-405b-instruct dgx200 fp8 8 1 2048 128 3000 456 max
+llama-3.1-405b-instruct dgx200 fp8 8 1 500 2000 3000 5084 max
+llama-3.1-405b-instruct gb200-nvl72 nvfp4 4 1 128 4096 1500 6608 max
+llama-3.1-405b-instruct gb200-nvl72 nvfp4 4 1 5000 500 1500 1112 max
+llama-3.1-70b-instruct dgx-h100 fp8 2 1 128 128 30000 6645 max
+llama-3.1-70b-instruct dgx-h100 fp8 2 1 128 2048 3000 6170 max
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 128 4096 1500 7439 max
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 20000 2000 1000 920 max
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 2048 128 3000 1303 max
+llama-3.1-70b-instruct dgx-h100 fp8 4 1 2048 2048 1500 5480 max
+llama-3.1-70b-instruct dgx-h100 fp8 8 1 1000 1000 3000 11451 max
+llama-3.1-70b-instruct dgx200 fp8 2 1 500 2000 3000 6848 max
+llama-3.1-8b-instruct dgx200 fp8 1 1 1000 1000 3000 17744 max
+llama-3.1-8b-instruct dgx200 fp8 1 1 128 128 30000 27911 max
+llama-3.1-8b-instruct dgx200 fp8 1 1 128 2048 3000 26221 max
+llama-3.1-8b-instruct dgx200 fp8 1 1 5000 500 1500 3988 max
+llama-4-maverick-17b-128e-instruct dgx-h100 fp8 1 8 128 2048 3000 10829 max
+llama-4-maverick-17b-128e-instruct dgx200 fp8 1 8 1000 1000 3000 33168 max
+llama-4-maverick-17b-128e-instruct gb200-nvl72 nvfp4 1 4 1024 8192 1500 22032 max
+llama-4-scout-17b-16e-instruct dgx-h100 fp8 1 4 128 2048 3000 15130 max
+llama-4-scout-17b-16e-instruct dgx-h100 fp8 1 4 128 4096 1500 8603 max
+llama-4-scout-17b-16e-instruct dgx200 fp8 1 4 128 128 30000 30354 max
+llama-4-scout-17b-16e-instruct gb200-nvl72 nvfp4 1 1 5000 500 1500 3107 max
+opt-oss-120b dgx-b200 - 1 2 1024 1024 3000 51740 max
+opt-oss-120b dgx-b200 - 1 2 1024 8192 1500 34578 max
+opt-oss-120b dgx200 - 1 1 1024 1024 3000 6798 max
+opt-oss-120b dgx200 - 1 1 32768 1024 1000 519 max
+opt-oss-20b dgx-b200 - 1 1 1000 1000 3000 53812 max
+opt-oss-20b dgx-b200 - 1 1 8192 1024 1500 11904 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 4 1000 1000 3000 23056 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 4 1024 32768 1000 5020 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 4 32768 1024 1000 1276 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 8 1000 2000 1500 34105 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 8 2048 128 3000 7329 max
+qwen3-235b-a22b dgx-b200 nvfp4 1 8 2048 2048 1500 26854 max
+qwen3-235b-a22b gb200-nvl72 nvfp4 1 4 8192 1024 1500 5856 max
+"""
+SPEED_GROUPS = {"TPOT, modelos densos": (sizing.TPOT_RANGE, 0.12, 0.35),
+                "TPOT, MoE": (sizing.TPOT_MOE_RANGE, 0.15, 0.40),
+                "tokens/s da réplica cheia": ((0.78, 1.21), 0.13, 0.40)}
+
+
+def at(model, server, tp=1, dp=1, inputs=1000, outputs=1000, **choices):
+    """(`Question`, `Layout`, `Speed`) de uma réplica com este leiaute."""
+    question = asking(in_catalogue("models", model), in_catalogue("servers", server), 1,
+                      inputs + outputs, input_tokens=inputs, output_tokens=outputs, **choices)
+    layout = sizing.fit_layout(question, tp, dp, 1)
+    return question, layout, sizing.speed_of(question, layout, inputs)
+
+
+def speed_errors():
+    """{grupo: [medido / previsto]}."""
+    ratios = {name: [] for name in SPEED_GROUPS}
+    for row in MEASURED_SPEED.strip().splitlines():
+        model, server, precision, *numbers, kind = row.split()
+        tp, dp, inputs, outputs, load, measured = map(float, numbers)
+        native = in_catalogue("models", model).native_precision
+        bf16 = kind == "tpot" and (native if precision == "-" else precision) == "bf16"
+        _, layout, speed = at(model, server, int(tp), int(dp), int(inputs), int(outputs),
+                              weights_precision=None if precision == "-" else precision,
+                              kv_precision="bf16" if bf16 else "fp8")
+        if kind == "tpot":
+            group = "TPOT, MoE" if in_catalogue("models", model).num_experts else (
+                "TPOT, modelos densos")
+            ratios[group].append(measured / speed.tpot_ms(int(load)))
+        else:  # os pedidos em ondas de até quantos cabem, e até 2048 por motor
+            most = min(layout.sessions_per_replica, 2048 * int(dp))
+            waves = -(-int(load) // most)
+            ratios["tokens/s da réplica cheia"].append(
+                measured / speed.saturated_tokens_per_second(-(-int(load) // waves)))
+    return ratios
+
+
+def ranked_errors(ratios):
+    """Erros absolutos do previsto, em ordem."""
+    return sorted(abs(1 / ratio - 1) for ratio in ratios)
+
+
+def speed_table():
+    """A tabela de erro da velocidade, no README."""
+    lines = ["| previsão | medidas | mediana | p90 | dentro da faixa de 80% |", "|---|---|---|---|---|"]
+    for name, ratios in speed_errors().items():
+        ranked, (low, high) = ranked_errors(ratios), SPEED_GROUPS[name][0]
+        inside = sum(low <= ratio <= high for ratio in ratios)
+        lines.append("| %s | %d | %.1f%% | %.1f%% | %d%% |" % (
+            name, len(ranked), 100 * ranked[len(ranked) // 2],
+            100 * ranked[-(-9 * len(ranked) // 10) - 1], 100 * inside // len(ratios)))
+    return "\n".join(lines)
+
+
+def naive_tpot_ms(model, server, tp, dp, inputs, outputs, sessions, element=1):
+    """O TPOT pelas equações do README, escritas de novo: só atenção completa, de janela e MLA."""
+    layers, hidden, vocab = model.num_layers, model.hidden_size, model.vocab_size
+    gpus, rows = tp * dp, max(1, sessions / dp)
+    band, bf16 = float(server.hbm_bandwidth_tbps) * 1e12, server.tflops_bf16 * 1e12
+    peaks = {"bf16": bf16, "fp8": server.tflops_fp8 * 1e12,
+             "mxfp4": server.tflops_fp8 * 1e12 if server.tflops_fp4 else bf16}
+    shares = {"bf16": 0.71, "fp8": 0.62, "mxfp4": 0.62 if server.tflops_fp4 else 0.71}
+    routed, top = model.params_experts or 0, model.experts_per_token or 0
+    chosen = top / model.num_experts if routed else 0
+    linear = model.params_total - model.params_embedding - routed
+    read = model.weights_dense_bytes - 2 * model.params_embedding
+    dense = model.native_precision if not routed or model.native_precision == "fp8" else "bf16"
+    mean = inputs + outputs - outputs // 2
+    kv = absorbed = pairs = 0.0
+    for group in model.groups or ():
+        latent = group["kv_lora_rank"] + group["qk_rope_head_dim"]
+        kv += group["layers"] * mean * latent * element
+        absorbed += group["layers"] * mean * 2 * model.num_attention_heads * (
+            2 * group["kv_lora_rank"] + group["qk_rope_head_dim"])
+        pairs += group["layers"] * 2 * model.num_attention_heads * inputs**2 / 2 * (
+            model.qk_nope_head_dim + group["qk_rope_head_dim"] + model.v_head_dim)
+    if not model.groups:
+        full = model.hybrid_full_layers or layers
+        window = model.sliding_window or 10**9
+        held = full * mean + (layers - full) * min(mean, window)
+        kv = held * 2 * model.num_key_value_heads * model.head_dim * element / min(
+            tp, model.num_key_value_heads)
+        seen = inputs**2 / 2 if inputs <= window else inputs * window - window**2 / 2
+        pairs = 4 * model.num_attention_heads * model.head_dim * (
+            full * inputs**2 / 2 + (layers - full) * seen)
+    link = float(server.nvlink_bandwidth_tbps) * 1e12 / server.gpus / 2
+    step = ((read + 2 * vocab * hidden) / tp / (0.9 * band)
+            + 2 * rows / tp * (linear / peaks[dense] + vocab * hidden / bf16) / 0.86
+            + rows * kv / (0.79 * band) + rows * absorbed / tp / (0.6 * bf16)
+            + 53e-6 * layers + 17e-6 * (model.moe_layers or 0))
+    around = 2 * layers * 2 * hidden * 2 * (gpus - 1) / gpus / link
+    prefill = 2 * inputs / gpus * linear / peaks[dense] / shares[dense] + pairs / gpus / (0.6 * bf16)
+    if routed:
+        expert = peaks[model.native_precision]
+        step += model.weights_expert_bytes * (1 - (1 - chosen)**sessions) / gpus / (0.7 * band)
+        step += 2 * routed * chosen * rows / tp / expert / 0.1
+        prefill += 2 * inputs / gpus * routed * chosen / expert / 0.19
+    if gpus > 1:
+        step += 2 * layers * 6e-6 + rows * around / 0.38
+        prefill += inputs * around / 0.53
+    return 1e3 * (step + (sessions - 1) / outputs * prefill)
+
+
+class Velocidade(Case):
+    """TPOT, TTFT, vazão, objetivos, cargas fixas e pedidos por segundo"""
+
+    def test_medidas(self):
+        """O erro contra medidas públicas, com a tabela do README refeita"""
+        for name, ratios in speed_errors().items():
+            ranked, (_, median, p90) = ranked_errors(ratios), SPEED_GROUPS[name]
+            self.assertGreaterEqual(len(ranked), 15, name)
+            self.assertLessEqual(ranked[len(ranked) // 2], median, name)
+            self.assertLessEqual(ranked[-(-9 * len(ranked) // 10) - 1], p90, name)
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            self.assertIn(speed_table(), file.read())
+
+    def test_contas_refeitas(self):
+        """As equações escritas de novo dão o mesmo TPOT: densos, MoE, janelas e MLA em tp e dp"""
+        rows = (("llama-3.1-8b", "dgx-h100", 1, 1, "bf16"), ("llama-3.1-70b", "dgx200", 8, 1, "fp8"),
+                ("opt-oss-120b", "dgx200", 8, 1, "fp8"), ("opt-oss-20b", "dgx300", 2, 1, "fp8"),
+                ("qwen3-30b-a3b", "dgx-h100", 4, 1, "bf16"), ("gemma-3-27b", "dgx200", 2, 1, "fp8"),
+                ("deepseek-r1", "dgx200", 8, 1, "fp8"), ("deepseek-r1", "dgx200", 1, 8, "fp8"))
+        for name, node, tp, dp, kv in rows:
+            for sessions in (1, 5, 64, 300):
+                for inputs, outputs in ((1000, 1000), (100, 30), (20000, 500)):
+                    question, _, speed = at(name, node, tp, dp, inputs, outputs, kv_precision=kv)
+                    naive = naive_tpot_ms(question.model, question.server, tp, dp, inputs, outputs,
+                                          sessions, 2 if kv == "bf16" else 1)
+                    self.assertAlmostEqual(speed.tpot_ms(sessions) / naive, 1, 9,
+                                           (name, tp, dp, sessions, inputs))
+
+    def test_pares(self):
+        """Os pares consulta-chave são a soma do que cada token vê, com ou sem prefixo"""
+        shape = (1, 1, 64, 64)
+        groups = {"full": sizing.full_group(*shape), "sliding": sizing.sliding_group(*shape, 100),
+                  "chunked": sizing.chunked_group(*shape, 100)}
+        for kind, group in groups.items():
+            for new, cached in ((1, 0), (50, 0), (1000, 0), (50, 30), (500, 77), (1024, 5000)):
+                counted = sum({"full": at, "sliding": min(at, 100), "chunked": at % 100}[kind]
+                              for at in range(cached, cached + new))
+                self.assertLessEqual(abs(group.pairs(new, cached) - counted), new, (kind, new))
+        sparse = sizing.replace(sizing.mla_group(1, 512, 64), read_tokens=2048)
+        self.assertEqual(sparse.pairs(1000, 10000), 1000 * 2048)
+        self.assertEqual(sparse.read_bytes(100000, 1), 2048 * 576)
+        self.assertEqual(sizing.linear_group(3, 1000, 8).read_bytes(5, 1), 6000)
+
+    def test_ancoras(self):
+        """120b: prompt de 131072 sozinho, TPOT de uma sessão e 1000 sessões em 2 nós"""
+        for server, low, high in (("dgx200", 1.3, 2.0), ("dgx300", 0.55, 1.0)):
+            _, _, speed = at("opt-oss-120b", server, 8, 1, 131071, 1)
+            self.assertTrue(low <= speed.alone_seconds - 0.081 <= high, speed.alone_seconds)
+            alone = self.sized(server=server, nodes=1, concurrency=1)["performance"]
+            self.assertTrue(2.4 <= alone["tpot_ms"]["estimate"] <= 4.5, alone["tpot_ms"])
+        fresh = self.sized(nodes=2)["performance"]
+        turn = self.sized(nodes=2, input_tokens=1024)["performance"]
+        self.assertAlmostEqual(fresh["tpot_ms"]["estimate"] / 320, 1, delta=0.05)
+        self.assertAlmostEqual(turn["tpot_ms"]["estimate"] / 33, 1, delta=0.05)
+        self.assertEqual((fresh["binding"], turn["binding"]), ("prefill_interference", "kv"))
+        self.assertEqual(fresh["cases"][2], turn["cases"][0])
+
+    def test_nim(self):
+        """Llama-3.3-70B FP8 no NIM, tp 2 em H100, 5000/500 tokens: o previsto conhecido"""
+        _, _, speed = at("llama-3.3-70b", "dgx-h100", 2, 1, 5000, 500, weights_precision="fp8")
+        for sessions, expected in ((1, 17.1), (5, 20.9), (25, 39.7), (50, 63.3), (82, 93.4)):
+            self.assertAlmostEqual(speed.tpot_ms(sessions), expected, delta=0.06)
+
+    def test_precisao_em_que_se_calcula(self):
+        """A dos pesos, se a GPU a tem; MXFP4 em fp8 no Blackwell; senão 16 bits"""
+        units = {("dgx-h100", "nvfp4"): 989, ("dgx-h100", "mxfp4"): 989, ("dgx-h100", "fp8"): 1979,
+                 ("dgx-b200", "mxfp4"): 4500, ("dgx-b200", "nvfp4"): 9000, ("dgx-b200", "int4"): 2250,
+                 ("dgx-a100", "fp8"): 312, ("dgx-a100", "bf16"): 312, ("dgx-b200", "int8"): 2250}
+        for (server, precision), tflops in units.items():
+            peak, _ = sizing.tensor_peak(in_catalogue("servers", server), precision)
+            self.assertEqual(peak, tflops * 1e12, (server, precision))
+
+    def test_camadas_de_um_bloco_so(self):
+        """Duas partes por camada; uma nas camadas só FFN, e nas duas do Nemotron-H"""
+        for name, parts in (("llama-3.1-8b", 64), ("nemotron-super-49b", 129),
+                            ("nemotron-3-nano", 52), ("granite-4.0-h-small", 80)):
+            self.assertEqual(sizing.sublayers(in_catalogue("models", name)), parts)
+
+    def test_dsa_e_enlaces(self):
+        """DSA custa 105 µs por camada; fora do NVLink a comunicação é por PCIe"""
+        for name, extra in (("deepseek-r1", 0), ("deepseek-v3.2", 61 * 0.105)):
+            launch = at(name, "dgx200", 8)[2].breakdown_ms(1)["launch"]
+            self.assertAlmostEqual(launch, 61 * 0.053 + 58 * 0.017 + extra)
+        sent = {(server, tp): at("llama-3.1-70b", server, tp)[2].parts["communication"][1] * tp
+                / (tp - 1) for server, tp in (("h100-nvl-8x", 2), ("h100-nvl-8x", 4))}
+        # NVLink: 4.8 TB/s / 8 / 2 = 300 GB/s; PCIe: 64 GB/s
+        self.assertAlmostEqual(sent["h100-nvl-8x", 4] / sent["h100-nvl-8x", 2], 300 / 64)
+
+    def test_vies_e_faixas(self):
+        """gpt-oss: × 0.8 em B200, faixa mais larga em B300; densos, MoE e depois de calibrar"""
+        plain = sizing.replace(in_catalogue("servers", "dgx-b200"), gpu="outra")
+        question = asking(in_catalogue("models", "opt-oss-120b"), plain, 1, 2000)
+        layout = sizing.fit_layout(question, 8, 1, 1)
+        expected = sizing.speed_of(question, layout, 1000).tpot_ms(10)
+        biased = sizing.replace(question, server=in_catalogue("servers", "dgx-b200"))
+        self.assertAlmostEqual(sizing.speed_of(biased, layout, 1000).tpot_ms(10) / expected, 0.8)
+        rows = (({}, (0.76 * 0.8, 1.39)), ({"server": "dgx-b200"}, (0.76, 1.39)),
+                ({"server": "dgx200"}, (0.76, 1.39)), ({"model": "llama-3.1-8b"}, (0.88, 1.2)),
+                ({"calibrate_tpot_ms": "40@300", "nodes": 2}, (0.86, 1.14)))
+        for changes, factors in rows:
+            speed = self.sized(**changes)["performance"]
+            tpot, session = speed["tpot_ms"], speed["output_tokens_per_second_per_session"]
+            for key, factor in zip(("low", "high"), factors):
+                self.assertAlmostEqual(tpot[key] / tpot["estimate"], factor)
+            self.assertAlmostEqual(session * tpot["estimate"], 1000, places=4)
+            spread = speed["output_tokens_per_second_per_session_range"]
+            self.assertAlmostEqual(spread["low"] * tpot["high"], 1000, places=4)
+
+    def test_parcelas(self):
+        """As parcelas somam o TPOT, a dominante é a maior e a vazão por nó fecha com a latência"""
+        for changes in ({}, {"model": "deepseek-r1", "server": "dgx200"}, {"model": "llama-3.1-8b"}):
+            for case in self.sized(**changes)["performance"]["cases"]:
+                parts, tpot = case["breakdown_ms"], case["tpot_ms"]["estimate"]
+                self.assertEqual(set(parts), set(sizing.PARTS))
+                self.assertAlmostEqual(sum(parts.values()) / tpot, 1, 6)
+                self.assertEqual(parts[case["binding"]], max(parts.values()))
+                self.assertAlmostEqual(case["prefill_ratio"],
+                                       parts["prefill_interference"] / tpot, 6)
+                self.assertEqual(case["ttft_ms"] is None, case["prefill_ratio"] >= 0.7)
+                if case["ttft_ms"]:
+                    latency = (case["ttft_ms"]["estimate"] + 1023 * tpot) / 1000
+                    self.assertAlmostEqual(case["output_tokens_per_second_per_node"] * latency
+                                           * case["nodes"] / (1024 * case["sessions"]), 1, 6)
+
+    def test_objetivos_exatos(self):
+        """A carga por réplica atende ao objetivo e mais uma sessão não, em todo leiaute"""
+        generator, limits = random.Random(11), set()
+        for _ in range(150):
+            question = asking(
+                generator.choice(entries_of("models")), generator.choice(entries_of("servers")),
+                generator.randint(1, 3000), generator.choice((2048, 8192, 32768)),
+                max_tpot_ms=generator.choice((None, 15.0, 40.0, 90.0)),
+                max_ttft_ms=generator.choice((None, 700.0, 3000.0)))
+            try:
+                result = sizing.size(question)
+            except sizing.SizingError as error:
+                self.assertIn(error.status, (2, 3))
+                continue
+            limits.add(result.limited_by)
+            layout, speed = result.layout, result.offer.speed
+            if not question.timed or speed is None:
+                continue
+            fullest = -(-result.sessions_per_unit // layout.replicas_per_unit)
+            self.assertEqual(speed.missed(question, fullest), "")
+            if result.limited_by in ("tpot", "ttft"):
+                self.assertEqual(speed.missed(question, fullest + 1), result.limited_by)
+                self.assertEqual(result.sessions_per_unit, fullest * layout.replicas_per_unit)
+            for other in result.layouts:
+                held = sizing.offer_of(question, other)
+                self.assertLessEqual(result.nodes_with_headroom,
+                                     held.nodes(question, Fraction(1, 5)))
+        self.assertEqual(limits, {"plan", "engine_memory", "tpot", "ttft"})
+
+    def test_objetivos(self):
+        """50 ms com prompts novos pedem de 5 a 8 vezes os 2 nós; folgar o objetivo nunca compra"""
+        fifty = self.sized(max_tpot_ms=50)
+        self.assertEqual(fifty["results"]["limited_by"], "tpot")
+        self.assertTrue(10 <= fifty["results"]["nodes_with_headroom"] <= 16)
+        turn = self.sized(max_tpot_ms=50, input_tokens="1k")
+        self.assertEqual(turn["performance"]["nodes_other_end"], None)
+        self.assertEqual(fifty["performance"]["nodes_other_end"], turn["results"]["nodes_final"])
+        self.assertLess(turn["results"]["nodes_final"], 4)
+        self.assertEqual(self.sized(max_ttft_ms=2000)["results"]["limited_by"], "ttft")
+        nodes = [self.sized(max_tpot_ms=ms)["results"]["nodes_final"] for ms in (20, 50, 120, 1e6)]
+        self.assertEqual(nodes, sorted(nodes, reverse=True))
+        self.assertEqual(nodes[-1], 2)
+        text = self.ok(*flags(dict(BASE, max_tpot_ms=50)))
+        self.assertIn("limite: TPOT de 50 ms (o plano daria 613)", text)
+        self.assertIn("com o prefixo em cache (+1024 tokens por pedido): 2 nós", text)
+
+    def test_fora_do_alcance(self):
+        """Objetivo inalcançável: status 3, o melhor alcançável e o que o alcançaria"""
+        self.refused(flags(dict(BASE, max_tpot_ms=2)), "TPOT de 2 ms, o melhor é 3.11 ms (tp 8)",
+                     "em nenhum servidor", status=3)
+        self.refused(flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674 ms",
+                     "cabe com --input-tokens 1024", status=3)
+        self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192, max_tpot_ms=7)),
+                     "cabe com --weights-precision fp8", status=3)
+        self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
+                     "cabe em: gb200-nvl72", status=3)
+        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
+                     "a velocidade entre nós não é modelada", status=3)
+
+    def test_pontas(self):
+        """Sem --input-tokens, as duas pontas, com todos os nós e depois da falha; com ele, uma"""
+        def shown(**changes):
+            return [(case["input_tokens"], case["cached_tokens"], case["nodes"],
+                     case["sessions_per_replica"])
+                    for case in self.sized(**changes)["performance"]["cases"]]
+
+        both = [(130048, 0, 3, 334), (130048, 0, 2, 500), (1024, 129024, 3, 334),
+                (1024, 129024, 2, 500)]
+        self.assertEqual(shown(ha="n+1"), both)
+        self.assertEqual(shown(ha="n+1", input_tokens=1024), both[2:])
+        self.assertEqual(shown(ha="n+1", input_tokens=130048, output_tokens=1024), both[:2])
+        self.assertEqual(shown(concurrency=1), [(130048, 0, 1, 1), (1024, 129024, 1, 1)])
+        self.assertEqual(shown(effective_context=1, concurrency=1), [(0, 0, 1, 1)])
+        self.assertEqual(shown(effective_context=2048, concurrency=1), [(1024, 0, 1, 1)])
+        # sem o nó que caiu, só o que os outros admitem
+        self.assertEqual(shown()[1], (130048, 0, 1, 613))
+
+    def test_carga_fixa(self):
+        """--nodes: cabe exatamente de ⌈sessões / 613⌉ nós em diante, sem pico nem HA"""
+        for nodes, sessions in ((1, 613), (2, 614), (2, 1226), (3, 1227)):
+            document = self.sized(nodes=nodes, concurrency=sessions)
+            self.assertEqual((document["results"]["nodes_final"],
+                              document["results"]["nodes_minimum"]), (nodes, nodes))
+            self.assertEqual(document["performance"]["sessions"], sessions)
+            self.assertEqual(document["performance"]["sessions_per_replica"], -(-sessions // nodes))
+        self.refused(flags(dict(BASE, nodes=2, concurrency=1227)), "esta carga pede 3 nós",
+                     "admitem 1226", status=3)
+        self.refused(flags(dict(BASE, nodes=9, max_tpot_ms=50)), "limite: TPOT", status=3)
+        wide = self.sized(model="kimi-k2", server="dgx-h100", nodes=7, concurrency=100)
+        self.assertEqual((wide["results"]["nodes_final"], wide["ha_plan"]["nodes_after_failure"]),
+                         (7, 0))
+        self.assertIn("a carga cabe em 2 nós (226 vagas livres); o mínimo é 2",
+                      self.ok(*flags(dict(BASE, nodes=2))))
+
+    def test_pedidos_por_segundo(self):
+        """Lei de Little: o menor ponto fixo, no menor número de nós em que ele cabe"""
+        generator, sizes = random.Random(5), set()
+        for _ in range(60):
+            question = asking(
+                generator.choice(entries_of("models")[:12]), in_catalogue("servers", "dgx200"), 0,
+                generator.choice((4096, 16384)), requests_per_second=Fraction(
+                    generator.randint(1, 400), generator.randint(1, 8)))
+            try:
+                result = sizing.size(question)
+            except sizing.SizingError as error:
+                self.assertEqual(error.status, 3)
+                continue
+            sizes.add(result.nodes_with_headroom)
+            speed, replicas = result.offer.speed, result.layout.replicas_per_unit
+
+            def steady(nodes, ratio, speed=speed, replicas=replicas, question=question):
+                """O ponto fixo por iteração ingênua; None se passa do que um nó admite."""
+                rate, sessions = question.requests_per_second * ratio / nodes, 1
+                while True:
+                    wanted = rate * Fraction(speed.latency_seconds(-(-sessions // replicas)))
+                    wanted = max(1, -(-wanted.numerator // wanted.denominator))
+                    if wanted > result.sessions_per_unit:
+                        return None
+                    if wanted <= sessions:
+                        return sessions
+                    sessions = wanted
+
+            nodes, peak = result.nodes_with_headroom, Fraction(6, 5)
+            self.assertIsNotNone(steady(nodes, peak))
+            if nodes > 1:
+                self.assertIsNone(steady(nodes - 1, peak))
+            self.assertAlmostEqual(result.peak_sessions / nodes, steady(nodes, peak),
+                                   delta=replicas)
+            self.assertAlmostEqual(result.concurrency / nodes, steady(nodes, 1), delta=replicas)
+        self.assertGreater(len(sizes), 5)
+        question = {"model": "opt-oss-120b", "server": "dgx300", "requests_per_second": 5}
+        document = json.loads(self.ok(*flags(question), "--json"))
+        self.assertEqual(document["parameters"]["concurrency"],
+                         document["performance"]["sessions"])
+        self.assertIn("5 pedidos/s (%d sessões)" % document["parameters"]["concurrency"],
+                      self.ok(*flags(question)))
+
+    def test_calibracao(self):
+        """O ponto medido sai igual, no mesmo leiaute, e o relatório diz; sessões demais, não"""
+        for server, sessions in (("dgx300", 300), ("dgx200", 100)):
+            plain = self.sized(server=server, nodes=1, concurrency=sessions)
+            measured = 1.3 * plain["performance"]["tpot_ms"]["estimate"]
+            point = "%.9f@%d" % (measured, sessions)
+            fixed = self.sized(server=server, nodes=1, concurrency=sessions,
+                               calibrate_tpot_ms=point)
+            self.assertEqual(fixed["engine"]["layout"], plain["engine"]["layout"])
+            self.assertAlmostEqual(fixed["performance"]["tpot_ms"]["estimate"] / measured, 1, 6)
+            self.assertAlmostEqual(fixed["parameters"]["tpot_scale"], 1.3, 6)
+            scaled = dict(BASE, server=server, nodes=1, concurrency=sessions,
+                          calibrate_tpot_ms=point)
+            self.assertIn("TPOT × 1.3, calibrado por %s ms com %d sessões na réplica" % (
+                sizing.number_text(measured), sessions), " ".join(self.ok(*flags(scaled)).split()))
+        self.refused(flags(dict(BASE, calibrate_tpot_ms="40@9999")), "até 794 sessões")
+        slow = self.sized(max_tpot_ms=60, calibrate_tpot_ms="400@300")["results"]
+        fast = self.sized(max_tpot_ms=60, calibrate_tpot_ms="100@300")["results"]
+        self.assertGreater(slow["nodes_final"], fast["nodes_final"])
+
+    def test_avisos(self):
+        """Cada aviso de velocidade, dos dois lados do limiar"""
+        turn, short = {"input_tokens": 1024}, {"effective_context": "16k"}
+        rows = (("slow_decode", {}, turn), ("heavy_prefill", {}, turn),
+                ("no_speed", {"model": "opt-oss-20b", "server": "dgx-spark", "concurrency": 5},
+                 {"model": "opt-oss-20b", "concurrency": 5}),
+                ("no_speed", {"model": "kimi-k2", "server": "dgx-h100"}, {}),
+                ("max_num_seqs", dict(short, concurrency=1025, nodes=1, tensor_parallel=8),
+                 dict(short, concurrency=1024, nodes=1, tensor_parallel=8)),
+                ("max_num_seqs", dict(short, concurrency=1700, tensor_parallel=8),
+                 dict(short, concurrency=1700, tensor_parallel=4)),
+                ("far_calibration", dict(turn, calibrate_tpot_ms="90@300"),
+                 dict(turn, calibrate_tpot_ms="40@300")))
+        for code, causing, clear in rows:
+            with self.subTest(code, changes=causing):
+                self.assertIn(code, self.codes(self.sized(**causing)))
+                self.assertNotIn(code, self.codes(self.sized(**clear)))
+        self.assertIsNone(self.sized(model="kimi-k2", server="dgx-h100")["performance"])
+
+    def test_extrapolacao(self):
+        """O que está fora das medidas é dito: contexto, GPU, PCIe, precisão, atenção"""
+        rows = (({}, ["contexto acima de 32768"]), ({"effective_context": "32k"}, []),
+                ({"effective_context": "8k", "server": "h100-nvl-8x"}, ["comunicação por PCIe"]),
+                ({"effective_context": "8k", "server": "l40s-8x", "model": "qwen3-8b",
+                  "tensor_parallel": 1}, ["GPU sem medidas"]),
+                ({"effective_context": "8k", "model": "kimi-k2.5", "server": "gb200-nvl72",
+                  "concurrency": 9}, ["réplica de 72 GPUs", "pesos int4"]),
+                ({"effective_context": "8k", "model": "deepseek-v4", "tensor_parallel": 8},
+                 ["atenção comprimida"]))
+        for changes, expected in rows:
+            with self.subTest(changes):
+                self.assertEqual(self.sized(**changes)["performance"]["extrapolated"], expected)
+        self.assertIn("Extrapolado: contexto acima de 32768", self.ok(*flags(BASE)))
+
+    def test_perguntas_ruins(self):
+        """Cada erro nas flags da carga: uma linha, status 2"""
+        rows = (
+            ({"input_tokens": 131072}, "--input-tokens", "com a saída de 1024"),
+            ({"input_tokens": 130049}, "passa do contexto de 131072"),
+            ({"output_tokens": 131073}, "--output-tokens", "131072"),
+            ({"input_tokens": 1, "effective_context": 1}, "--input-tokens"),
+            ({"requests_per_second": 2}, "--requests-per-second", "--concurrency"),
+            ({"nodes": 2, "ha": "n+1"}, "--nodes", "--ha"),
+            ({"nodes": 2, "peak_headroom_ratio": 0}, "--nodes", "--peak-headroom-ratio"),
+            *(({"calibrate_tpot_ms": text}, "--calibrate-tpot-ms", "MS@SESSÕES") for text in (
+                "40", "40@", "@300", "0@300", "40@0", "-1@300", "40@-1", "40@1.5", "x@300",
+                "40@300@1", "1e400@3", "")),
+            *(({flag: text}, "--" + flag.replace("_", "-")) for text in ("0", "-1", "x", "nan", "")
+              for flag in ("input_tokens", "output_tokens", "max_tpot_ms", "max_ttft_ms", "nodes")))
+        for changes, *words in rows:
+            with self.subTest(changes):
+                self.refused(flags(dict(BASE, **changes)), *words)
+        self.refused(["--model=opt-oss-120b", "--server=dgx300", "--requests-per-second=0"],
+                     "--requests-per-second", "'0'")
+        self.refused(["--model=opt-oss-120b", "--server=dgx300", "--concurrency=5", "--nodes=1"],
+                     "--effective-context")
+        for flag, value in (("max_tpot_ms", 50), ("max_ttft_ms", 50), ("calibrate_tpot_ms", "5@1")):
+            self.refused(flags(dict(BASE, model="opt-oss-20b", server="dgx-spark", concurrency=5,
+                                    **{flag: value})), "--" + flag.replace("_", "-"), "tflops_bf16")
+
+    def test_campos_que_faltam(self):
+        """Sem um dado da velocidade há nós, sem previsão, e o aviso diz qual falta"""
+        rows = (("servers", 0, "hbm_bandwidth_tbps", {}), ("servers", 0, "tflops_bf16", {}),
+                ("models", 0, "moe_layers", {}), ("models", 0, "params_total", {}),
+                ("models", 17, "v_head_dim", {"model": "deepseek-v3"}),
+                ("models", 19, "index_topk", {"model": "deepseek-v3.2"}))
+        for kind, index, field, changes in rows:
+            document = catalogue(kind)
+            entry = document[kind][index]
+            self.assertEqual(entry["name"], dict({"model": "opt-oss-120b", "server": "dgx300"},
+                                                 **changes)[kind[:-1]])
+            del entry[field]
+            if field == "params_total":
+                del entry["params_active"]
+            with self.subTest(field), temporary_file(document) as path:
+                sized = self.sized(**dict(changes, **{kind + "_file": path}))
+                self.assertIsNone(sized["performance"])
+                self.assertIn("no_speed: não há velocidade prevista: falta no catálogo " + field,
+                              sized["warnings"])
+
+    def test_rapidez(self):
+        """Um dimensionamento com objetivos leva uma fração de milissegundo"""
+        question = asking(in_catalogue("models", "opt-oss-120b"), in_catalogue("servers", "dgx300"),
+                          1000, 131072, max_tpot_ms=50.0)
+        best = min(timeit.repeat(lambda: sizing.size(question), number=5, repeat=20)) / 5
+        self.assertLess(best, 0.003)  # medido: 0.4 ms; a folga é das máquinas lentas
 
 
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
@@ -1003,8 +1597,7 @@ class HuggingFace(Case):
                 models, problems = sizing.check_document("models", {"models": [entry]})
                 self.assertEqual(problems, [])
                 for context in (1, 100, 8192, 131072):
-                    self.assertEqual(*(sizing.session_kv_bytes(sizing.layer_groups(model), context,
-                                                               "bf16")
+                    self.assertEqual(*(sizing.session_kv_bytes(model.layer_groups, context, "bf16")
                                        for model in (models[0], expected)))
                 for field, margin in (("params_total", 0.005), ("params_active", 0.01),
                                       ("checkpoint_bytes", 0.005), ("weights_dense_bytes", 0.01),
@@ -1019,7 +1612,7 @@ class HuggingFace(Case):
         """Janela só nas camadas de cima (Qwen2), KV partilhado (Gemma 4 E2B) e YaRN"""
         def session(entry, context):
             models, _ = sizing.check_document("models", {"models": [entry]})
-            return sizing.session_kv_bytes(sizing.layer_groups(models[0]), context, "fp8")
+            return sizing.session_kv_bytes(models[0].layer_groups, context, "fp8")
 
         upper = dict(LLAMA_8B, model_type="qwen2", use_sliding_window=True, max_window_layers=20,
                      sliding_window=1024)
@@ -1521,17 +2114,23 @@ Sessões/nó     613, limite: plano (70% da HBM nominal - 120 GiB por nó)
                teto físico: ~794 (tp 8); tp 4: 774; tp 2: 712; tp 1: 592
 KV por sessão  2.2522 GiB (1000 sessões: 2.1994 TiB); 4.5 GiB sem janelas
 Se um nó cair  2 nós, até 1226 sessões: pico de 1200 coberto (folga 26)
-
 HBM por nó     2142 GiB visíveis em 8 GPUs; em GiB:
 [▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
 ▓ pesos 90  ▒ motor 47  █ KV das sessões 1381  ░ livre 410  . fora do motor 214
 
-1 aviso
+Previsto (80%)        TPOT ms    tok/s sessão          tok/s nó          TTFT ms
+novo, 3 nós     213 (130-300)   4.7 (3.4-7.7)  1560 (1200-1900)             fila
+novo, 2 nós     317 (190-440)  3.16 (2.3-5.2)  1580 (1200-1900)             fila
+cache, 3 nós     24.5 (15-34)    40.9 (29-67)     13.6k (10-16)     106 (64-560)
+cache, 2 nós     34.5 (21-48)      29 (21-48)     14.5k (11-17)     111 (67-590)
+Domina: prefill 89% (novo: 130048); leitura do KV 67% (cache: +1024)
+Extrapolado: contexto acima de 32768
+3 avisos
+! slow_decode: prompt novo, 2 nós: 3.16 tokens/s por sessão, abaixo de 10
+! heavy_prefill: prompt novo, 2 nós: 90% do tempo em prefill, pedidos em fila
 ! tight_capacity: no pico, sem contar a HA, 26 vagas livres: 4.2% de um nó
   (abaixo de 10%)
-
-Supõe: motor vLLM >= 0.21, utilização 0.9; storage profile_default
-Mais: --json   --help   --list models
+Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --json
 """)
 
     def test_falhas_no_relatorio(self):
@@ -1551,8 +2150,8 @@ Mais: --json   --help   --list models
         changes = {"storage": "profile_cloud_premium", "kv_precision": "fp16",
                    "kv_budget_ratio": 0.9, "effective_context": "1m", "concurrency": 10}
         text = self.ok(*flags(dict(BASE, **changes)))
-        self.assertEqual(len(self.sized(**changes)["warnings"]), 5)
-        self.assertIn("5 avisos (à vista: 3; todos em --json)", text)
+        self.assertEqual(len(self.sized(**changes)["warnings"]), 6)
+        self.assertIn("6 avisos (à vista: 3; todos em --json)", text)
         self.assertEqual(text.count("\n! "), 3)
         self.assertLessEqual(len(text.splitlines()), 24)
 
@@ -1577,7 +2176,8 @@ Mais: --json   --help   --list models
         self.assertEqual(text, self.ok(*flags(BASE), "--json", "--json-only"))
         document = json.loads(text)
         self.assertEqual(list(document), ["schema_version", "model", "server", "storage",
-                                          "parameters", "results", "engine", "ha_plan", "warnings"])
+                                          "parameters", "results", "engine", "performance",
+                                          "ha_plan", "warnings"])
         self.assertEqual(document["schema_version"], 1)
         keys = {
             "model": "name num_layers num_key_value_heads head_dim max_position_embeddings "
@@ -1773,8 +2373,8 @@ class Documentos(Case):
         for flag, _, _ in sizing.flag_rows():
             self.assertRegex(text, r"\| `%s\b" % flag if flag else "Flags")
         with open(SCRIPT, encoding="utf-8") as file:
-            codes = set(re.findall(r'\("([a-z0-9_]+): ', file.read()))
-        self.assertEqual(len(codes), 11)
+            codes = set(re.findall(r'"([a-z0-9]+_[a-z0-9_]+): ', file.read()))
+        self.assertEqual(len(codes), 16)
         for code in codes | {"network_storage", "cloud_storage"}:
             self.assertIn("`%s`" % code, text)
 
@@ -1786,7 +2386,7 @@ class Documentos(Case):
                               encoding="utf-8", cwd=os.path.sep,
                               env=utf8_environment(PYTHON=sys.executable), timeout=120)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 6)
+        self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 8)
         self.assertTrue(os.access(path, os.X_OK))
         broken = subprocess.run(["bash", path], capture_output=True,
                                 env=utf8_environment(PYTHON="false"), timeout=120)
