@@ -920,12 +920,12 @@ class TetoFisico(Case):
 
 # ── Velocidade ────────────────────────────────────────────────────────────────────────────────
 
-# Medidas públicas, uma por linha: modelo, servidor, precisão dos pesos (-: a do checkpoint), tp, dp,
-# tokens de entrada e de saída, e (tpot) sessões na réplica e ms por token, do InferenceX; ou (max)
-# pedidos da execução e tokens/s da réplica cheia, das tabelas do TensorRT-LLM (MoE com atenção em
-# data parallel). KV em bf16 com pesos bf16 do InferenceX, fp8 no resto. São as 60 e as 40 de menor
-# SHA-1 do identificador, escolhidas antes de ver o erro; saíram as execuções com mais sessões do que
-# cabem (filas) e as de leiaute ambíguo na fonte.
+# Medidas públicas, uma por linha: modelo, servidor, precisão dos pesos (-: a do checkpoint), tp,
+# dp, tokens de entrada e de saída, e (tpot) sessões na réplica e ms por token, do InferenceX; ou
+# (max) pedidos da execução e tokens/s da réplica cheia, das tabelas do TensorRT-LLM (MoE com
+# atenção em data parallel). KV em bf16 com pesos bf16 do InferenceX, fp8 no resto. São as 60 e as
+# 40 de menor SHA-1 do identificador, escolhidas antes de ver o erro; saíram as execuções com mais
+# sessões do que cabem (filas) e as de leiaute ambíguo na fonte.
 MEASURED_SPEED = """
 deepseek-r1 dgx200 - 1 8 7373 922 256 101.78 tpot
 deepseek-r1 dgx200 - 1 8 922 922 256 37.23 tpot
@@ -1071,7 +1071,8 @@ def ranked_errors(ratios):
 
 def speed_table():
     """A tabela de erro da velocidade, no README."""
-    lines = ["| previsão | medidas | mediana | p90 | dentro da faixa de 80% |", "|---|---|---|---|---|"]
+    lines = ["| previsão | medidas | mediana | p90 | dentro da faixa de 80% |",
+             "|---|---|---|---|---|"]
     for name, ratios in speed_errors().items():
         ranked, (low, high) = ranked_errors(ratios), SPEED_GROUPS[name][0]
         inside = sum(low <= ratio <= high for ratio in ratios)
@@ -1118,7 +1119,8 @@ def naive_tpot_ms(model, server, tp, dp, inputs, outputs, sessions, element=1):
             + rows * kv / (0.79 * band) + rows * absorbed / tp / (0.6 * bf16)
             + 53e-6 * layers + 17e-6 * (model.moe_layers or 0))
     around = 2 * layers * 2 * hidden * 2 * (gpus - 1) / gpus / link
-    prefill = 2 * inputs / gpus * linear / peaks[dense] / shares[dense] + pairs / gpus / (0.6 * bf16)
+    prefill = (2 * inputs / gpus * linear / peaks[dense] / shares[dense]
+               + pairs / gpus / (0.6 * bf16))
     if routed:
         expert = peaks[model.native_precision]
         step += model.weights_expert_bytes * (1 - (1 - chosen)**sessions) / gpus / (0.7 * band)
@@ -1128,6 +1130,19 @@ def naive_tpot_ms(model, server, tp, dp, inputs, outputs, sessions, element=1):
         step += 2 * layers * 6e-6 + rows * around / 0.38
         prefill += inputs * around / 0.53
     return 1e3 * (step + (sessions - 1) / outputs * prefill)
+
+
+def steady_sessions(result, rate):
+    """As sessões de um nó a esta taxa, por iteração ingênua; None se passam do que ele admite."""
+    sessions, replicas = 1, result.layout.replicas_per_unit
+    while True:
+        latency = result.offer.speed.latency_seconds(-(-sessions // replicas))
+        wanted = max(1, sizing.ceil_div(rate * Fraction(latency), 1))
+        if wanted > result.sessions_per_unit:
+            return None
+        if wanted <= sessions:
+            return sessions
+        sessions = wanted
 
 
 class Velocidade(Case):
@@ -1145,7 +1160,8 @@ class Velocidade(Case):
 
     def test_contas_refeitas(self):
         """As equações escritas de novo dão o mesmo TPOT: densos, MoE, janelas e MLA em tp e dp"""
-        rows = (("llama-3.1-8b", "dgx-h100", 1, 1, "bf16"), ("llama-3.1-70b", "dgx200", 8, 1, "fp8"),
+        rows = (("llama-3.1-8b", "dgx-h100", 1, 1, "bf16"),
+                ("llama-3.1-70b", "dgx200", 8, 1, "fp8"),
                 ("opt-oss-120b", "dgx200", 8, 1, "fp8"), ("opt-oss-20b", "dgx300", 2, 1, "fp8"),
                 ("qwen3-30b-a3b", "dgx-h100", 4, 1, "bf16"), ("gemma-3-27b", "dgx200", 2, 1, "fp8"),
                 ("deepseek-r1", "dgx200", 8, 1, "fp8"), ("deepseek-r1", "dgx200", 1, 8, "fp8"))
@@ -1196,8 +1212,8 @@ class Velocidade(Case):
     def test_precisao_em_que_se_calcula(self):
         """A dos pesos, se a GPU a tem; MXFP4 em fp8 no Blackwell; senão 16 bits"""
         units = {("dgx-h100", "nvfp4"): 989, ("dgx-h100", "mxfp4"): 989, ("dgx-h100", "fp8"): 1979,
-                 ("dgx-b200", "mxfp4"): 4500, ("dgx-b200", "nvfp4"): 9000, ("dgx-b200", "int4"): 2250,
-                 ("dgx-a100", "fp8"): 312, ("dgx-a100", "bf16"): 312, ("dgx-b200", "int8"): 2250}
+                 ("dgx-b200", "mxfp4"): 4500, ("dgx-b200", "nvfp4"): 9000,
+                 ("dgx-b200", "int4"): 2250, ("dgx-a100", "fp8"): 312, ("dgx-a100", "bf16"): 312, ("dgx-b200", "int8"): 2250}
         for (server, precision), tflops in units.items():
             peak, _ = sizing.tensor_peak(in_catalogue("servers", server), precision)
             self.assertEqual(peak, tflops * 1e12, (server, precision))
@@ -1240,7 +1256,8 @@ class Velocidade(Case):
 
     def test_parcelas(self):
         """As parcelas somam o TPOT, a dominante é a maior e a vazão por nó fecha com a latência"""
-        for changes in ({}, {"model": "deepseek-r1", "server": "dgx200"}, {"model": "llama-3.1-8b"}):
+        for changes in ({}, {"model": "deepseek-r1", "server": "dgx200"},
+                        {"model": "llama-3.1-8b"}):
             for case in self.sized(**changes)["performance"]["cases"]:
                 parts, tpot = case["breakdown_ms"], case["tpot_ms"]["estimate"]
                 self.assertEqual(set(parts), set(sizing.PARTS))
@@ -1306,8 +1323,8 @@ class Velocidade(Case):
                      "em nenhum servidor", status=3)
         self.refused(flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674 ms",
                      "cabe com --input-tokens 1024", status=3)
-        self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192, max_tpot_ms=7)),
-                     "cabe com --weights-precision fp8", status=3)
+        self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192,
+                                max_tpot_ms=7)), "cabe com --weights-precision fp8", status=3)
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
         self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
@@ -1362,27 +1379,15 @@ class Velocidade(Case):
                 self.assertEqual(error.status, 3)
                 continue
             sizes.add(result.nodes_with_headroom)
-            speed, replicas = result.offer.speed, result.layout.replicas_per_unit
-
-            def steady(nodes, ratio, speed=speed, replicas=replicas, question=question):
-                """O ponto fixo por iteração ingênua; None se passa do que um nó admite."""
-                rate, sessions = question.requests_per_second * ratio / nodes, 1
-                while True:
-                    wanted = rate * Fraction(speed.latency_seconds(-(-sessions // replicas)))
-                    wanted = max(1, -(-wanted.numerator // wanted.denominator))
-                    if wanted > result.sessions_per_unit:
-                        return None
-                    if wanted <= sessions:
-                        return sessions
-                    sessions = wanted
-
-            nodes, peak = result.nodes_with_headroom, Fraction(6, 5)
-            self.assertIsNotNone(steady(nodes, peak))
+            nodes, replicas = result.nodes_with_headroom, result.layout.replicas_per_unit
+            peak, rate = Fraction(6, 5), question.requests_per_second
+            self.assertIsNotNone(steady_sessions(result, rate * peak / nodes))
             if nodes > 1:
-                self.assertIsNone(steady(nodes - 1, peak))
-            self.assertAlmostEqual(result.peak_sessions / nodes, steady(nodes, peak),
-                                   delta=replicas)
-            self.assertAlmostEqual(result.concurrency / nodes, steady(nodes, 1), delta=replicas)
+                self.assertIsNone(steady_sessions(result, rate * peak / (nodes - 1)))
+            self.assertAlmostEqual(result.peak_sessions / nodes,
+                                   steady_sessions(result, rate * peak / nodes), delta=replicas)
+            self.assertAlmostEqual(result.concurrency / nodes,
+                                   steady_sessions(result, rate / nodes), delta=replicas)
         self.assertGreater(len(sizes), 5)
         question = {"model": "opt-oss-120b", "server": "dgx300", "requests_per_second": 5}
         document = json.loads(self.ok(*flags(question), "--json"))
