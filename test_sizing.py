@@ -1213,7 +1213,8 @@ class Velocidade(Case):
         """A dos pesos, se a GPU a tem; MXFP4 em fp8 no Blackwell; senão 16 bits"""
         units = {("dgx-h100", "nvfp4"): 989, ("dgx-h100", "mxfp4"): 989, ("dgx-h100", "fp8"): 1979,
                  ("dgx-b200", "mxfp4"): 4500, ("dgx-b200", "nvfp4"): 9000,
-                 ("dgx-b200", "int4"): 2250, ("dgx-a100", "fp8"): 312, ("dgx-a100", "bf16"): 312, ("dgx-b200", "int8"): 2250}
+                 ("dgx-b200", "int4"): 2250, ("dgx-a100", "fp8"): 312,
+                 ("dgx-a100", "bf16"): 312, ("dgx-b200", "int8"): 2250}
         for (server, precision), tflops in units.items():
             peak, _ = sizing.tensor_peak(in_catalogue("servers", server), precision)
             self.assertEqual(peak, tflops * 1e12, (server, precision))
