@@ -256,13 +256,13 @@ def decimal_text(value: Exact, places: int) -> str:
     return ("-" if scaled < 0 else "") + digits.rstrip("0" if places else "").rstrip(".")
 
 
-def number_text(value: float, digits: int = 3) -> str:
+def number_text(value: Union[Exact, float], digits: int = 3) -> str:
     """Um número com `digits` algarismos significativos, sem expoente.
 
     >>> number_text(0.12345), number_text(78.9), number_text(1234), number_text(1234, 2)
     ('0.123', '78.9', '1230', '1200')
     """
-    return decimal_text(Fraction("%.*g" % (digits, value)), 9)
+    return decimal_text(Fraction("%.*g" % (digits, float(value))), 9)
 
 
 def percent_text(ratio: Exact) -> str:
@@ -1349,20 +1349,20 @@ class Question:
     model: Model
     server: Server
     storage: Storage
-    concurrency: int  # 0: a que resulta de requests_per_second
     requested_context: int
     kv_precision: str
-    kv_budget_ratio: Fraction
     runtime_overhead_gib: Exact
-    peak_headroom_ratio: Fraction
-    ha_mode: str
+    concurrency: int = 0  # 0: a que resulta de requests_per_second
+    kv_budget_ratio: Fraction = DEFAULT_KV_BUDGET_RATIO
+    peak_headroom_ratio: Fraction = DEFAULT_PEAK_HEADROOM_RATIO
+    ha_mode: str = "none"
     gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
     tensor_parallel: Optional[int] = None  # None: o leiaute que compra menos nós
     weights_precision: Optional[str] = None  # None: a do checkpoint
     input_tokens: Optional[int] = None
     output_tokens: Optional[int] = None
-    max_tpot_ms: Optional[float] = None
-    max_ttft_ms: Optional[float] = None
+    max_tpot_ms: Optional[Exact] = None
+    max_ttft_ms: Optional[Exact] = None
     requests_per_second: Optional[Fraction] = None
     nodes: Optional[int] = None  # a carga é avaliada em exatamente estes nós
     calibration: Optional[Tuple[float, int]] = None  # TPOT medido: (ms, sessões na réplica)
@@ -1923,6 +1923,10 @@ class SizingResult:
 
     question: Question
     offer: Offer
+    layout: Optional[Layout]  # o leiaute em uso; None: falta algum dado para o teto físico
+    limited_by: str  # plan, engine_memory, tpot ou ttft
+    nodes_per_unit: int
+    sessions_per_unit: int
     layouts: Tuple[Layout, ...]  # os considerados, do que compra menos nós ao que compra mais
     wider: Tuple[int, int]  # (nós por réplica, nós no total) que comprariam bem menos, ou (0, 0)
     missing: Tuple[str, ...]  # os dados que faltam para o teto físico
@@ -1935,26 +1939,6 @@ class SizingResult:
     speed_gap: str  # por que não há velocidade prevista
     performance: Tuple[Performance, ...] = ()  # a dos objetivos, com todos os nós, é a primeira
     warnings: Tuple[str, ...] = ()
-
-    @property
-    def layout(self) -> Optional[Layout]:
-        """O leiaute em uso."""
-        return self.offer.layout
-
-    @property
-    def limited_by(self) -> str:
-        """`plan`, `engine_memory`, `tpot` ou `ttft`."""
-        return self.offer.limited_by
-
-    @property
-    def nodes_per_unit(self) -> int:
-        """Nós de uma réplica, ou 1."""
-        return self.offer.unit
-
-    @property
-    def sessions_per_unit(self) -> int:
-        """Sessões que uma unidade admite."""
-        return self.offer.sessions
 
     @property
     def plan_sessions_per_unit(self) -> int:
@@ -2044,7 +2028,7 @@ def size(q: Question) -> SizingResult:
         final = q.nodes
     loaded = (with_headroom if q.nodes is None else final) // unit
     result = SizingResult(
-        q, offer,
+        q, offer, offer.layout, offer.limited_by, unit, offer.sessions,
         layouts=tuple(item.layout for item in offers if item.layout and item.unit == unit),
         wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
@@ -2449,32 +2433,25 @@ def failure_text(result: SizingResult) -> str:
 
 
 def hbm_lines(result: SizingResult) -> List[str]:
-    """A barra de como se divide a HBM de um nó, com a legenda em GiB."""
-    q, layout, gpus = result.question, result.layout, result.question.server.gpus
-    parts: List[Tuple[str, str, Exact]]
+    """A barra de como se divide a HBM visível de um nó, com a legenda em GiB."""
+    layout, gpus = result.layout, result.question.server.gpus
     if layout is None:
-        total: Exact = q.server.total_hbm_gb * GB
-        reserve, plan = q.runtime_overhead_gib * GIB, q.budget_bytes
-        seen = "(%d × %s GB)" % (gpus, decimal_text(q.server.hbm_per_gpu_gb, 3))
-        parts = [("▒", "reserva", reserve), ("█", "KV do plano", plan),
-                 ("░", "fora do plano", total - reserve - plan)]
-    else:
-        total = (q.server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
-        plan = layout.session_bytes * layout.tensor_parallel * Fraction(
-            result.sessions_per_unit, result.nodes_per_unit)
-        seen = "visíveis em %s" % plural(gpus, "GPU", "GPUs")
-        parts = [("▓", "pesos", layout.weights_bytes * gpus),
-                 ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV das sessões", plan),
-                 ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
-                 (".", "fora do motor", total - layout.usable_bytes * gpus)]
-    ends, seen_bytes = [0], Fraction(0)
-    for _, _, part in parts:
-        seen_bytes += part
-        ends.append(round(seen_bytes * (WIDTH - 2) / total))
-    bar = "".join(part[0] * (ends[i + 1] - ends[i]) for i, part in enumerate(parts))
+        return []
+    total = (result.question.server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
+    plan = layout.session_bytes * layout.tensor_parallel * Fraction(
+        result.sessions_per_unit, result.nodes_per_unit)
+    parts = (("▓", "pesos", layout.weights_bytes * gpus),
+             ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV das sessões", plan),
+             ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
+             (".", "fora do motor", total - layout.usable_bytes * gpus))
+    bar, seen = "", Fraction(0)
+    for mark, _, part in parts:
+        seen += part
+        bar += mark * (round(seen * (WIDTH - 2) / total) - len(bar))
     legend = "  ".join("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0))
                        for mark, label, part in parts)
-    title = "HBM por nó     %s GiB %s; em GiB:" % (decimal_text(Fraction(total) / GIB, 0), seen)
+    title = "HBM por nó     %s GiB visíveis em %s; em GiB:" % (
+        decimal_text(Fraction(total) / GIB, 0), plural(gpus, "GPU", "GPUs"))
     return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
 
 
@@ -2593,31 +2570,30 @@ def case_json(item: Performance) -> Dict[str, Any]:
 
 def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
     """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
-    def gib(size_bytes: Exact) -> float:
-        return significant(Fraction(size_bytes, GIB))
+    def gib(names: str) -> Dict[str, float]:
+        return {name + "_gib_per_gpu": significant(Fraction(getattr(layout, name + "_bytes"), GIB))
+                for name in names.split()}
 
-    per_session = layout.session_bytes
-    tokens = layout.kv_capacity_bytes * layout.data_parallel * result.question.effective_context
+    q, parts = result.question, ("activation", "non_torch", "cuda_graphs")
+    tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
     return {
         "engine": ENGINE,
         "layout": str(layout),
         **attributes(layout, "tensor_parallel data_parallel sessions_per_replica"),
         "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
         "nodes_per_replica": layout.nodes_per_unit,
-        "gpu_memory_utilization": json_number(result.question.gpu_memory_utilization),
-        "hbm_usable_gib_per_gpu": json_number(result.question.server.hbm_usable_gib_per_gpu),
-        "weights_gib_per_gpu": gib(layout.weights_bytes),
-        "runtime_gib_per_gpu": gib(layout.runtime_bytes),
-        "runtime_parts_gib_per_gpu": dict(zip(("activation", "non_torch", "cuda_graphs"),
-                                              map(gib, layout.runtime_parts))),
-        "kv_capacity_gib_per_gpu": gib(layout.kv_capacity_bytes),
-        "kv_capacity_tokens_per_replica": floor_div(tokens, per_session),
-        "kv_per_session_bytes_per_gpu": per_session,
+        "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
+        "hbm_usable_gib_per_gpu": json_number(q.server.hbm_usable_gib_per_gpu),
+        **gib("weights runtime kv_capacity"),
+        "runtime_parts_gib_per_gpu": {name: significant(Fraction(part, GIB)) for name, part
+                                      in zip(parts, layout.runtime_parts)},
+        "kv_capacity_tokens_per_replica": floor_div(tokens, layout.session_bytes),
+        "kv_per_session_bytes_per_gpu": layout.session_bytes,
         "kv_per_session_upper_bytes": result.upper_kv_bytes,
         "sessions_per_node": layout.sessions_per_unit // layout.nodes_per_unit,
         "layouts": [dict(attributes(item, "sessions_per_unit nodes_per_unit"), layout=str(item),
-                         kv_capacity_gib_per_gpu=gib(item.kv_capacity_bytes))
-                    for item in result.layouts],
+                         kv_capacity_gib_per_gpu=significant(
+                             Fraction(item.kv_capacity_bytes, GIB))) for item in result.layouts],
     }
 
 
@@ -2673,7 +2649,8 @@ EXAMPLES = """exemplos:
 status de saída: 0 respondido; 1 a saída não pôde ser escrita; 2 pergunta ou
 catálogo errado; 3 pergunta correta, mas nada cabe."""
 
-# A ajuda e a lista das flags: `flag VALOR: texto`, ou `flag: texto` sem valor.
+# A ajuda e a lista das flags: `flag VALOR: texto`, ou `flag: texto` sem valor; o nome do valor diz
+# o tipo de número, em `NUMBERS`.
 FLAGS_TEXT = """
 pergunta
 --model NOME: modelo do catálogo (obrigatório, ou --hf-config)
@@ -2681,7 +2658,7 @@ pergunta
 --weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
 --server NOME: servidor do catálogo (obrigatório)
 --concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório, ou --requests-per-second)
---requests-per-second R: no lugar de --concurrency, pedidos por segundo
+--requests-per-second TAXA: no lugar de --concurrency, pedidos por segundo
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
 --input-tokens TOKENS: tokens novos por pedido; o resto do contexto está em cache (padrão: as duas
   pontas, prompt todo novo e +1024 tokens)
@@ -2693,12 +2670,12 @@ pergunta
 --storage NOME: perfil de storage, para os avisos (padrão: profile_default)
 política
 --kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
---kv-budget-ratio R: parte da HBM planejada para KV (padrão: 0.70)
+--kv-budget-ratio RAZÃO: parte da HBM planejada para KV (padrão: 0.70)
 --runtime-overhead-gib GIB: GiB por nó retirados dessa parte (padrão: 15 por GPU)
---peak-headroom-ratio R: pico acima da concorrência (padrão: 20%%)
+--peak-headroom-ratio PICO: pico acima da concorrência (padrão: 20%%)
 --ha MODO: nós de reserva: none, n+1 ou n+2 (padrão: none)
---gpu-memory-utilization R: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
---tensor-parallel N: GPUs por réplica (padrão: auto, o leiaute que admite mais sessões)
+--gpu-memory-utilization RAZÃO: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
+--tensor-parallel GPUS: GPUs por réplica (padrão: auto, o leiaute que admite mais sessões)
 --weights-precision P: bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do checkpoint)
 saída
 --json: escreve um documento JSON e nada mais
@@ -2733,28 +2710,17 @@ CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
 UNITS = {"k": 1000, "m": 10**6}
 TOKENS = {"k": 1024, "m": 1024**2}
 RATIO = {"%": Fraction(1, 100)}
-# Flag → (sufixos, só inteiros?, faixa, esperado).
-QUANTITIES: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], str]] = {
-    "--concurrency": (UNITS, True, lambda v: v > 0,
-                      "um inteiro positivo de sessões, como 1000, 1e3 ou 1k"),
-    "--effective-context": (TOKENS, True, lambda v: v > 0,
-                            "um inteiro positivo de tokens, como 131072 ou 128k"),
-    "--requests-per-second": (UNITS, False, lambda v: v > 0, "um número positivo de pedidos"),
-    "--input-tokens": (TOKENS, True, lambda v: v > 0, "um inteiro positivo de tokens"),
-    "--output-tokens": (TOKENS, True, lambda v: v > 0, "um inteiro positivo de tokens"),
-    "--max-tpot-ms": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
-    "--max-ttft-ms": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
-    "--nodes": (UNITS, True, lambda v: v > 0, "um inteiro positivo de nós"),
-    "--kv-budget-ratio": (RATIO, False, lambda v: 0 < v <= 1,
-                          "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
-    "--weights-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB"),
-    "--runtime-overhead-gib": (UNITS, False, lambda v: v > 0, "um número positivo de GiB por nó"),
-    "--gpu-memory-utilization": (RATIO, False, lambda v: 0 < v <= 1,
-                                 "uma razão acima de 0 e até 1, como 0.9 ou 90%"),
-    "--tensor-parallel": (UNITS, True, lambda v: v > 0, "auto ou um inteiro positivo de GPUs"),
-    "--peak-headroom-ratio": (RATIO, False, lambda v: v >= 0,
-                              "uma razão de 0 em diante, como 0.2 ou 20%"),
-}
+# Nome do valor → (sufixos, só inteiros?, faixa, esperado).
+NUMBERS: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], str]] = {
+    "N": (UNITS, True, lambda v: v > 0, "um inteiro positivo, como 1000, 1e3 ou 1k"),
+    "GPUS": (UNITS, True, lambda v: v > 0, "auto ou um inteiro positivo de GPUs"),
+    "TOKENS": (TOKENS, True, lambda v: v > 0,
+               "um inteiro positivo de tokens, como 131072 ou 128k"),
+    "TAXA": (UNITS, False, lambda v: v > 0, "um número positivo de pedidos por segundo"),
+    "MS": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
+    "GIB": (UNITS, False, lambda v: v > 0, "um número positivo de GiB"),
+    "RAZÃO": (RATIO, False, lambda v: 0 < v <= 1, "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
+    "PICO": (RATIO, False, lambda v: v >= 0, "uma razão de 0 em diante, como 0.2 ou 20%")}
 
 
 class Parser(argparse.ArgumentParser):
@@ -2811,9 +2777,9 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def quantity(flag: str, text: str) -> Fraction:
+def quantity(flag: str, metavar: str, text: str) -> Union[int, Fraction]:
     """O número exato de uma flag numérica. Levanta `SizingError`."""
-    suffixes, whole, accepts, expected = QUANTITIES[flag]
+    suffixes, whole, accepts, expected = NUMBERS[metavar]
     suffix = text[-1:].lower() if text[-1:].lower() in suffixes else ""
     body = text[:len(text) - len(suffix)]
     number, hint = exact_decimal(body), ""
@@ -2826,7 +2792,7 @@ def quantity(flag: str, text: str) -> Fraction:
             hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
                 body, decimal_text(value * 100, 2))
         elif accepts(value) and (value.denominator == 1 or not whole):
-            return value
+            return int(value) if whole else value
     elif "," in text:
         hint = "; sem vírgula: a casa decimal é um ponto e o milhar não se separa"
     elif re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", body):
@@ -2842,18 +2808,19 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
                       + nearest(text, list(choices)), value=text)
 
 
-def given_texts(args: argparse.Namespace, flags: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
-    """(flag, texto) de cada uma destas flags que foi dada."""
-    for flag in flags:
-        text: Optional[str] = getattr(args, flag[2:].replace("-", "_"))
-        if text is not None:
-            yield flag, text
-
-
-def numbers_of(args: argparse.Namespace) -> Dict[str, Fraction]:
-    """O número de cada flag numérica que foi dada. Levanta `SizingError`."""
-    return {flag: quantity(flag, text) for flag, text in given_texts(args, QUANTITIES)
-            if (flag, text.lower()) != ("--tensor-parallel", "auto")}
+def values_of(args: argparse.Namespace) -> Dict[str, Any]:
+    """O valor de cada flag numérica ou de escolha que foi dada. Levanta `SizingError`."""
+    values: Dict[str, Any] = {}
+    for flag, metavar, _ in flag_rows():
+        name = flag[2:].replace("-", "_")
+        text: Optional[str] = getattr(args, name, None)
+        if text is None:
+            continue
+        if metavar in NUMBERS and (name, text.lower()) != ("tensor_parallel", "auto"):
+            values[name] = quantity(flag, metavar, text)
+        elif flag in CHOICES:
+            values[name] = choice(flag, text, tuple(CHOICES[flag]))
+    return values
 
 
 def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
@@ -2917,8 +2884,8 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
     stem = base.rsplit(".", 1)[0]
     name = "".join(c if c in NAME_CHARACTERS else "-" for c in
                    (os.path.basename(folder) if stem == "config" else stem).lower())[:80]
-    numbers = numbers_of(args)
-    weights, context = numbers.get("--weights-gib"), numbers.get("--effective-context")
+    values = values_of(args)
+    weights = values.get("weights_gib")
     index = os.path.join(folder, "model.safetensors.index.json")
     index_bytes = None
     if weights is None and os.path.exists(index):
@@ -2926,7 +2893,7 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
         index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
     return model_from_hf_config(path, config, name or "modelo", index_bytes,
                                 None if weights is None else ceil_div(weights * GIB, 1),
-                                None if context is None else int(context))
+                                values.get("effective_context"))
 
 
 def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
@@ -2978,38 +2945,19 @@ def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
 
 def question_of(args: argparse.Namespace, model: Model, server: Server) -> Question:
     """A pergunta das flags. Levanta `SizingError` se entrada e saída passam do contexto."""
-    numbers = numbers_of(args)
-    chosen = {flag: choice(flag, text, tuple(CHOICES[flag]))
-              for flag, text in given_texts(args, CHOICES)}
-
-    def whole(flag: str) -> Optional[int]:
-        return int(numbers[flag]) if flag in numbers else None
-
-    def decimal(flag: str) -> Optional[float]:
-        return float(numbers[flag]) if flag in numbers else None
-
+    values = {"kv_precision": model.default_kv_precision, "ha": "none",
+              "runtime_overhead_gib": DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus,
+              "effective_context": model.max_position_embeddings,
+              "peak_headroom_ratio": Fraction(0) if args.nodes else DEFAULT_PEAK_HEADROOM_RATIO,
+              **values_of(args)}
     storage = find_entry("storage", "--storage",
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
     q = Question(
-        model, server, storage,
-        concurrency=whole("--concurrency") or 0,
-        requested_context=whole("--effective-context") or model.max_position_embeddings,
-        kv_precision=chosen.get("--kv-precision", model.default_kv_precision),
-        kv_budget_ratio=numbers.get("--kv-budget-ratio", DEFAULT_KV_BUDGET_RATIO),
-        runtime_overhead_gib=numbers.get("--runtime-overhead-gib",
-                                         DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus),
-        peak_headroom_ratio=numbers.get("--peak-headroom-ratio", DEFAULT_PEAK_HEADROOM_RATIO
-                                        if args.nodes is None else Fraction(0)),
-        ha_mode=chosen.get("--ha", "none"),
-        gpu_memory_utilization=numbers.get("--gpu-memory-utilization",
-                                           DEFAULT_GPU_MEMORY_UTILIZATION),
-        tensor_parallel=whole("--tensor-parallel"),
-        weights_precision=chosen.get("--weights-precision"),
-        input_tokens=whole("--input-tokens"), output_tokens=whole("--output-tokens"),
-        max_tpot_ms=decimal("--max-tpot-ms"), max_ttft_ms=decimal("--max-ttft-ms"),
-        requests_per_second=numbers.get("--requests-per-second"),
-        nodes=whole("--nodes"), calibration=calibration_of(args))
+        model, server, storage, requested_context=values["effective_context"],
+        ha_mode=values["ha"], calibration=calibration_of(args),
+        **{name: value for name, value in values.items() if name in
+           Question.__dataclass_fields__})
     if (q.input_tokens or 0) + q.output > q.effective_context:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
         raise SizingError(flag, "com a saída de %d, passa do contexto de %d tokens" % (
@@ -3020,7 +2968,7 @@ def question_of(args: argparse.Namespace, model: Model, server: Server) -> Quest
 def sizing_of(args: argparse.Namespace) -> SizingResult:
     """Responde à pergunta das flags. Levanta `SizingError`."""
     check_combination(args)
-    numbers_of(args)  # uma flag errada vale mais que um catálogo errado
+    values_of(args)  # uma flag errada vale mais que um catálogo errado
     model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
         "models", "--model", args.model, require_catalogue(args, "models"))
     servers = require_catalogue(args, "servers")

