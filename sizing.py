@@ -292,6 +292,21 @@ def plural(count: int, one: str, many: str) -> str:
     return "%d %s" % (count, one if count == 1 else many)
 
 
+class Record:
+    """Base das dataclasses imutáveis montadas por nome: um só construtor para todas.
+
+    Gerar o de cada uma custaria 4% da partida. Os campos ausentes têm o valor padrão da classe.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def document(self) -> Dict[str, Any]:
+        """Os campos, com frações como inteiro ou float."""
+        return {name: json_number(getattr(self, name)) for name in vars(type(self))[
+            "__dataclass_fields__"]}
+
+
 # ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
 
 
@@ -484,23 +499,8 @@ def checked(rule: Rule, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
-class Entry:
-    """Uma entrada de catálogo, montada de um documento já verificado.
-
-    Um só construtor para as três classes: gerar o de cada uma custaria 3% da partida.
-    """
-
-    def __init__(self, **values: Any) -> None:
-        vars(self).update(values)  # os campos ausentes têm o valor padrão da classe
-
-    def document(self) -> Dict[str, Any]:
-        """Os campos, com frações como inteiro ou float."""
-        return {name: json_number(getattr(self, name)) for name in vars(type(self))[
-            "__dataclass_fields__"]}
-
-
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Model(Entry):
+class Model(Record):
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
     `attention_pattern`: `full` (todo o contexto em todas as camadas), `sliding` (só a janela de
@@ -595,7 +595,7 @@ class Model(Entry):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Server(Entry):
+class Server(Record):
     """Um servidor (nó).
 
     HBM em GB de 10⁹ bytes, como no folheto, e em GiB por GPU, como o motor a vê
@@ -638,7 +638,7 @@ class Server(Entry):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Storage(Entry):
+class Storage(Record):
     """Um perfil de storage. `throughput_*_gbps` está em GB/s (o nome do campo é histórico)."""
 
     name: str = checked(NAME)
@@ -708,7 +708,7 @@ def parse_json(file: str, data: bytes) -> Tuple[Any, str, bool]:
     Um número fora dos limites, NaN ou Infinity vira float: tipo que nenhuma regra aceita.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data[3 if data.startswith(b"\xef\xbb\xbf") else 0:].decode("utf-8")
     except UnicodeDecodeError as error:
         raise SizingError(file, "espera-se texto UTF-8; byte 0x%02x inválido" % data[error.start],
                           line=data.count(b"\n", 0, error.start) + 1) from None
@@ -1337,8 +1337,8 @@ def hf_context(c: HfConfig, default: Optional[int]) -> int:
 # ── A pergunta ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Question:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Question(Record):
     """O que se pergunta: as entradas dos catálogos, a carga e as escolhas de planejamento.
 
     Razões são frações exatas e `runtime_overhead_gib` é por nó. Dos `requested_context` tokens de
@@ -1504,8 +1504,8 @@ def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
     return activation, parallel if tp * dp > 1 else NON_TORCH_BYTES, captured if graphs else 0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Layout:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Layout(Record):
     """Como uma réplica ocupa as GPUs e o que cabe nela; bytes por GPU.
 
     `data_parallel` > 1 é a atenção em data parallel: pesos densos em cada GPU, especialistas
@@ -1565,8 +1565,11 @@ def fit_layout(q: Question, tp: int, dp: int, nodes: int) -> Layout:
         sessions = largest(sessions, lambda n: n * session <= usable - weights - sum(
             runtime_per_gpu(q, tp, dp, n)), default)
         runtime = runtime_per_gpu(q, tp, dp, sessions)
-    return Layout(tp, dp, nodes, nodes * q.server.gpus // (tp * dp), usable, weights, runtime,
-                  session, sessions * dp)
+    return Layout(
+        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes,
+        replicas_per_unit=nodes * q.server.gpus // (tp * dp), usable_bytes=usable,
+        weights_bytes=weights, runtime_parts=runtime, session_bytes=session,
+        sessions_per_replica=sessions * dp)
 
 
 def layouts_of(q: Question, nodes: int) -> List[Layout]:
@@ -1666,8 +1669,8 @@ def sublayers(model: Model) -> int:
                                    else alone)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Speed:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Speed(Record):
     """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
 
     parts: Dict[str, Tuple[float, float]]  # parcela → (por passo, por sequência da GPU)
@@ -1782,10 +1785,12 @@ def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
                                   / PREFILL_EXPERTS_MFU) / gpus + sent / PREFILL_LINK_RATIO)
     attention = attention_flops(model, input_tokens, cached) / (peak * ATTENTION_MFU)
     alone = max(spread + attention / tp, parts["weights"][0] + experts_seconds)
-    return Speed(parts, experts_seconds, 1 - touched, layout.data_parallel, q.output,
-                 spread + attention / gpus,
-                 FIRST_TOKEN_SECONDS + alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait,
-                 mxfp4_bias(q)[0] * q.tpot_scale)
+    return Speed(
+        parts=parts, experts_seconds=experts_seconds, untouched=1 - touched,
+        data_parallel=layout.data_parallel, output=q.output,
+        prefill_seconds=spread + attention / gpus,
+        alone_seconds=FIRST_TOKEN_SECONDS + alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait,
+        scale=mxfp4_bias(q)[0] * q.tpot_scale)
 
 
 def mxfp4_bias(q: Question) -> Tuple[float, float]:
@@ -1799,8 +1804,8 @@ def mxfp4_bias(q: Question) -> Tuple[float, float]:
     return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Performance:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Performance(Record):
     """A velocidade prevista da réplica mais cheia, com a carga espalhada por `nodes` nós.
 
     Os pares de três são (previsto, baixo, alto), a faixa de 80% das medidas. Com os pedidos em
@@ -1836,12 +1841,14 @@ def performance_of(q: Question, layout: Layout, speed: Speed, input_tokens: int,
     parts, ratio, tpot = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest), speed.tpot_ms(
         fullest)
     return Performance(
-        input_tokens, q.effective_context - q.output - input_tokens, nodes, sessions, fullest,
-        spread(tpot, (low, high)),
-        spread(speed.ttft_ms(fullest), TTFT_RANGE) if ratio < QUEUE_RATIO else None,
-        spread(1e3 / tpot, (1 / high, 1 / low)),
-        spread(sessions / nodes * q.output / speed.latency_seconds(fullest), THROUGHPUT_RANGE),
-        parts, max(parts, key=lambda part: parts[part]), ratio)
+        input_tokens=input_tokens, cached_tokens=q.effective_context - q.output - input_tokens,
+        nodes=nodes, sessions=sessions, sessions_per_replica=fullest,
+        tpot_ms=spread(tpot, (low, high)),
+        ttft_ms=spread(speed.ttft_ms(fullest), TTFT_RANGE) if ratio < QUEUE_RATIO else None,
+        output_tokens_per_second_per_session=spread(1e3 / tpot, (1 / high, 1 / low)),
+        output_tokens_per_second_per_node=spread(
+            sessions / nodes * q.output / speed.latency_seconds(fullest), THROUGHPUT_RANGE),
+        breakdown_ms=parts, binding=max(parts, key=lambda part: parts[part]), prefill_ratio=ratio)
 
 
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
@@ -1852,8 +1859,8 @@ def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) 
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Offer:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Offer(Record):
     """O que uma unidade de um leiaute admite na pergunta; sem dados para o teto, sem leiaute."""
 
     layout: Optional[Layout]
@@ -1906,19 +1913,19 @@ def offer_of(q: Question, layout: Layout) -> Offer:
     plan, ceiling = q.plan_sessions(layout.nodes_per_unit), layout.sessions_per_unit
     sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
     if not q.timed:
-        return Offer(layout, sessions, limit, None)
+        return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=None)
     speed, replicas = speed_of(q, layout, q.inputs[0]), layout.replicas_per_unit
     kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
     if kept * replicas < sessions:
         sessions, limit = kept * replicas, speed.missed(q, kept + 1)
-    return Offer(layout, sessions, limit, speed)
+    return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=speed)
 
 
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SizingResult:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class SizingResult(Record):
     """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
 
     question: Question
@@ -2014,7 +2021,8 @@ def size(q: Question) -> SizingResult:
     if q.calibration:
         q, layouts = calibrated(q, layouts)
     offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
-    offer = offers[0] if offers else Offer(None, q.plan_sessions(1), "plan", None)
+    offer = offers[0] if offers else Offer(
+        layout=None, sessions=q.plan_sessions(1), limited_by="plan", speed=None)
     unit = offer.unit
     if not q.plan_sessions(unit):
         raise plan_too_small(q, unit)
@@ -2028,7 +2036,8 @@ def size(q: Question) -> SizingResult:
         final = q.nodes
     loaded = (with_headroom if q.nodes is None else final) // unit
     result = SizingResult(
-        q, offer, offer.layout, offer.limited_by, unit, offer.sessions,
+        question=q, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
+        nodes_per_unit=unit, sessions_per_unit=offer.sessions,
         layouts=tuple(item.layout for item in offers if item.layout and item.unit == unit),
         wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
@@ -2738,6 +2747,8 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     """O leitor da linha de comando; largura fixa, para que a ajuda não dependa do terminal."""
+    # O argparse procuraria traduções dos seus textos, que aqui não aparecem: 2% da partida.
+    vars(argparse)["_"] = str
     parser = Parser(
         prog="sizing.py", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False,
         description="Quantos servidores NVIDIA mantêm N sessões simultâneas de um LLM.\n\n"
@@ -2954,7 +2965,7 @@ def question_of(args: argparse.Namespace, model: Model, server: Server) -> Quest
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
     q = Question(
-        model, server, storage, requested_context=values["effective_context"],
+        model=model, server=server, storage=storage, requested_context=values["effective_context"],
         ha_mode=values["ha"], calibration=calibration_of(args),
         **{name: value for name, value in values.items() if name in
            Question.__dataclass_fields__})

@@ -429,9 +429,10 @@ def try_size(model, server, question):
     exact = {key: Fraction(str(value)) for key, value in question.items()
              if key not in ("kv_precision", "ha")}
     asked = sizing.Question(
-        *entries, int(exact["effective_context"]), question["kv_precision"],
-        exact["runtime_overhead_gib"], int(exact["concurrency"]), exact["kv_budget_ratio"],
-        exact["peak_headroom_ratio"], question["ha"])
+        **dict(zip(("model", "server", "storage"), entries)), kv_precision=question["kv_precision"],
+        requested_context=int(exact["effective_context"]), ha_mode=question["ha"],
+        **{name: exact[name] for name in ("runtime_overhead_gib", "kv_budget_ratio",
+                                          "peak_headroom_ratio", "concurrency")})
     try:
         return sizing.size(asked), None
     except sizing.SizingError as error:
@@ -625,7 +626,8 @@ def in_catalogue(kind, name):
 def asking(model, server, concurrency=1, context=1, **choices):
     """Uma `Question` com os padrões da linha de comando."""
     choices = dict({"kv_precision": "fp8", "runtime_overhead_gib": 15 * server.gpus}, **choices)
-    return sizing.Question(model, server, in_catalogue("storage", "profile_default"), context,
+    return sizing.Question(model=model, server=server, requested_context=context,
+                           storage=in_catalogue("storage", "profile_default"),
                            concurrency=concurrency, **choices)
 
 
