@@ -310,8 +310,8 @@ class Record:
 # ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Group:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Group(Record):
     """Camadas que guardam o cache do mesmo jeito; um tipo novo de atenção só constrói outro.
 
     Por camada: `elements_per_token` elementos na precisão do KV, `bytes_per_token` bytes em
@@ -367,8 +367,8 @@ class Group:
 
 def full_group(layers: int, kv_heads: int, k_dim: int, v_dim: int) -> Group:
     """Atenção completa: K e V de todo o contexto."""
-    return Group("full", layers, kv_heads * (k_dim + v_dim), shards=kv_heads,
-                 pair_dims=k_dim + v_dim)
+    return Group(kind="full", layers=layers, elements_per_token=kv_heads * (k_dim + v_dim),
+                 shards=kv_heads, pair_dims=k_dim + v_dim)
 
 
 def sliding_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, window: int) -> Group:
@@ -383,20 +383,21 @@ def chunked_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, chunk: int
 
 def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
     """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em cada GPU do tp."""
-    return Group("mla", layers, kv_lora_rank + qk_rope_head_dim,
+    return Group(kind="mla", layers=layers, elements_per_token=kv_lora_rank + qk_rope_head_dim,
                  pair_dims=2 * kv_lora_rank + qk_rope_head_dim)
 
 
 def indexer_group(layers: int, index_head_dim: int) -> Group:
     """Indexador da DSA: chave fp8 e escalas fp32 de blocos de 128 (132 bytes por token)."""
     key_bytes, scale_bytes = index_head_dim, 4 * ceil_div(index_head_dim, 128)
-    return Group("indexer", layers, bytes_per_token=key_bytes + scale_bytes,
+    return Group(kind="indexer", layers=layers, bytes_per_token=key_bytes + scale_bytes,
                  pair_dims=index_head_dim)
 
 
 def compressed_group(layers: int, dim: int, ratio: int) -> Group:
     """DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela."""
-    return Group("compressed", layers, dim, stride=ratio, pair_dims=2 * dim)
+    return Group(kind="compressed", layers=layers, elements_per_token=dim, stride=ratio,
+                 pair_dims=2 * dim)
 
 
 def compressed_indexer_group(layers: int, index_head_dim: int, ratio: int) -> Group:
@@ -406,12 +407,12 @@ def compressed_indexer_group(layers: int, index_head_dim: int, ratio: int) -> Gr
 
 def linear_group(layers: int, state_bytes: int, heads: int) -> Group:
     """Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência), sem depender de n."""
-    return Group("linear", layers, fixed_bytes=state_bytes, shards=heads)
+    return Group(kind="linear", layers=layers, fixed_bytes=state_bytes, shards=heads)
 
 
 def none_group(layers: int) -> Group:
     """Camadas sem cache próprio: só FFN, ou com o KV de outra camada."""
-    return Group("none", layers)
+    return Group(kind="none", layers=layers)
 
 
 # Tipo → construtor; os nomes dos argumentos são os campos do grupo em `models.json`.
@@ -2518,7 +2519,7 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
              if name not in ("model", "server", "storage")}
     return {
         "schema_version": 1,
-        "model": dict(q.model.document(), kv_groups=[vars(group) for group
+        "model": dict(q.model.document(), kv_groups=[group.document() for group
                                                      in q.model.layer_groups], **weights),
         "server": dict(q.server.document(), total_hbm_gib=significant(
             Fraction(q.server.total_hbm_gb * GB, GIB))),
