@@ -40,7 +40,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
     Exact = Union[int, Fraction]
+    MaybeInt = Optional[int]
+    MaybeExact = Optional[Exact]
     Path = Tuple[Union[str, int], ...]
     Rule = Tuple[Callable[[Any], Any], str]
     Problem = Tuple[Path, Any, str]
@@ -293,13 +295,19 @@ def plural(count: int, one: str, many: str) -> str:
 
 
 class Record:
-    """Base das dataclasses imutáveis montadas por nome: um só construtor para todas.
+    """Base das dataclasses do módulo: imutáveis, montadas por nome e comparadas por identidade.
 
-    Gerar o de cada uma custaria 4% da partida. Os campos ausentes têm o valor padrão da classe.
+    Com `frozen=True` e o construtor gerado em cada classe a partida custaria 7% mais. Os campos
+    ausentes têm o valor padrão da classe.
     """
 
     def __init__(self, **values: Any) -> None:
         vars(self).update(values)
+
+    def __setattr__(self, name: str, value: Any = None) -> None:
+        raise FrozenInstanceError(name)
+
+    __delattr__ = __setattr__
 
     def document(self) -> Dict[str, Any]:
         """Os campos, com frações como inteiro ou float."""
@@ -310,7 +318,7 @@ class Record:
 # ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Group(Record):
     """Camadas que guardam o cache do mesmo jeito; um tipo novo de atenção só constrói outro.
 
@@ -500,7 +508,7 @@ def checked(rule: Rule, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Model(Record):
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
@@ -521,33 +529,33 @@ class Model(Record):
     default_kv_precision: str = checked(one_of(*KV_PRECISIONS))
     notes: Any = checked(TEXT)
     source: Any = checked(TEXT)
-    hybrid_full_layers: Optional[int] = checked(COUNT, None)
-    hybrid_sliding_layers: Optional[int] = checked(COUNT, None)
-    sliding_window: Optional[int] = checked(COUNT, None)
+    hybrid_full_layers: MaybeInt = checked(COUNT, None)
+    hybrid_sliding_layers: MaybeInt = checked(COUNT, None)
+    sliding_window: MaybeInt = checked(COUNT, None)
     groups: Optional[Tuple[Dict[str, Any], ...]] = checked(GROUPS, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
     hf_id: Optional[str] = checked(NAME, None)
-    vocab_size: Optional[int] = checked(COUNT, None)
-    hidden_size: Optional[int] = checked(COUNT, None)
-    num_attention_heads: Optional[int] = checked(COUNT, None)
-    intermediate_size: Optional[int] = checked(COUNT, None)
-    moe_layers: Optional[int] = checked(COUNT, None)
-    num_experts: Optional[int] = checked(COUNT, None)
-    experts_per_token: Optional[int] = checked(COUNT, None)
-    moe_intermediate_size: Optional[int] = checked(COUNT, None)
-    qk_nope_head_dim: Optional[int] = checked(COUNT, None)
-    v_head_dim: Optional[int] = checked(COUNT, None)
-    index_n_heads: Optional[int] = checked(COUNT, None)
-    index_topk: Optional[int] = checked(COUNT, None)
-    params_total: Optional[int] = checked(COUNT, None)
-    params_active: Optional[int] = checked(COUNT, None)
-    params_experts: Optional[int] = checked(COUNT, None)
-    params_embedding: Optional[int] = checked(COUNT, None)
+    vocab_size: MaybeInt = checked(COUNT, None)
+    hidden_size: MaybeInt = checked(COUNT, None)
+    num_attention_heads: MaybeInt = checked(COUNT, None)
+    intermediate_size: MaybeInt = checked(COUNT, None)
+    moe_layers: MaybeInt = checked(COUNT, None)
+    num_experts: MaybeInt = checked(COUNT, None)
+    experts_per_token: MaybeInt = checked(COUNT, None)
+    moe_intermediate_size: MaybeInt = checked(COUNT, None)
+    qk_nope_head_dim: MaybeInt = checked(COUNT, None)
+    v_head_dim: MaybeInt = checked(COUNT, None)
+    index_n_heads: MaybeInt = checked(COUNT, None)
+    index_topk: MaybeInt = checked(COUNT, None)
+    params_total: MaybeInt = checked(COUNT, None)
+    params_active: MaybeInt = checked(COUNT, None)
+    params_experts: MaybeInt = checked(COUNT, None)
+    params_embedding: MaybeInt = checked(COUNT, None)
     native_precision: Optional[str] = checked(one_of(*WEIGHT_BITS), None)
-    checkpoint_bytes: Optional[int] = checked(COUNT, None)
-    weights_dense_bytes: Optional[int] = checked(COUNT, None)
-    weights_expert_bytes: Optional[int] = checked(COUNT, None)
-    weights_replicated_bytes: Optional[int] = checked(COUNT, None)
+    checkpoint_bytes: MaybeInt = checked(COUNT, None)
+    weights_dense_bytes: MaybeInt = checked(COUNT, None)
+    weights_expert_bytes: MaybeInt = checked(COUNT, None)
+    weights_replicated_bytes: MaybeInt = checked(COUNT, None)
     multimodal: bool = checked(FLAG, False)
 
     @cached_property
@@ -595,7 +603,7 @@ class Model(Record):
         yield from group_problems(self.groups or (), self.num_layers)
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Server(Record):
     """Um servidor (nó).
 
@@ -612,20 +620,20 @@ class Server(Record):
     source: Any = checked(TEXT)
     product: Optional[str] = checked(LINE, None)
     gpu: Optional[str] = checked(LINE, None)
-    hbm_usable_gib_per_gpu: Optional[Exact] = checked(QUANTITY, None)
-    hbm_bandwidth_tbps: Optional[Exact] = checked(QUANTITY, None)
-    tflops_bf16: Optional[Exact] = checked(QUANTITY, None)
-    tflops_fp8: Optional[Exact] = checked(QUANTITY, None)
-    tflops_fp4: Optional[Exact] = checked(QUANTITY, None)
-    nvlink_bandwidth_tbps: Optional[Exact] = checked(QUANTITY, None)
-    nvlink_domain_gpus: Optional[int] = checked(COUNT, None)
-    pcie_bandwidth_gbps: Optional[Exact] = checked(QUANTITY, None)
-    system_memory_tb: Optional[Exact] = checked(QUANTITY, None)
-    power_kw: Optional[Exact] = checked(QUANTITY, None)
-    rack_units: Optional[int] = checked(COUNT, None)
-    heat_btu_h: Optional[int] = checked(COUNT, None)
-    max_num_seqs: Optional[int] = checked(COUNT, None)
-    max_num_batched_tokens: Optional[int] = checked(COUNT, None)
+    hbm_usable_gib_per_gpu: MaybeExact = checked(QUANTITY, None)
+    hbm_bandwidth_tbps: MaybeExact = checked(QUANTITY, None)
+    tflops_bf16: MaybeExact = checked(QUANTITY, None)
+    tflops_fp8: MaybeExact = checked(QUANTITY, None)
+    tflops_fp4: MaybeExact = checked(QUANTITY, None)
+    nvlink_bandwidth_tbps: MaybeExact = checked(QUANTITY, None)
+    nvlink_domain_gpus: MaybeInt = checked(COUNT, None)
+    pcie_bandwidth_gbps: MaybeExact = checked(QUANTITY, None)
+    system_memory_tb: MaybeExact = checked(QUANTITY, None)
+    power_kw: MaybeExact = checked(QUANTITY, None)
+    rack_units: MaybeInt = checked(COUNT, None)
+    heat_btu_h: MaybeInt = checked(COUNT, None)
+    max_num_seqs: MaybeInt = checked(COUNT, None)
+    max_num_batched_tokens: MaybeInt = checked(COUNT, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
 
     def inconsistencies(self) -> Iterator[Problem]:
@@ -638,7 +646,7 @@ class Server(Record):
                    "espera-se até hbm_per_gpu_gb, %s" % decimal_text(self.hbm_per_gpu_gb, 6))
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Storage(Record):
     """Um perfil de storage. `throughput_*_gbps` está em GB/s (o nome do campo é histórico)."""
 
@@ -1338,7 +1346,7 @@ def hf_context(c: HfConfig, default: Optional[int]) -> int:
 # ── A pergunta ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Question(Record):
     """O que se pergunta: as entradas dos catálogos, a carga e as escolhas de planejamento.
 
@@ -1505,7 +1513,7 @@ def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
     return activation, parallel if tp * dp > 1 else NON_TORCH_BYTES, captured if graphs else 0
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Layout(Record):
     """Como uma réplica ocupa as GPUs e o que cabe nela; bytes por GPU.
 
@@ -1670,7 +1678,7 @@ def sublayers(model: Model) -> int:
                                    else alone)
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Speed(Record):
     """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
 
@@ -1805,7 +1813,7 @@ def mxfp4_bias(q: Question) -> Tuple[float, float]:
     return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Performance(Record):
     """A velocidade prevista da réplica mais cheia, com a carga espalhada por `nodes` nós.
 
@@ -1860,7 +1868,7 @@ def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) 
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class Offer(Record):
     """O que uma unidade de um leiaute admite na pergunta; sem dados para o teto, sem leiaute."""
 
@@ -1925,7 +1933,7 @@ def offer_of(q: Question, layout: Layout) -> Offer:
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@dataclass(eq=False, repr=False, init=False)
 class SizingResult(Record):
     """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
 
@@ -2774,7 +2782,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     takes_value = {flag for flag, metavar, _ in flag_rows() if metavar}
     words: List[str] = []
     for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
-        if words and words[-1] in takes_value and re.match("-[^-]", word):
+        if words and words[-1] in takes_value and word[:1] == "-" != word[1:2]:
             words[-1] += "=" + word
         else:
             words.append(word)
@@ -2955,13 +2963,14 @@ def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
     return float(measured), int(count)
 
 
-def question_of(args: argparse.Namespace, model: Model, server: Server) -> Question:
+def question_of(args: argparse.Namespace, given: Dict[str, Any], model: Model,
+                server: Server) -> Question:
     """A pergunta das flags. Levanta `SizingError` se entrada e saída passam do contexto."""
     values = {"kv_precision": model.default_kv_precision, "ha": "none",
               "runtime_overhead_gib": DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus,
               "effective_context": model.max_position_embeddings,
               "peak_headroom_ratio": Fraction(0) if args.nodes else DEFAULT_PEAK_HEADROOM_RATIO,
-              **values_of(args)}
+              **given}
     storage = find_entry("storage", "--storage",
                          DEFAULT_STORAGE if args.storage is None else args.storage,
                          require_catalogue(args, "storage"))
@@ -2980,11 +2989,11 @@ def question_of(args: argparse.Namespace, model: Model, server: Server) -> Quest
 def sizing_of(args: argparse.Namespace) -> SizingResult:
     """Responde à pergunta das flags. Levanta `SizingError`."""
     check_combination(args)
-    values_of(args)  # uma flag errada vale mais que um catálogo errado
+    given = values_of(args)  # antes dos catálogos: uma flag errada vale mais
     model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
         "models", "--model", args.model, require_catalogue(args, "models"))
     servers = require_catalogue(args, "servers")
-    q = question_of(args, model, find_entry("servers", "--server", args.server, servers))
+    q = question_of(args, given, model, find_entry("servers", "--server", args.server, servers))
     try:
         result = size(q)
         for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):

@@ -1497,6 +1497,20 @@ class Velocidade(Case):
                 self.assertIn("no_speed: não há velocidade prevista: falta no catálogo " + field,
                               sized["warnings"])
 
+    def test_imutaveis(self):
+        """Pergunta, leiaute, velocidade, resultado e entradas de catálogo não se alteram"""
+        result = sizing.size(asking(in_catalogue("models", "opt-oss-20b"),
+                                    in_catalogue("servers", "dgx200"), 10, 1000, max_tpot_ms=50))
+        question = result.question
+        for record in (result, question, result.layout, result.offer, result.offer.speed,
+                       result.performance[0], question.model, question.server, question.storage,
+                       question.model.layer_groups[0]):
+            name = dataclasses.fields(record)[0].name
+            with self.assertRaises(dataclasses.FrozenInstanceError):
+                setattr(record, name, 1)
+            with self.assertRaises(dataclasses.FrozenInstanceError):
+                delattr(record, name)
+
     def test_rapidez(self):
         """Um dimensionamento com objetivos leva uma fração de milissegundo"""
         question = asking(in_catalogue("models", "opt-oss-120b"), in_catalogue("servers", "dgx300"),
