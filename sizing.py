@@ -114,7 +114,7 @@ PREFILL_EXPERTS_MFU = 0.19
 ATTENTION_MFU = 0.60  # do pico bf16, nos pares consulta-chave
 LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
 MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
-INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 8 medidas do GLM-5, só em SGLang
+INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 10 medidas do GLM-5 em B200 (SGLang)
 ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
 DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
 PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
@@ -264,7 +264,7 @@ def number_text(value: Union[Exact, float], digits: int = 3) -> str:
     >>> number_text(0.12345), number_text(78.9), number_text(1234), number_text(1234, 2)
     ('0.123', '78.9', '1230', '1200')
     """
-    return decimal_text(Fraction("%.*g" % (digits, float(value))), 9)
+    return decimal_text(Fraction("%.*g" % (digits, float(value))), 33)
 
 
 def percent_text(ratio: Exact) -> str:
@@ -374,9 +374,9 @@ class Group(Record):
 
 
 def full_group(layers: int, kv_heads: int, k_dim: int, v_dim: int) -> Group:
-    """Atenção completa: K e V de todo o contexto."""
+    """Atenção completa: K e V de todo o contexto (`v_dim` 0: V é o próprio K)."""
     return Group(kind="full", layers=layers, elements_per_token=kv_heads * (k_dim + v_dim),
-                 shards=kv_heads, pair_dims=k_dim + v_dim)
+                 shards=kv_heads, pair_dims=k_dim + (v_dim or k_dim))
 
 
 def sliding_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, window: int) -> Group:
@@ -596,10 +596,17 @@ class Model(Record):
         for small, large in (
                 ("experts_per_token", "num_experts"), ("params_active", "params_total"),
                 ("params_experts", "params_total"), ("params_embedding", "params_total"),
+                ("moe_layers", "num_layers"),
                 ("num_key_value_heads", "num_attention_heads")):
             limit = getattr(self, large)
             if limit is not None and (getattr(self, small) or 0) > limit:
                 yield (small,), getattr(self, small), "espera-se até %s, %d" % (large, limit)
+        if self.experts_per_token and not self.num_experts:
+            yield ("num_experts",), None, "espera-se um inteiro positivo com experts_per_token"
+        kept = (self.params_experts or 0) + (self.params_embedding or 0)
+        if kept > (self.params_total or kept):
+            yield (("params_embedding",), self.params_embedding,
+                   "com params_experts passa de params_total, %d" % (self.params_total or 0))
         yield from group_problems(self.groups or (), self.num_layers)
 
 
@@ -1399,6 +1406,12 @@ class Question(Record):
         return self.output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS,
                                                 self.effective_context // 2))
 
+    @property
+    def request_fits(self) -> bool:
+        """Entrada e saída cabem no contexto; sem `input_tokens`, sobra um token de entrada."""
+        spare = self.effective_context - self.output - (self.input_tokens or 0)
+        return spare >= (self.input_tokens is None and self.effective_context > 1)
+
     @cached_property
     def inputs(self) -> Tuple[int, ...]:
         """Tokens novos por pedido: os pedidos, ou as duas pontas de uma carga real.
@@ -1689,7 +1702,7 @@ class Speed(Record):
     output: int
     prefill_seconds: float  # de um pedido entre os outros
     alone_seconds: float  # até o primeiro token numa réplica ociosa, sem o passo de decode
-    scale: float  # viés medido e calibração, sobre o TPOT
+    scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
 
     @cached_property
     def totals(self) -> Tuple[float, float]:
@@ -1732,7 +1745,8 @@ class Speed(Record):
 
     def saturated_tokens_per_second(self, sessions: int) -> float:
         """Tokens por segundo da réplica sempre cheia, com `sessions` em andamento."""
-        return sessions / (self.tpot_ms(sessions) / 1e3 + self.prefill_seconds / self.output)
+        own = self.scale * self.prefill_seconds / self.output
+        return sessions / (self.tpot_ms(sessions) / 1e3 + own)
 
     def missed(self, q: Question, sessions: int) -> str:
         """O objetivo que uma réplica com estas sessões não atende, `tpot` ou `ttft`, ou nada.
@@ -1758,10 +1772,11 @@ def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
     head, experts = hidden * (model.vocab_size or 0), model.params_experts or 0
     linear = (model.params_total or 0) - embedding - experts
     linear_bytes = max(0, dense_bytes - 2 * embedding)
-    touched = (model.experts_per_token or 0) / (model.num_experts or 1)
+    touched = (model.experts_per_token or 0) / model.num_experts if model.num_experts else 0.0
     expert_peak, _ = tensor_peak(server, q.precision)
-    # As camadas densas de um MoE podem ter outra precisão.
-    dense_peak, dense_mfu = tensor_peak(server, q.precision if not experts else (
+    # As camadas densas de um MoE podem ter outra precisão: a que os seus bytes mostram.
+    dense_peak, dense_mfu = tensor_peak(server, q.precision if (
+        not experts or 8 * linear_bytes < 6 * linear or q.precision in ("int4", "int8")) else (
         "fp8" if 8 * linear_bytes < 12 * linear else "bf16"))
     peak = float(server.tflops_bf16 or 0) * 1e12
     bandwidth = float(server.hbm_bandwidth_tbps or 0) * 1e12
@@ -1798,7 +1813,8 @@ def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
         parts=parts, experts_seconds=experts_seconds, untouched=1 - touched,
         data_parallel=layout.data_parallel, output=q.output,
         prefill_seconds=spread + attention / gpus,
-        alone_seconds=FIRST_TOKEN_SECONDS + alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait,
+        alone_seconds=FIRST_TOKEN_SECONDS + q.tpot_scale * (
+            alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * q.tpot_scale)
 
 
@@ -1808,7 +1824,8 @@ def mxfp4_bias(q: Question) -> Tuple[float, float]:
     Em B200 o viés foi medido; noutra GPU com FP4 só alarga a faixa, porque não há medida.
     """
     latent = any(group.kind in LATENT for group in q.model.layer_groups)
-    if q.precision != "mxfp4" or not q.server.tflops_fp4 or latent:
+    native = q.model.native_precision == q.precision == "mxfp4"
+    if not native or not q.server.tflops_fp4 or latent:
         return 1.0, 1.0
     return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
 
@@ -1899,15 +1916,18 @@ class Offer(Record):
     def nodes(self, q: Question, headroom: Exact) -> int:
         """Nós para a carga da pergunta mais `headroom`; de uma oferta vazia, um por sessão.
 
-        Uma unidade cheia serve sessões / latência pedidos por segundo, o máximo que ela serve: a
-        latência cresce menos que as sessões.
+        Uma unidade serve sessões / latência pedidos por segundo, o máximo quando está cheia: a
+        latência cresce menos que as sessões. As que sobram da divisão pelas réplicas só contam
+        se pagam a latência que acrescentam.
         """
-        wanted = q.concurrency * (1 + headroom)
+        sessions, wanted = max(self.sessions, 1), q.concurrency * (1 + headroom)
         if q.requests_per_second is not None and self.speed and self.layout:
-            fullest = max(1, ceil_div(self.sessions, self.layout.replicas_per_unit))
-            wanted = (q.requests_per_second * (1 + headroom)
-                      * Fraction(self.speed.latency_seconds(fullest)))
-        return nodes_for(wanted, max(self.sessions, 1), self.unit)
+            replicas, latency = self.layout.replicas_per_unit, self.speed.latency_seconds
+            full = [(n, Fraction(latency(ceil_div(n, replicas)))) for n in
+                    {sessions, sessions // replicas * replicas or sessions}]
+            sessions, seconds = max(full, key=lambda item: item[0] / item[1])
+            wanted = q.requests_per_second * (1 + headroom) * seconds
+        return nodes_for(wanted, sessions, self.unit)
 
     def cost(self, q: Question) -> Tuple[int, ...]:
         """A ordem de preferência: menos nós, unidade menor, mais sessões, teto maior, tp menor."""
@@ -2051,7 +2071,7 @@ def size(q: Question) -> SizingResult:
         wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
         missing=tuple(missing),
-        concurrency=offer.load(q, 0, loaded),
+        concurrency=offer.load(q, 0, final // unit),
         peak_sessions=offer.load(q, q.peak_headroom_ratio, loaded),
         nodes_minimum=offer.nodes(q, 0),
         nodes_with_headroom=with_headroom,
@@ -2082,13 +2102,15 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
     """
     assert q.calibration
     ms, sessions = q.calibration
-    layout = size(replace(q, calibration=None, max_tpot_ms=None, max_ttft_ms=None)).layout
+    plain = replace(q, calibration=None, tpot_scale=1.0, nodes=None, max_tpot_ms=None,
+                    max_ttft_ms=None)
+    layout = size(plain).layout
     assert layout
     if sessions > layout.sessions_per_replica:
         raise SizingError("--calibrate-tpot-ms", "espera-se até %s, o que uma réplica admite (%s)"
                           % (plural(layout.sessions_per_replica, "sessão", "sessões"), layout),
                           value="%g@%d" % (ms, sessions))
-    scale = ms / speed_of(q, layout, q.inputs[0]).tpot_ms(sessions)
+    scale = ms / speed_of(plain, layout, q.inputs[0]).tpot_ms(sessions)
     return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(layout)]
 
 
@@ -2141,11 +2163,10 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
         q.model.layer_groups, n, q.kv_precision) <= budget)
     overhead = Fraction(floor_div((total * q.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
     ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
+    shorter = replace(q, requested_context=max(context, 1))
     options = (
         ("--kv-precision fp8", KV_PRECISIONS[q.kv_precision] == 2, replace(q, kv_precision="fp8")),
-        ("--effective-context %d" % context,
-         context > (q.input_tokens or 0) + (q.output_tokens or 0),
-         replace(q, requested_context=context)),
+        ("--effective-context %d" % context, context > 0 and shorter.request_fits, shorter),
         ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0,
          replace(q, runtime_overhead_gib=overhead)),
         ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1,
@@ -2179,7 +2200,7 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
             best, where = min((metric(offer.speed, 1), str(offer.layout)) for offer in offers
                               if offer.speed and offer.layout and offer.layout.sessions_per_unit)
             reached.append("%s de %s ms, o melhor é %s ms (%s)" % (
-                name, number_text(limit), number_text(best), where))
+                name, number_text(limit, 9), number_text(best, 4), where))
     options = (
         ("--input-tokens %d" % q.inputs[-1], len(q.inputs) > 1,
          replace(q, input_tokens=q.inputs[-1])),
@@ -2337,6 +2358,8 @@ def text_report(result: SizingResult) -> str:
                 speed_lines(result)]
     tail = folded(assumptions(result), 2)
     used = sum(map(len, sections)) + len(tail)
+    if used > MAX_LINES - 3:  # os avisos valem mais que a barra, que está no JSON em números
+        used, sections[2] = used - len(sections[2]), []
     sections += [warning_lines(result, MAX_LINES - used), tail]
     blanks = MAX_LINES - sum(map(len, sections))
     lines = sections[0]
@@ -2365,7 +2388,8 @@ def headline(result: SizingResult) -> str:
     q, load = result.question, plural(result.concurrency, "sessão", "sessões")
     product = "%s (%s)" % (q.server.product, q.server.name) if q.server.product else q.server.name
     if q.requests_per_second is not None:
-        load = "%s pedidos/s (%s)" % (decimal_text(q.requests_per_second, 6), load)
+        load = "%s/s (%s)" % ("1 pedido" if q.requests_per_second == 1 else
+                              number_text(q.requests_per_second, 9) + " pedidos", load)
     return "%d × %s: %s, %s × %d tokens, KV %s" % (
         result.nodes_final, product, q.model.name, load, q.effective_context, q.kv_precision)
 
@@ -2375,8 +2399,9 @@ def assumptions(result: SizingResult) -> str:
     q = result.question
     parts = ["saída %d" % q.output] if result.performance else []
     if q.calibration:
-        parts.append("TPOT × %s, calibrado por %s ms com %d sessões na réplica" % (
-            number_text(q.tpot_scale), number_text(q.calibration[0]), q.calibration[1]))
+        parts.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
+            number_text(q.tpot_scale), number_text(q.calibration[0], 9),
+            plural(q.calibration[1], "sessão", "sessões")))
     if result.layout:
         parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
     return "Supõe: %s. Mais: --json" % "; ".join([*parts, q.storage.name])
@@ -2423,9 +2448,13 @@ def limit_text(result: SizingResult) -> str:
             result.sessions_per_unit, limit, percent_text(q.kv_budget_ratio),
             decimal_text(q.runtime_overhead_gib, 3))
     objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(result.limited_by)
-    return "%d, limite: %s%s (o plano daria %d)" % (
-        result.sessions_per_unit, limit,
-        " de %s ms" % number_text(objective) if objective else "", result.plan_sessions_per_unit)
+    text = limit + (" de %s ms" % number_text(objective, 9) if objective else "")
+    if result.layout and result.offer.speed and result.limited_by == "ttft":
+        fullest = result.sessions_per_unit // result.layout.replicas_per_unit
+        if result.offer.speed.prefill_ratio(fullest + 1) >= QUEUE_RATIO:
+            text += ", que a fila impede acima disto"
+    return "%d, limite: %s (o plano daria %d)" % (result.sessions_per_unit, text,
+                                                  result.plan_sessions_per_unit)
 
 
 def failure_text(result: SizingResult) -> str:
@@ -2478,7 +2507,8 @@ def speed_lines(result: SizingResult) -> List[str]:
     rows, binds = [("Previsto (80%)", "TPOT ms", "tok/s sessão", "tok/s nó", "TTFT ms")], []
     for item in result.performance:
         kind = "cache" if item.cached_tokens else "novo"
-        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 10**4 else "%.0e" % item.nodes
+        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 1000 else (
+            "todos" if item.nodes == result.nodes_final else "falha")
         rows.append((kind + ", " + nodes, range_text(item.tpot_ms),
                      range_text(item.output_tokens_per_second_per_session),
                      range_text(item.output_tokens_per_second_per_node),
@@ -2489,7 +2519,7 @@ def speed_lines(result: SizingResult) -> List[str]:
                 "+" if item.cached_tokens else "", item.input_tokens))
     if not result.performance:
         return []
-    lines = [label + tpot.rjust(29 - len(label)) + "%16s%18s%17s" % tuple(rest)
+    lines = [label + tpot.rjust(30 - len(label)) + "%17s%16s%17s" % tuple(rest)
              for label, tpot, *rest in rows]
     lines += folded("Domina: " + "; ".join(binds), 2)
     outside = extrapolations(result)
@@ -2497,9 +2527,12 @@ def speed_lines(result: SizingResult) -> List[str]:
 
 
 def range_text(figure: Range) -> str:
-    """Previsto e faixa: `212 (160-300)`; milhares com k."""
-    divisor, unit = (1000, "k") if figure[2] >= 9999.5 else (1, "")
+    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
+    divisor, unit = next((size for size in ((10**6, "M"), (1000, "k"))
+                          if figure[0] >= 0.9995 * size[0]), (1, ""))
     estimate, low, high = (value / divisor for value in figure)
+    if estimate < 0.1:
+        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
     return "%s%s (%s-%s)" % (number_text(estimate, 3 if estimate >= 1 else 2), unit,
                              number_text(low, 2), number_text(high, 2))
 
@@ -2979,9 +3012,9 @@ def question_of(args: argparse.Namespace, given: Dict[str, Any], model: Model,
         ha_mode=values["ha"], calibration=calibration_of(args),
         **{name: value for name, value in values.items() if name in
            Question.__dataclass_fields__})
-    if (q.input_tokens or 0) + q.output > q.effective_context:
+    if not q.request_fits:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
-        raise SizingError(flag, "com a saída de %d, passa do contexto de %d tokens" % (
+        raise SizingError(flag, "com a saída de %d, não cabe no contexto de %d tokens" % (
             q.output, q.effective_context), value=str(q.input_tokens or q.output))
     return q
 
@@ -3008,7 +3041,12 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
 
 
 def others_that_fit(q: Question, servers: Sequence[Server], default_overhead: bool) -> str:
-    """O tensor parallel livre, ou os servidores do catálogo, em que a pergunta tem resposta."""
+    """O tensor parallel livre, ou os servidores do catálogo, em que a pergunta tem resposta.
+
+    Um TPOT medido neste servidor não diz nada dos outros.
+    """
+    if q.calibration:
+        return ""
     fitting = []
     for server in (q.server, *servers):
         other = replace(q, server=server)
