@@ -1755,9 +1755,10 @@ class Speed(Record):
         """
         if q.max_tpot_ms is not None and self.tpot_ms(sessions) > q.max_tpot_ms:
             return "tpot"
-        return "ttft" if q.max_ttft_ms is not None and (
-            self.prefill_ratio(sessions) >= QUEUE_RATIO
-            or self.ttft_ms(sessions) > q.max_ttft_ms) else ""
+        if q.max_ttft_ms is None:
+            return ""
+        late = self.ttft_ms(sessions) > q.max_ttft_ms
+        return "ttft" if late or self.prefill_ratio(sessions) >= QUEUE_RATIO else ""
 
 
 def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
@@ -1864,8 +1865,8 @@ def performance_of(q: Question, layout: Layout, speed: Speed, input_tokens: int,
     def spread(estimate: float, factors: Tuple[float, float]) -> Range:
         return estimate, estimate * factors[0], estimate * factors[1]
 
-    parts, ratio, tpot = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest), speed.tpot_ms(
-        fullest)
+    parts, tpot = speed.breakdown_ms(fullest), speed.tpot_ms(fullest)
+    ratio = parts["prefill_interference"] / tpot
     return Performance(
         input_tokens=input_tokens, cached_tokens=q.effective_context - q.output - input_tokens,
         nodes=nodes, sessions=sessions, sessions_per_replica=fullest,
@@ -1930,10 +1931,10 @@ class Offer(Record):
         return nodes_for(wanted, sessions, self.unit)
 
     def cost(self, q: Question) -> Tuple[int, ...]:
-        """A ordem de preferência: menos nós, unidade menor, mais sessões, teto maior, tp menor."""
+        """A preferência: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp."""
         assert self.layout
         return (not self.sessions, self.nodes(q, q.peak_headroom_ratio)
-                + self.unit * HA_SPARES[q.ha_mode], self.unit, -self.sessions,
+                + self.unit * HA_SPARES[q.ha_mode], self.unit, self.nodes(q, 0), -self.sessions,
                 -self.layout.sessions_per_unit, self.layout.tensor_parallel)
 
 
@@ -1994,8 +1995,8 @@ class SizingResult(Record):
     @property
     def nodes_after_failure(self) -> int:
         """Em serviço: um nó que falta tira a sua unidade inteira."""
-        units = max(0, self.nodes_final // self.nodes_per_unit - self.failed_nodes)
-        return units * self.nodes_per_unit
+        units, idle = divmod(self.nodes_final, self.nodes_per_unit)  # os ociosos substituem
+        return max(0, units - max(0, self.failed_nodes - idle)) * self.nodes_per_unit
 
     @property
     def sessions_after_failure(self) -> int:
@@ -2047,6 +2048,8 @@ def size(q: Question) -> SizingResult:
         raise SizingError("nada cabe", "uma réplica de %s não cabe num nó de %s, e a velocidade "
                           "entre nós não é modelada: sem objetivos há resposta"
                           % (q.model.name, q.server.name), status=3)
+    if q.nodes is not None:  # uma réplica maior que os nós dados não serve, se há outra
+        layouts = [item for item in layouts if item.nodes_per_unit <= q.nodes] or layouts
     if q.calibration:
         q, layouts = calibrated(q, layouts)
     offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))

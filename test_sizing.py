@@ -1258,7 +1258,7 @@ class Velocidade(Case):
     def test_parcelas(self):
         """As parcelas somam o TPOT, a dominante é a maior e a vazão por nó fecha com a latência"""
         for changes in ({}, {"model": "deepseek-r1", "server": "dgx200"},
-                        {"model": "llama-3.1-8b"}):
+                        {"model": "llama-3.1-8b"}, {"server": "dgx-b200"}):
             for case in self.sized(**changes)["performance"]["cases"]:
                 parts, tpot = case["breakdown_ms"], case["tpot_ms"]["estimate"]
                 self.assertEqual(set(parts), set(sizing.PARTS))
@@ -1362,7 +1362,7 @@ class Velocidade(Case):
         self.refused(flags(dict(BASE, nodes=9, max_tpot_ms=50)), "limite: TPOT", status=3)
         wide = self.sized(model="kimi-k2", server="dgx-h100", nodes=7, concurrency=100)
         self.assertEqual((wide["results"]["nodes_final"], wide["ha_plan"]["nodes_after_failure"]),
-                         (7, 0))
+                         (7, 4))  # os ociosos substituem o que cai
         self.assertIn("a carga cabe em 2 nós (226 vagas livres); o mínimo é 2",
                       self.ok(*flags(dict(BASE, nodes=2))))
 
@@ -1483,7 +1483,9 @@ class Velocidade(Case):
         rows = (("servers", 0, "hbm_bandwidth_tbps", {}), ("servers", 0, "tflops_bf16", {}),
                 ("models", 0, "moe_layers", {}), ("models", 0, "params_total", {}),
                 ("models", 17, "v_head_dim", {"model": "deepseek-v3"}),
-                ("models", 19, "index_topk", {"model": "deepseek-v3.2"}))
+                ("models", 19, "index_topk", {"model": "deepseek-v3.2"}),
+                ("models", 20, "index_n_heads", {"model": "deepseek-v4-pro"}),
+                ("models", 2, "params_embedding", {"model": "llama-3.1-8b-instruct"}))
         for kind, index, field, changes in rows:
             document = catalogue(kind)
             entry = document[kind][index]
@@ -1497,6 +1499,137 @@ class Velocidade(Case):
                 self.assertIsNone(sized["performance"])
                 self.assertIn("no_speed: não há velocidade prevista: falta no catálogo " + field,
                               sized["warnings"])
+
+    def test_prompt_sozinho(self):
+        """O TTFT refeito: atenção dividida só por tp, nunca menos que ler os pesos"""
+        for name, server, tp, dp, inputs in (("llama-3.1-70b", "dgx200", 8, 1, 5000),
+                                             ("llama-3.1-70b", "dgx200", 1, 1, 1),
+                                             ("deepseek-r1", "dgx200", 1, 8, 20000),
+                                             ("deepseek-r1", "dgx200", 8, 1, 1),
+                                             ("opt-oss-120b", "dgx-b200", 4, 1, 9000)):
+            question, _, speed = at(name, server, tp, dp, inputs, 100)
+            model, node, gpus = question.model, question.server, tp * dp
+            routed = model.params_experts or 0
+            linear = model.params_total - model.params_embedding - routed
+            chosen = model.experts_per_token / model.num_experts if routed else 0
+            rates = {"llama-3.1-70b": (989e12, 0.71, 0), "deepseek-r1": (1979e12, 0.62, 1979e12),
+                     "opt-oss-120b": (2250e12, 0.71, 4500e12)}
+            dense, share, expert = rates[name]
+            heads, bf16 = model.num_attention_heads, node.tflops_bf16 * 1e12
+            pairs = {"llama-3.1-70b": 80 * 4 * heads * 128 * inputs**2 / 2,
+                     "deepseek-r1": 61 * 2 * heads * (128 + 64 + 128) * inputs**2 / 2,
+                     "opt-oss-120b": 18 * 4 * heads * 64 * (
+                         inputs**2 / 2 + inputs * 128 - 128**2 / 2)}[name]
+            link = float(node.nvlink_bandwidth_tbps) * 1e12 / 16
+            spread = 2 * inputs * linear / dense / share / gpus
+            spread += 2 * inputs * routed * chosen / expert / 0.19 / gpus if routed else 0
+            sent = 2 * model.num_layers * 4 * model.hidden_size * (gpus - 1) / gpus / link
+            spread += inputs * sent / 0.53
+            band = float(node.hbm_bandwidth_tbps) * 1e12
+            stream = (model.weights_dense_bytes - 2 * model.params_embedding
+                      + 2 * model.vocab_size * model.hidden_size) / tp / (0.9 * band)
+            stream += (model.weights_expert_bytes or 0) / gpus / (0.7 * band)
+            wait = 2 * model.num_layers * 6e-6 if gpus > 1 else 0
+            alone = (max(spread + pairs / tp / (0.6 * bf16), stream)
+                     + model.num_layers * 163e-6 + wait)
+            self.assertAlmostEqual(speed.alone_seconds / (0.081 + alone), 1, 9, (name, tp, inputs))
+            self.assertAlmostEqual(speed.prefill_seconds / (spread + pairs / gpus / (0.6 * bf16)),
+                                   1, 9)
+            self.assertAlmostEqual(speed.ttft_ms(7), 1e3 * speed.alone_seconds
+                                   + speed.tpot_ms(7) / 2)
+
+    def test_atencao_esparsa_e_linear(self):
+        """DSA, DeepSeek V4 e estados lineares: FLOPs do prefill e leituras do decode, à mão"""
+        def flops(name, new, cached):
+            return sizing.attention_flops(in_catalogue("models", name), new, cached)
+
+        every = 5000**2 / 2 + 5000 * 100000
+        self.assertEqual(flops("deepseek-v3.2", 5000, 100000), 61 * (
+            2 * 128 * (2 * 512 + 64) * 5000 * 2048 + 64 * 128 * every))
+        # 30 camadas a cada 4 tokens, com até 1024 escolhidos; 31 a cada 128, todos
+        self.assertEqual(flops("deepseek-v4", 5000, 100000), (
+            61 * 2 * 128 * 1024 * 5000 * 128 + 30 * 2 * 128 * 1024 * 5000 * 1024
+            + 30 * 64 * 128 * every / 4 + 31 * 2 * 128 * 1024 * every / 128))
+        states = next(group for group in in_catalogue("models", "qwen3-next").layer_groups
+                      if group.kind == "linear")
+        full = 12 * 2 * 16 * 512 * 1000**2 / 2
+        self.assertEqual(flops("qwen3-next", 1000, 0),
+                         full + 36 * 2 * states.fixed_bytes * 1000)
+        band, peak = 0.79 * 4.8e12, 0.6 * 989e12
+        mean = 104000 + 500
+        sparse = at("deepseek-v3.2", "dgx200", 8, 1, 104000, 1000)[2].parts["kv"][1]
+        self.assertAlmostEqual(sparse, 61 * (2048 * 576 + mean * 132) / band
+                               + 61 * 2 * 128 * 1088 * 2048 / 8 / peak)
+        four = at("deepseek-v4", "dgx200", 8, 1, 104000, 1000)[2].parts["kv"][1]
+        read = (61 * 128 * 512 + 30 * 1024 * 512 + 30 * (mean // 4) * 132
+                + 31 * (mean // 128) * 512)
+        self.assertAlmostEqual(four, read / band + 2 * 128 * 1024 * (
+            30 * 1024 + 31 * mean / 128) / 8 / peak)
+
+    def test_limites_exatos(self):
+        """No objetivo exato passa; a ponta única com 1024; a calibração e as sessões"""
+        question, _, speed = at("llama-3.1-8b", "dgx-h100")
+        held = sizing.replace(question, max_tpot_ms=speed.tpot_ms(5), input_tokens=1000)
+        self.assertEqual((speed.missed(held, 5), speed.missed(held, 6)), ("", "tpot"))
+        late = sizing.replace(question, max_ttft_ms=speed.ttft_ms(5))
+        self.assertEqual((speed.missed(late, 5), speed.missed(late, 6)), ("", "ttft"))
+        for context, inputs in ((2048, (1024,)), (2049, (1025, 1024)), (1, (0,)), (2, (1,))):
+            self.assertEqual(sizing.replace(question, input_tokens=None, output_tokens=None,
+                                            requested_context=context).inputs, inputs)
+        plain = self.sized(nodes=1, concurrency=100)["performance"]["tpot_ms"]["estimate"]
+        for ratio, far in ((1.9, False), (2.1, True), (0.52, False), (0.48, True)):
+            codes = self.codes(self.sized(nodes=1, concurrency=100, calibrate_tpot_ms="%.6f@100"
+                                          % (plain * ratio)))
+            self.assertEqual("far_calibration" in codes, far, ratio)
+        one = self.sized(calibrate_tpot_ms="40@794")["engine"]["layouts"]
+        self.assertEqual([layout["layout"] for layout in one], ["tp 8"])
+        self.refused(flags(dict(BASE, calibrate_tpot_ms="40@795")), "até 794 sessões")
+        self.assertIsNone(self.sized(nodes=20, max_tpot_ms=50)["performance"]["nodes_other_end"])
+        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", nodes=7)),
+                     "7 nós de dgx-h100 admitem 336 sessões (336 por 6 nós", status=3)
+
+    def test_replicas_e_motores(self):
+        """Vazão de todas as réplicas do nó; sequências por motor; NVLink dentro do domínio"""
+        question = asking(in_catalogue("models", "opt-oss-20b"), in_catalogue("servers", "dgx200"),
+                          500, 8192, tensor_parallel=2)
+        result = sizing.size(question)
+        fullest = -(-result.sessions_per_unit // 4)
+        self.assertAlmostEqual(result.saturated_tokens_per_second,
+                               4 * result.offer.speed.saturated_tokens_per_second(fullest))
+        self.assertEqual(result.performance[0].sessions_per_replica, 125)
+        ranks = {"model": "deepseek-r1", "server": "dgx300", "effective_context": 4096,
+                 "concurrency": 3000, "ha": "n+1"}
+        self.assertNotIn("max_num_seqs", self.codes(self.sized(**ranks)))
+        spare = {"effective_context": "16k", "tensor_parallel": 8, "peak_headroom_ratio": 0}
+        self.assertIn("max_num_seqs", self.codes(self.sized(concurrency=1025, ha="n+2", **spare)))
+        inside = {"effective_context": "8k", "server": "h100-nvl-8x", "tensor_parallel": 2}
+        self.assertEqual(self.sized(**inside)["performance"]["extrapolated"], [])
+        alone = [warning for warning in self.sized(nodes=1, concurrency=5)["warnings"]
+                 if warning.startswith("single_node")]
+        self.assertNotIn("--ha", alone[0])
+
+    def test_falhas_com_taxa(self):
+        """Com pedidos por segundo a falha diz se a taxa ainda é sustentada"""
+        question = {"model": "opt-oss-120b", "server": "dgx300", "effective_context": "128k"}
+        for rate, ha, words in ((5, "none", "a taxa pede 3 nós"), (5, "n+1", "pico coberto"),
+                                (11, "none", "taxa nominal coberta, o pico não")):
+            text = self.ok(*flags(dict(question, requests_per_second=rate, ha=ha)))
+            self.assertIn(words, " ".join(text.split()), rate)
+
+    def test_um_gpu_sem_enlace(self):
+        """Uma GPU só não precisa de enlace; várias sem NVLink precisam da banda do PCIe"""
+        document = catalogue("servers")
+        entry = next(item for item in document["servers"] if item["name"] == "l40s-8x")
+        del entry["pcie_bandwidth_gbps"]
+        entry.update(gpus=1, total_hbm_gb=48)
+        base = {"model": "qwen3-8b", "server": "l40s-8x", "concurrency": 3,
+                "effective_context": 4096}
+        with temporary_file(document) as path:
+            self.assertIsNotNone(self.sized(**base, servers_file=path)["performance"])
+        entry.update(gpus=8, total_hbm_gb=384)
+        with temporary_file(document) as path:
+            self.assertIn("no_speed: não há velocidade prevista: falta no catálogo "
+                          "pcie_bandwidth_gbps", self.sized(**base, servers_file=path)["warnings"])
 
     def test_mais_recursos_nunca_atrapalham(self):
         """Pedidos por segundo: as sobras da divisão por réplicas e a calibração não compram nós"""
