@@ -1631,6 +1631,61 @@ class Velocidade(Case):
             self.assertIn("no_speed: não há velocidade prevista: falta no catálogo "
                           "pcie_bandwidth_gbps", self.sized(**base, servers_file=path)["warnings"])
 
+    def test_mutantes(self):
+        """Casos que só um detalhe do código separa do errado"""
+        self.refused(["--model=opt-oss-20b", "--server=dgx-spark", "--requests-per-second=1"],
+                     "--requests-per-second", "tflops_bf16")
+        document = catalogue("models")
+        del document["models"][0]["vocab_size"]
+        with temporary_file(document) as path:
+            self.refused(flags(dict(BASE, max_tpot_ms=50, models_file=path)), "vocab_size")
+        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100",
+                                calibrate_tpot_ms="40@1")), "não é modelada", status=3)
+        rate = {"model": "opt-oss-120b", "server": "dgx300", "requests_per_second": 15,
+                "input_tokens": 1024}
+        peaks = [json.loads(self.ok(*flags(dict(rate, ha=ha)), "--json"))["results"]
+                 ["peak_sessions"] for ha in ("none", "n+1")]
+        self.assertEqual(*peaks)
+        text = {name: " ".join(self.ok(*flags(dict(BASE, **changes))).split()) for name, changes in {
+            "spare": {"nodes": 3}, "ttft": {"max_ttft_ms": 2000},
+            "ways": {"model": "qwen3-30b-a3b", "server": "gb300-nvl72", "effective_context": 2048,
+                     "concurrency": 30}}.items()}
+        self.assertIn("839 vagas livres", text["spare"])
+        self.assertIn("limite: TTFT de 2000 ms", text["ttft"])
+        self.assertEqual(text["ways"].split("KV por")[0].count("tp "), 5)
+        self.assertNotIn("--effective-context", self.refused(
+            flags(dict(BASE, kv_budget_ratio="0.0563", input_tokens=100000)), status=3))
+        self.refused(flags(dict(BASE, model="glm-5", server="h200-nvl-8x", effective_context=2048,
+                                weights_precision="fp8", max_ttft_ms=1)), "(tp 8)", status=3)
+        self.assertEqual(self.sized(effective_context="8k", weights_precision="int8")
+                         ["performance"]["extrapolated"], ["pesos int8"])
+        small = self.sized(model="llama-3.1-8b", server="l40s-8x", effective_context=2048,
+                           concurrency=600, tensor_parallel=8, nodes=1)["warnings"]
+        self.assertTrue(any("600 sequências" in warning and "256" in warning
+                            for warning in small), small)
+        self.refused(flags(dict(BASE, input_tokens=131072)), "--input-tokens '131072'")
+        self.assertNotIn("wider_replica", self.codes(self.sized(
+            model="minimax-m2", server="l40s-8x", concurrency=30, weights_precision="int8")))
+
+    def test_empate_e_limite(self):
+        """No empate entre plano e teto o limite é o plano; o que falha acima da carga tem nome"""
+        question = asking(in_catalogue("models", "opt-oss-20b"), in_catalogue("servers", "dgx200"),
+                          10, 8192)
+        layout = sizing.fit_layout(question, 8, 1, 1)
+        for ceiling, limit in ((-1, "engine_memory"), (0, "plan"), (1, "plan")):
+            sessions = question.plan_sessions(1) + ceiling
+            offer = sizing.offer_of(question, sizing.replace(layout, sessions_per_replica=sessions))
+            self.assertEqual(offer.limited_by, limit)
+        # 8 e 9 sessões: a nona passa do TTFT, a décima também do TPOT
+        _, _, speed = at("llama-3.1-8b", "dgx-h100")
+        timed = sizing.replace(question, input_tokens=1000, output_tokens=1000,
+                               requested_context=2000, max_tpot_ms=speed.tpot_ms(9),
+                               max_ttft_ms=speed.ttft_ms(8), model=in_catalogue(
+                                   "models", "llama-3.1-8b"),
+                               server=in_catalogue("servers", "dgx-h100"))
+        offer = sizing.offer_of(timed, sizing.fit_layout(timed, 1, 1, 1))
+        self.assertEqual((offer.sessions, offer.limited_by), (64, "ttft"))
+
     def test_mais_recursos_nunca_atrapalham(self):
         """Pedidos por segundo: as sobras da divisão por réplicas e a calibração não compram nós"""
         rate = {"model": "qwen3-8b", "server": "h100-nvl-8x", "requests_per_second": 2}
