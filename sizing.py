@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Dimensiona servidores NVIDIA para servir um LLM: quantos nós, por quê e com que folga.
+"""Dimensiona servidores NVIDIA para servir um LLM: quantos nós, por quê, a que velocidade.
 
 Responde: quantos servidores (DGX B300, DGX H200, …) mantêm N sessões simultâneas deste modelo,
-com este contexto, e o que acontece quando um nó cai.
+com este contexto e estes objetivos de latência, e o que acontece quando um nó cai.
 
     python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000
 
@@ -14,6 +14,8 @@ Fórmulas, na ordem em que são calculadas (tamanhos em bytes, n tokens, b bytes
     capacidade pura      ⌈concurrency / S⌉
     com pico             ⌈concurrency · (1 + headroom) / S⌉
     com N+1, N+2         com pico + 1, com pico + 2
+    TPOT                 pesos + especialistas + KV + comunicação + partida + prefill dos outros
+    TTFT                 prefill de um prompt sozinho + partida + TPOT / 2
 
 Toda conta que termina em piso ou teto usa inteiros ou frações exatas, lidas do texto decimal:
 nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
@@ -24,9 +26,10 @@ nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
 >>> nodes_for(1500 * Fraction("1.1"), sessions_per_unit=275)
 6
 
-O módulo se lê de cima para baixo: unidades, erros, catálogos, pergunta, cache KV, orçamento de
-HBM, nós e falhas, `size` (que compõe tudo), visões (texto e JSON) e linha de comando. Entre o
-catálogo carregado e o texto impresso só há funções puras.
+O módulo se lê de cima para baixo: unidades, erros, cache KV, catálogos, config.json, pergunta,
+leiautes e teto físico, velocidade, nós e falhas, `size` (que compõe tudo), recusas, avisos, visões
+(texto e JSON) e linha de comando. Entre o catálogo carregado e o texto impresso só há funções
+puras.
 """
 from __future__ import annotations
 
@@ -2729,7 +2732,7 @@ política
 --peak-headroom-ratio PICO: pico acima da concorrência (padrão: 20%%)
 --ha MODO: nós de reserva: none, n+1 ou n+2 (padrão: none)
 --gpu-memory-utilization RAZÃO: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
---tensor-parallel GPUS: GPUs por réplica (padrão: auto, o leiaute que admite mais sessões)
+--tensor-parallel GPUS: GPUs por réplica (padrão: auto, o leiaute que compra menos nós)
 --weights-precision P: bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do checkpoint)
 saída
 --json: escreve um documento JSON e nada mais
@@ -2796,7 +2799,8 @@ def build_parser() -> Parser:
     vars(argparse)["_"] = str
     parser = Parser(
         prog="sizing.py", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False,
-        description="Quantos servidores NVIDIA mantêm N sessões simultâneas de um LLM.\n\n"
+        description="Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que "
+                    "velocidade.\n\n"
                     "uso: python3 sizing.py --model NOME --server NOME --concurrency N [opções]",
         epilog=EXAMPLES,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(

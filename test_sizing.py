@@ -1646,10 +1646,11 @@ class Velocidade(Case):
         peaks = [json.loads(self.ok(*flags(dict(rate, ha=ha)), "--json"))["results"]
                  ["peak_sessions"] for ha in ("none", "n+1")]
         self.assertEqual(*peaks)
-        text = {name: " ".join(self.ok(*flags(dict(BASE, **changes))).split()) for name, changes in {
-            "spare": {"nodes": 3}, "ttft": {"max_ttft_ms": 2000},
-            "ways": {"model": "qwen3-30b-a3b", "server": "gb300-nvl72", "effective_context": 2048,
-                     "concurrency": 30}}.items()}
+        questions = {"spare": {"nodes": 3}, "ttft": {"max_ttft_ms": 2000}, "ways": {
+            "model": "qwen3-30b-a3b", "server": "gb300-nvl72", "effective_context": 2048,
+            "concurrency": 30}}
+        text = {name: " ".join(self.ok(*flags(dict(BASE, **changes))).split())
+                for name, changes in questions.items()}
         self.assertIn("839 vagas livres", text["spare"])
         self.assertIn("limite: TTFT de 2000 ms", text["ttft"])
         self.assertEqual(text["ways"].split("KV por")[0].count("tp "), 5)
