@@ -2799,7 +2799,7 @@ def build_parser() -> Parser:
     vars(argparse)["_"] = str
     parser = Parser(
         prog="sizing.py", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False,
-        description="Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que "
+        description="Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que\n"
                     "velocidade.\n\n"
                     "uso: python3 sizing.py --model NOME --server NOME --concurrency N [opções]",
         epilog=EXAMPLES,

@@ -1414,6 +1414,12 @@ class Velocidade(Case):
             self.assertIn("tempos × 1.3, calibrados por %s ms com %d sessões na réplica" % (
                 sizing.number_text(measured, 9), sessions), text)
         self.refused(flags(dict(BASE, calibrate_tpot_ms="40@9999")), "até 794 sessões")
+        _, _, speed = at("llama-3.1-8b", "dgx-h100")
+        _, _, twice = at("llama-3.1-8b", "dgx-h100", tpot_scale=2.0)
+        for rate in (lambda item: item.saturated_tokens_per_second(20),
+                     lambda item: 1 / item.tpot_ms(20),
+                     lambda item: 1 / (item.alone_seconds - 0.081)):
+            self.assertAlmostEqual(rate(speed) / rate(twice), 2)
         slow = self.sized(max_tpot_ms=60, calibrate_tpot_ms="400@300")["results"]
         fast = self.sized(max_tpot_ms=60, calibrate_tpot_ms="100@300")["results"]
         self.assertGreater(slow["nodes_final"], fast["nodes_final"])
@@ -1458,6 +1464,7 @@ class Velocidade(Case):
             ({"input_tokens": 131072}, "--input-tokens", "com a saída de 1024"),
             ({"input_tokens": 130049}, "não cabe no contexto de 131072"),
             ({"output_tokens": 131073}, "--output-tokens", "131072"),
+            ({"output_tokens": 131072}, "--output-tokens", "não cabe"),
             ({"input_tokens": 1, "effective_context": 1}, "--input-tokens"),
             ({"requests_per_second": 2}, "--requests-per-second", "--concurrency"),
             ({"nodes": 2, "ha": "n+1"}, "--nodes", "--ha"),
