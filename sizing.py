@@ -2434,9 +2434,9 @@ def answer_lines(result: SizingResult) -> List[str]:
             TURN_TOKENS, plural(result.nodes_other_end, "nó", "nós"))))
     if layout:
         others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
-                  for item in result.layouts[1:] if item.sessions_per_unit][:4]
-        rows.append(("", "teto físico: ~%d (%s)%s" % (layout.sessions_per_unit, layout,
-                                                      "".join(others))))
+                  for item in result.layouts[1:] if item.sessions_per_unit]
+        rows.append(("", "teto físico: ~%d (%s)%s%s" % (
+            layout.sessions_per_unit, layout, "".join(others[:4]), "; …" * (len(others) > 4))))
     rows += [("KV por sessão", "%s (%s: %s)%s" % (
                  size_text(q.kv_bytes), plural(result.concurrency, "sessão", "sessões"),
                  size_text(q.kv_bytes * result.concurrency),
