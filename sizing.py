@@ -137,7 +137,7 @@ TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
 IDLE_CEILING_RATIO = Fraction(1, 3)
 SLOW_TOKENS_PER_SECOND = 10
 HEAVY_PREFILL_RATIO = 0.5
-FAR_CALIBRATION = 2
+FAR_CALIBRATION, ABSURD_CALIBRATION = 2, 100  # medido / previsto que avisa, que é recusado
 
 # O que limita as sessões de um nó, como o relatório o chama.
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
@@ -2117,6 +2117,10 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
                           % (plural(layout.sessions_per_replica, "sessão", "sessões"), layout),
                           value="%g@%d" % (ms, sessions))
     scale = ms / speed_of(plain, layout, q.inputs[0]).tpot_ms(sessions)
+    if not 1 / ABSURD_CALIBRATION < scale < ABSURD_CALIBRATION:
+        raise SizingError("--calibrate-tpot-ms", "o previsto é %s ms (%s): confira a unidade e a "
+                          "carga medida" % (number_text(ms / scale), layout),
+                          value="%g@%d" % (ms, sessions))
     return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(layout)]
 
 

@@ -1591,6 +1591,8 @@ class Velocidade(Case):
         one = self.sized(calibrate_tpot_ms="40@794")["engine"]["layouts"]
         self.assertEqual([layout["layout"] for layout in one], ["tp 8"])
         self.refused(flags(dict(BASE, calibrate_tpot_ms="40@795")), "até 794 sessões")
+        for point in ("0.01@1", "400@1"):  # o previsto é 3.11
+            self.refused(flags(dict(BASE, calibrate_tpot_ms=point)), "o previsto é 3.11 ms (tp 8)")
         self.assertIsNone(self.sized(nodes=20, max_tpot_ms=50)["performance"]["nodes_other_end"])
         self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", nodes=7)),
                      "7 nós de dgx-h100 admitem 336 sessões (336 por 6 nós", status=3)
@@ -1653,6 +1655,8 @@ class Velocidade(Case):
         peaks = [json.loads(self.ok(*flags(dict(rate, ha=ha)), "--json"))["results"]
                  ["peak_sessions"] for ha in ("none", "n+1")]
         self.assertEqual(*peaks)
+        spare = json.loads(self.ok(*flags(dict(rate, ha="n+2")), "--json"))
+        self.assertEqual(spare["parameters"]["concurrency"], spare["performance"]["sessions"])
         questions = {"spare": {"nodes": 3}, "ttft": {"max_ttft_ms": 2000}, "ways": {
             "model": "qwen3-30b-a3b", "server": "gb300-nvl72", "effective_context": 2048,
             "concurrency": 30}}
