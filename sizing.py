@@ -2021,9 +2021,9 @@ class SizingResult(Record):
         """Tokens gerados por segundo em um nó sempre cheio, com a carga dos objetivos."""
         if not (self.layout and self.offer.speed):
             return 0.0
-        replicas = self.layout.replicas_per_unit
-        return replicas * self.offer.speed.saturated_tokens_per_second(
-            ceil_div(self.sessions_per_unit, replicas))
+        fullest = ceil_div(self.sessions_per_unit, self.layout.replicas_per_unit)
+        return (self.offer.speed.saturated_tokens_per_second(fullest)
+                * self.sessions_per_unit / fullest)
 
     @property
     def spare_sessions_at_peak(self) -> int:

@@ -1604,7 +1604,9 @@ class Velocidade(Case):
         result = sizing.size(question)
         fullest = -(-result.sessions_per_unit // 4)
         self.assertAlmostEqual(result.saturated_tokens_per_second,
-                               4 * result.offer.speed.saturated_tokens_per_second(fullest))
+                               result.offer.speed.saturated_tokens_per_second(fullest)
+                               * result.sessions_per_unit / fullest)
+        self.assertEqual(result.sessions_per_unit % 4, 2)
         self.assertEqual(result.performance[0].sessions_per_replica, 125)
         ranks = {"model": "deepseek-r1", "server": "dgx300", "effective_context": 4096,
                  "concurrency": 3000, "ha": "n+1"}
@@ -1676,6 +1678,15 @@ class Velocidade(Case):
         self.assertTrue(any("600 sequências" in warning and "256" in warning
                             for warning in small), small)
         self.refused(flags(dict(BASE, input_tokens=131072)), "--input-tokens '131072'")
+        measured = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=10,
+                        effective_context=32768, max_tpot_ms=50, calibrate_tpot_ms="100@1")
+        self.assertNotIn("servidor do catálogo", self.refused(
+            flags(measured), "nenhuma flag sozinha basta", status=3))
+        long = self.ok(*flags(dict(BASE, model="deepseek-r1", server="gb200-nvl72",
+                                   concurrency=10**5, effective_context=163840, output_tokens=100,
+                                   max_tpot_ms=50)))
+        self.assertLessEqual(len(long.splitlines()), 24)
+        self.assertIn("! weights_exceed_reserve", long)
         self.assertNotIn("wider_replica", self.codes(self.sized(
             model="minimax-m2", server="l40s-8x", concurrency=30, weights_precision="int8")))
 
