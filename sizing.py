@@ -2344,7 +2344,7 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
                % (size_text(weights), size_text(reserve)))
     idle = Fraction(layout.sessions_per_unit - result.sessions_per_unit, layout.sessions_per_unit)
     if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: %d das %d sessões que o motor admite em uso: sobra %s, mais de um "
+        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobra %s, mais de um "
                "terço" % (result.sessions_per_unit, layout.sessions_per_unit,
                           percent_text(Fraction(floor_div(idle * 100, 1), 100))))
     if result.nodes_per_unit > 1:

@@ -1783,6 +1783,9 @@ class Velocidade(Case):
         self.assertIn("limite: TTFT de 5000 ms, que a fila impede", self.ok(*flags(queue)))
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.798")),
                      "TPOT de 2.798 ms, o melhor é 2.804 ms", status=3)
+        slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
+        self.assertIn(" 0.07 (0.06-0.08) ", slow)
+        self.assertLessEqual(max(map(len, slow.splitlines())), 80)
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
         self.assertRegex(many, r"novo, todos .*\nnovo, falha ")
 
