@@ -1936,8 +1936,10 @@ class Offer(Record):
     def cost(self, q: Question) -> Tuple[int, ...]:
         """A preferência: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp."""
         assert self.layout
+        # Sem taxa, mais sessões já são menos nós sem pico.
+        nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
         return (not self.sessions, self.nodes(q, q.peak_headroom_ratio)
-                + self.unit * HA_SPARES[q.ha_mode], self.unit, self.nodes(q, 0), -self.sessions,
+                + self.unit * HA_SPARES[q.ha_mode], self.unit, nominal, -self.sessions,
                 -self.layout.sessions_per_unit, self.layout.tensor_parallel)
 
 
