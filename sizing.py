@@ -1380,8 +1380,8 @@ class Question(Record):
     weights_precision: Optional[str] = None  # None: a do checkpoint
     input_tokens: Optional[int] = None
     output_tokens: Optional[int] = None
-    max_tpot_ms: Optional[Exact] = None
-    max_ttft_ms: Optional[Exact] = None
+    max_tpot_ms: Optional[float] = None
+    max_ttft_ms: Optional[float] = None
     requests_per_second: Optional[Fraction] = None
     nodes: Optional[int] = None  # a carga é avaliada em exatamente estes nós
     calibration: Optional[Tuple[float, int]] = None  # TPOT medido: (ms, sessões na réplica)
@@ -1758,10 +1758,9 @@ class Speed(Record):
         """
         if q.max_tpot_ms is not None and self.tpot_ms(sessions) > q.max_tpot_ms:
             return "tpot"
-        if q.max_ttft_ms is None:
-            return ""
-        late = self.ttft_ms(sessions) > q.max_ttft_ms
-        return "ttft" if late or self.prefill_ratio(sessions) >= QUEUE_RATIO else ""
+        late = q.max_ttft_ms is not None and (self.ttft_ms(sessions) > q.max_ttft_ms
+                                              or self.prefill_ratio(sessions) >= QUEUE_RATIO)
+        return "ttft" if late else ""
 
 
 def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
@@ -2843,7 +2842,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def quantity(flag: str, metavar: str, text: str) -> Union[int, Fraction]:
+def quantity(flag: str, metavar: str, text: str) -> Union[Exact, float]:
     """O número exato de uma flag numérica. Levanta `SizingError`."""
     suffixes, whole, accepts, expected = NUMBERS[metavar]
     suffix = text[-1:].lower() if text[-1:].lower() in suffixes else ""
@@ -2858,7 +2857,8 @@ def quantity(flag: str, metavar: str, text: str) -> Union[int, Fraction]:
             hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
                 body, decimal_text(value * 100, 2))
         elif accepts(value) and (value.denominator == 1 or not whole):
-            return int(value) if whole else value
+            # A velocidade é uma previsão: milissegundos não decidem um piso exato.
+            return int(value) if whole else float(value) if metavar == "MS" else value
     elif "," in text:
         hint = "; sem vírgula: a casa decimal é um ponto e o milhar não se separa"
     elif re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", body):
