@@ -1728,8 +1728,9 @@ class Speed(Record):
     def tpot_ms(self, sessions: int) -> float:
         """Milissegundos por token de cada sessão: a soma das parcelas."""
         fixed, each = self.totals
+        rows = sessions / self.data_parallel
         return 1e3 * self.scale * (
-            fixed + each * max(1.0, sessions / self.data_parallel)
+            fixed + each * (rows if rows > 1 else 1)
             + self.experts_seconds * (1 - self.untouched**sessions)
             + self.prefill_seconds * (sessions - 1) / self.output)
 
@@ -2087,7 +2088,8 @@ def size(q: Question) -> SizingResult:
         speed_gap="falta no catálogo " + ", ".join(gap) if gap else (
             "a rede entre os nós de uma réplica não é modelada" if unit > 1 else ""))
     if offer.layout and not result.speed_gap:
-        speeds = {tokens: speed_of(q, offer.layout, tokens) for tokens in q.inputs}
+        speeds = {tokens: offer.speed if offer.speed and tokens == q.inputs[0] else
+                  speed_of(q, offer.layout, tokens) for tokens in q.inputs}
         result = replace(result, offer=replace(offer, speed=speeds[q.inputs[0]]),
                          performance=tuple(performances(result, speeds)))
     return replace(result, warnings=tuple(warnings_of(result)))
