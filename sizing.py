@@ -49,7 +49,18 @@ from functools import cached_property
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+    from typing import (
+        Any,
+        Callable,
+        Dict,
+        Iterable,
+        Iterator,
+        List,
+        Optional,
+        Sequence,
+        Tuple,
+        Union,
+    )
 
     Exact = Union[int, Fraction]
     MaybeInt = Optional[int]
@@ -176,6 +187,11 @@ class SizingError(Exception):
 def one_line(text: str) -> str:
     """O texto com os caracteres de controle escapados."""
     return text if text.isprintable() else repr(text)[1:-1]
+
+
+def flag_of(name: str) -> str:
+    """A flag de um campo: `max_tpot_ms` é `--max-tpot-ms`."""
+    return "--" + name.replace("_", "-")
 
 
 def path_text(path: Path) -> str:
@@ -578,6 +594,45 @@ class Model(Record):
                   "sliding": sliding_group(sliding, heads, dim, dim, window)}
         return tuple(group for kind, group in groups.items()
                      if self.attention_pattern in (kind, "hybrid"))
+
+    @cached_property
+    def latent(self) -> bool:
+        """Guarda um vetor latente, que o tensor parallel repete em cada GPU."""
+        return any(group.kind in LATENT for group in self.layer_groups)
+
+    @cached_property
+    def sublayers(self) -> int:
+        """Atenções mais FFNs: duas por camada; uma só nas que não têm a outra parte.
+
+        Uma camada `none` só tem FFN; se são todas as MoE (Nemotron-H), as outras só têm atenção.
+        """
+        alone = sum(group.layers for group in self.layer_groups if group.kind == "none")
+        return 2 * self.num_layers - (self.num_layers if alone and alone == self.moe_layers
+                                      else alone)
+
+    def attention_flops(self, new: int, cached: int) -> float:
+        """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
+
+        MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos; o
+        indexador vê todos, em fp8 (conta por metade).
+        """
+        total = 0.0
+        for group in self.layer_groups:
+            heads: float = self.num_attention_heads or 0
+            dims = group.pair_dims
+            if "indexer" in group.kind:
+                heads = (self.index_n_heads or 0) / 2
+            elif group.kind == "mla" and group.read_tokens is None:
+                rope = 2 * group.elements_per_token - group.pair_dims
+                dims = (self.qk_nope_head_dim or 0) + rope + (self.v_head_dim or 0)
+            total += group.layers * (2 * heads * dims * group.pairs(new, cached)
+                                     + 2 * group.fixed_bytes * new)
+        return total
+
+    @cached_property
+    def indexer_layers(self) -> int:
+        """Camadas com indexador de atenção esparsa."""
+        return sum(group.layers for group in self.layer_groups if "indexer" in group.kind)
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) de cada campo que contradiz `attention_pattern`."""
@@ -1428,6 +1483,21 @@ class Question(Record):
         return (fresh, TURN_TOKENS) if fresh > TURN_TOKENS else (fresh,)
 
     @cached_property
+    def turn(self) -> Optional[Question]:
+        """A pergunta na outra ponta da carga, com o prefixo em cache; None se só há uma."""
+        return replace(self, input_tokens=self.inputs[1]) if len(self.inputs) > 1 else None
+
+    @cached_property
+    def cached(self) -> int:
+        """Tokens do contexto que já estão em cache na carga dos objetivos."""
+        return self.effective_context - self.output - self.inputs[0]
+
+    @cached_property
+    def prompt_flops(self) -> float:
+        """FLOPs de atenção do prefill de um pedido, na carga dos objetivos."""
+        return self.model.attention_flops(self.inputs[0], self.cached)
+
+    @cached_property
     def kv_bytes(self) -> int:
         """Bytes de KV de uma sessão."""
         return session_kv_bytes(self.model.layer_groups, self.effective_context, self.kv_precision)
@@ -1608,8 +1678,7 @@ def layouts_of(q: Question, nodes: int) -> List[Layout]:
         raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
             q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
-    latent = any(group.kind in LATENT for group in groups)
-    if latent and q.model.num_experts and gpus > 1 and asked in (None, 1):
+    if q.model.latent and q.model.num_experts and gpus > 1 and asked in (None, 1):
         pairs.append((1, gpus))
     return [fit_layout(q, tp, dp, nodes) for tp, dp in pairs]
 
@@ -1664,36 +1733,6 @@ def tensor_peak(server: Server, precision: str) -> Tuple[float, float]:
     return float(getattr(server, "tflops_" + unit)) * 1e12, PREFILL_MFU[unit]
 
 
-def attention_flops(model: Model, new: int, cached: int) -> float:
-    """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
-
-    MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos; o
-    indexador vê todos, em fp8 (conta por metade).
-    """
-    total = 0.0
-    for group in model.layer_groups:
-        heads: float = model.num_attention_heads or 0
-        dims = group.pair_dims
-        if "indexer" in group.kind:
-            heads = (model.index_n_heads or 0) / 2
-        elif group.kind == "mla" and group.read_tokens is None:
-            rope = 2 * group.elements_per_token - group.pair_dims
-            dims = (model.qk_nope_head_dim or 0) + rope + (model.v_head_dim or 0)
-        total += group.layers * (2 * heads * dims * group.pairs(new, cached)
-                                 + 2 * group.fixed_bytes * new)
-    return total
-
-
-def sublayers(model: Model) -> int:
-    """Atenções mais FFNs: duas por camada; uma só nas que não têm a outra parte.
-
-    Uma camada `none` só tem FFN; se são todas as MoE (Nemotron-H), as outras só têm atenção.
-    """
-    alone = sum(group.layers for group in model.layer_groups if group.kind == "none")
-    return 2 * model.num_layers - (model.num_layers if alone and alone == model.moe_layers
-                                   else alone)
-
-
 @dataclass(eq=False, repr=False, init=False)
 class Speed(Record):
     """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
@@ -1713,26 +1752,29 @@ class Speed(Record):
         fixed, each = zip(*self.parts.values())
         return sum(fixed), sum(each)
 
-    def breakdown_ms(self, sessions: int) -> Dict[str, float]:
-        """As parcelas do TPOT: o passo de decode e o prefill dos outros pedidos, que o interrompe.
+    def loaded(self, sessions: int) -> Tuple[float, float, float]:
+        """(sequências da GPU, s a ler especialistas, s de prefill dos outros) em cada token.
 
         Dos especialistas lê-se a parte que as sessões tocam, 1 - (1 - k/E)^sessões. Enquanto um
-        pedido gera os seus tokens, cada um dos outros faz um prefill.
+        pedido gera os seus tokens, cada um dos outros faz um prefill, que o interrompe.
         """
-        rows, ms = max(1.0, sessions / self.data_parallel), 1e3 * self.scale
-        times = {part: ms * (fixed + each * rows) for part, (fixed, each) in self.parts.items()}
-        times["experts"] += ms * self.experts_seconds * (1 - self.untouched**sessions)
-        times["prefill_interference"] = ms * self.prefill_seconds * (sessions - 1) / self.output
-        return times
+        rows = sessions / self.data_parallel
+        return (rows if rows > 1 else 1.0, self.experts_seconds * (1 - self.untouched**sessions),
+                self.prefill_seconds * (sessions - 1) / self.output)
+
+    def breakdown_ms(self, sessions: int) -> Dict[str, float]:
+        """As parcelas do TPOT."""
+        rows, experts, prefill = self.loaded(sessions)
+        times = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
+        times["experts"] += experts
+        times["prefill_interference"] = prefill
+        return {part: 1e3 * self.scale * seconds for part, seconds in times.items()}
 
     def tpot_ms(self, sessions: int) -> float:
-        """Milissegundos por token de cada sessão: a soma das parcelas."""
+        """Milissegundos por token de cada sessão: a soma das parcelas, sem separá-las."""
         fixed, each = self.totals
-        rows = sessions / self.data_parallel
-        return 1e3 * self.scale * (
-            fixed + each * (rows if rows > 1 else 1)
-            + self.experts_seconds * (1 - self.untouched**sessions)
-            + self.prefill_seconds * (sessions - 1) / self.output)
+        rows, experts, prefill = self.loaded(sessions)
+        return 1e3 * self.scale * (fixed + each * rows + experts + prefill)
 
     def ttft_ms(self, sessions: int) -> float:
         """Milissegundos até o primeiro token, sem fila: prefill e meio passo de espera."""
@@ -1740,8 +1782,7 @@ class Speed(Record):
 
     def prefill_ratio(self, sessions: int) -> float:
         """A parte do tempo da réplica gasta em prefill."""
-        return (1e3 * self.scale * self.prefill_seconds * (sessions - 1) / self.output
-                / self.tpot_ms(sessions))
+        return 1e3 * self.scale * self.loaded(sessions)[2] / self.tpot_ms(sessions)
 
     def latency_seconds(self, sessions: int) -> float:
         """Segundos de um pedido, do envio ao último token."""
@@ -1759,13 +1800,14 @@ class Speed(Record):
         """
         if q.max_tpot_ms is not None and self.tpot_ms(sessions) > q.max_tpot_ms:
             return "tpot"
-        late = q.max_ttft_ms is not None and (self.ttft_ms(sessions) > q.max_ttft_ms
-                                              or self.prefill_ratio(sessions) >= QUEUE_RATIO)
-        return "ttft" if late else ""
+        if q.max_ttft_ms is None:
+            return ""
+        late = self.ttft_ms(sessions) > q.max_ttft_ms
+        return "ttft" if late or self.prefill_ratio(sessions) >= QUEUE_RATIO else ""
 
 
-def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
-    """Os tempos de uma réplica: cada token custa ler pesos e KV, calcular, comunicar e partir.
+def speed_of(q: Question, layout: Layout) -> Speed:
+    """Os tempos de uma réplica na carga dos objetivos: ler pesos e KV, calcular, comunicar, partir.
 
     O contexto é o da sessão no fim do pedido; o que não é entrada nem saída já está em cache.
     tp divide as camadas densas e as cabeças; tp · dp, os especialistas. Equações no README.
@@ -1793,8 +1835,7 @@ def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
     absorbed = sum(2 * (model.num_attention_heads or 0) * group.pair_dims * group.layers
                    * min(mean, group.read_tokens or mean) / group.stride
                    for group in model.layer_groups if group.kind in LATENT)
-    blocks = sublayers(model)
-    indexers = sum(group.layers for group in model.layer_groups if "indexer" in group.kind)
+    blocks = model.sublayers
     wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
     # Segundos por token: 2 bytes por elemento, ida e volta.
     sent = blocks * 4 * hidden * (gpus - 1) / gpus / link if gpus > 1 else 0.0
@@ -1805,13 +1846,12 @@ def speed_of(q: Question, layout: Layout, input_tokens: int) -> Speed:
         "kv": (0.0, read / (bandwidth * KV_MBU) + absorbed / tp / (peak * ATTENTION_MFU)),
         "communication": (wait, sent / DECODE_LINK_RATIO),
         "launch": (blocks / 2 * LAYER_SECONDS + (model.moe_layers or 0) * MOE_LAYER_SECONDS
-                   + indexers * INDEXER_LAYER_SECONDS, 0.0)}
+                   + model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
     experts_seconds = expert_bytes / gpus / (bandwidth * EXPERTS_MBU)
 
-    cached = q.effective_context - q.output - input_tokens
-    spread = input_tokens * (2 * (linear / dense_peak / dense_mfu + experts * touched / expert_peak
+    spread = q.inputs[0] * (2 * (linear / dense_peak / dense_mfu + experts * touched / expert_peak
                                   / PREFILL_EXPERTS_MFU) / gpus + sent / PREFILL_LINK_RATIO)
-    attention = attention_flops(model, input_tokens, cached) / (peak * ATTENTION_MFU)
+    attention = q.prompt_flops / (peak * ATTENTION_MFU)
     alone = max(spread + attention / tp, parts["weights"][0] + experts_seconds)
     return Speed(
         parts=parts, experts_seconds=experts_seconds, untouched=1 - touched,
@@ -1827,9 +1867,8 @@ def mxfp4_bias(q: Question) -> Tuple[float, float]:
 
     Em B200 o viés foi medido; noutra GPU com FP4 só alarga a faixa, porque não há medida.
     """
-    latent = any(group.kind in LATENT for group in q.model.layer_groups)
     native = q.model.native_precision == q.precision == "mxfp4"
-    if not native or not q.server.tflops_fp4 or latent:
+    if not native or not q.server.tflops_fp4 or q.model.latent:
         return 1.0, 1.0
     return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
 
@@ -1856,7 +1895,7 @@ class Performance(Record):
     prefill_ratio: float
 
 
-def performance_of(q: Question, layout: Layout, speed: Speed, input_tokens: int, nodes: int,
+def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int,
                    sessions: int) -> Performance:
     """A velocidade de `sessions` sessões espalhadas por `nodes` nós."""
     fullest = ceil_div(sessions, nodes * layout.replicas_per_unit)
@@ -1871,7 +1910,7 @@ def performance_of(q: Question, layout: Layout, speed: Speed, input_tokens: int,
     parts, tpot = speed.breakdown_ms(fullest), speed.tpot_ms(fullest)
     ratio = parts["prefill_interference"] / tpot
     return Performance(
-        input_tokens=input_tokens, cached_tokens=q.effective_context - q.output - input_tokens,
+        input_tokens=q.inputs[0], cached_tokens=q.cached,
         nodes=nodes, sessions=sessions, sessions_per_replica=fullest,
         tpot_ms=spread(tpot, (low, high)),
         ttft_ms=spread(speed.ttft_ms(fullest), TTFT_RANGE) if ratio < QUEUE_RATIO else None,
@@ -1949,7 +1988,7 @@ def offer_of(q: Question, layout: Layout) -> Offer:
     sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
     if not q.timed:
         return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=None)
-    speed, replicas = speed_of(q, layout, q.inputs[0]), layout.replicas_per_unit
+    speed, replicas = speed_of(q, layout), layout.replicas_per_unit
     kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
     if kept * replicas < sessions:
         sessions, limit = kept * replicas, speed.missed(q, kept + 1)
@@ -1974,6 +2013,7 @@ class SizingResult(Record):
     missing: Tuple[str, ...]  # os dados que faltam para o teto físico
     concurrency: int  # sessões em andamento
     peak_sessions: int
+    peak_nodes: int  # os que levam o pico: sem a reserva de HA, ou os da carga fixa
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
@@ -2029,9 +2069,9 @@ class SizingResult(Record):
 
     @property
     def spare_sessions_at_peak(self) -> int:
-        """Vagas nos nós "com pico" (ou nos da carga fixa), sem contar a reserva de HA."""
-        nodes = self.nodes_final if self.question.nodes else self.nodes_with_headroom
-        return nodes // self.nodes_per_unit * self.sessions_per_unit - self.peak_sessions
+        """Vagas que sobram no pico, sem contar a reserva de HA."""
+        units = self.peak_nodes // self.nodes_per_unit
+        return units * self.sessions_per_unit - self.peak_sessions
 
     @property
     def upper_kv_bytes(self) -> int:
@@ -2071,7 +2111,11 @@ def size(q: Question) -> SizingResult:
         if with_headroom > q.nodes:
             raise too_few_nodes(q, offer, with_headroom)
         final = q.nodes
-    loaded = (with_headroom if q.nodes is None else final) // unit
+    peak_nodes = with_headroom if q.nodes is None else final
+    speed_gap = "falta no catálogo " + ", ".join(gap) if gap else (
+        "a rede entre os nós de uma réplica não é modelada" if unit > 1 else "")
+    if offer.layout and not (offer.speed or speed_gap):
+        offer = replace(offer, speed=speed_of(q, offer.layout))
     result = SizingResult(
         question=q, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
         nodes_per_unit=unit, sessions_per_unit=offer.sessions,
@@ -2080,18 +2124,14 @@ def size(q: Question) -> SizingResult:
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
         missing=tuple(missing),
         concurrency=offer.load(q, 0, final // unit),
-        peak_sessions=offer.load(q, q.peak_headroom_ratio, loaded),
+        peak_sessions=offer.load(q, q.peak_headroom_ratio, peak_nodes // unit),
+        peak_nodes=peak_nodes,
         nodes_minimum=offer.nodes(q, 0),
         nodes_with_headroom=with_headroom,
         nodes_final=final,
         nodes_other_end=other_end(q, layouts),
-        speed_gap="falta no catálogo " + ", ".join(gap) if gap else (
-            "a rede entre os nós de uma réplica não é modelada" if unit > 1 else ""))
-    if offer.layout and not result.speed_gap:
-        speeds = {tokens: offer.speed if offer.speed and tokens == q.inputs[0] else
-                  speed_of(q, offer.layout, tokens) for tokens in q.inputs}
-        result = replace(result, offer=replace(offer, speed=speeds[q.inputs[0]]),
-                         performance=tuple(performances(result, speeds)))
+        speed_gap=speed_gap)
+    result = replace(result, performance=tuple(performances(result)))
     return replace(result, warnings=tuple(warnings_of(result)))
 
 
@@ -2099,8 +2139,8 @@ def require_speed(q: Question, gap: Sequence[str]) -> None:
     """Levanta `SizingError` se a pergunta precisa da velocidade e ela não pode ser prevista."""
     for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
         if gap and getattr(q, name) is not None:
-            flag = name.replace("calibration", "calibrate_tpot_ms").replace("_", "-")
-            raise SizingError("--" + flag, "não há velocidade a prever: falta no catálogo "
+            flag = flag_of(name.replace("calibration", "calibrate_tpot_ms"))
+            raise SizingError(flag, "não há velocidade a prever: falta no catálogo "
                               + ", ".join(gap))
 
 
@@ -2119,7 +2159,7 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
         raise SizingError("--calibrate-tpot-ms", "espera-se até %s, o que uma réplica admite (%s)"
                           % (plural(layout.sessions_per_replica, "sessão", "sessões"), layout),
                           value="%g@%d" % (ms, sessions))
-    scale = ms / speed_of(plain, layout, q.inputs[0]).tpot_ms(sessions)
+    scale = ms / speed_of(plain, layout).tpot_ms(sessions)
     if not 1 / ABSURD_CALIBRATION < scale < ABSURD_CALIBRATION:
         raise SizingError("--calibrate-tpot-ms", "o previsto é %s ms (%s): confira a unidade e a "
                           "carga medida" % (number_text(ms / scale), layout),
@@ -2127,22 +2167,26 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
     return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(layout)]
 
 
-def performances(result: SizingResult, speeds: Dict[int, Speed]) -> Iterator[Performance]:
+def performances(result: SizingResult) -> Iterator[Performance]:
     """A velocidade de cada ponta da carga, com todos os nós e depois das falhas consideradas."""
-    q, layout = result.question, result.layout
-    for input_tokens, speed in speeds.items():
-        offer = replace(result.offer, speed=speed)
+    q, layout, offer = result.question, result.layout, result.offer
+    speed = offer.speed
+    if layout is None or speed is None:
+        return
+    for end in (q, q.turn) if q.turn else (q,):
+        if end is not q:
+            speed = speed_of(end, layout)
+            offer = replace(offer, speed=speed)
         for nodes in (result.nodes_final, result.nodes_after_failure):
-            if nodes and layout:
-                yield performance_of(q, layout, speed, input_tokens, nodes,
-                                     offer.load(q, 0, nodes))
+            if nodes:
+                yield performance_of(end, layout, speed, nodes, offer.load(end, 0, nodes))
 
 
 def other_end(q: Question, layouts: Sequence[Layout]) -> Optional[int]:
     """Os nós se todo pedido tivesse o prefixo em cache, quando a velocidade decide os nós."""
-    if not q.timed or q.nodes is not None or len(q.inputs) < 2:
+    turn = q.turn
+    if not q.timed or q.nodes is not None or turn is None:
         return None
-    turn = replace(q, input_tokens=q.inputs[1])
     empty, bought = min(offer_of(turn, layout).cost(turn) for layout in layouts)[:2]
     return None if empty else bought
 
@@ -2156,8 +2200,8 @@ def wider_unit(q: Question, nodes: int) -> Tuple[int, int]:
 # ── Recusas: o que falta e o que caberia ──────────────────────────────────────────────────────
 
 
-def fitting(options: Sequence[Tuple[str, bool, Question]]) -> str:
-    """As opções (texto, faz sentido?, pergunta) que têm resposta."""
+def fitting(options: Iterable[Tuple[str, bool, Question]]) -> List[str]:
+    """Os textos das opções (texto, faz sentido?, pergunta) que têm resposta."""
     found = []
     for text, sound, q in options:
         try:
@@ -2165,6 +2209,12 @@ def fitting(options: Sequence[Tuple[str, bool, Question]]) -> str:
                 found.append(text)
         except SizingError:
             continue
+    return found
+
+
+def way_out(options: Sequence[Tuple[str, bool, Question]]) -> str:
+    """As flags com que caberia, cada uma sozinha."""
+    found = fitting(options)
     return "cabe com " + " ou ".join(found) if found else (
         "nenhuma flag sozinha basta neste servidor")
 
@@ -2188,7 +2238,7 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
         "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam "
         "%s); uma sessão por nó %s" % (
             q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
-            size_text(unit * budget), size_text(kv_bytes - unit * budget), fitting(options)),
+            size_text(unit * budget), size_text(kv_bytes - unit * budget), way_out(options)),
         status=3)
 
 
@@ -2215,13 +2265,12 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
             reached.append("%s de %s ms, o melhor é %s ms (%s)" % (
                 name, number_text(limit, 9), number_text(best, 4), where))
     options = (
-        ("--input-tokens %d" % q.inputs[-1], len(q.inputs) > 1,
-         replace(q, input_tokens=q.inputs[-1])),
+        ("--input-tokens %d" % q.inputs[-1], q.turn is not None, q.turn or q),
         ("--weights-precision fp8", q.precision in ("bf16", "fp16"),
          replace(q, weights_precision="fp8")))
     return SizingError(
         "nada cabe", "com uma sessão por réplica de %s em %s e %d tokens novos por pedido: %s; %s"
-        % (q.model.name, q.server.name, q.inputs[0], "; ".join(reached), fitting(options)),
+        % (q.model.name, q.server.name, q.inputs[0], "; ".join(reached), way_out(options)),
         status=3)
 
 
@@ -2317,8 +2366,7 @@ def speed_warnings(result: SizingResult) -> Iterator[str]:
             load_text(busiest), 100 * busiest.prefill_ratio,
             "" if busiest.ttft_ms else ", pedidos em fila")
     default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-    nodes = result.nodes_final if q.nodes else result.nodes_with_headroom
-    sequences = ceil_div(result.peak_sessions, nodes // result.nodes_per_unit
+    sequences = ceil_div(result.peak_sessions, result.peak_nodes // result.nodes_per_unit
                          * layout.replicas_per_unit * layout.data_parallel)
     if sequences > default:
         yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
@@ -2569,7 +2617,7 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     kv_total = kv_bytes * result.concurrency
     weights = {"weights_gib": significant(Fraction(sum(weight_bytes(q.model, None)), GIB))
                } if q.model.weights_dense_bytes else {}
-    asked = {name: json_number(getattr(q, name)) for name in q.__dataclass_fields__
+    asked = {name: value for name, value in q.document().items()
              if name not in ("model", "server", "storage")}
     return {
         "schema_version": 1,
@@ -2876,15 +2924,20 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
                       + nearest(text, list(choices)), value=text)
 
 
+def value_of(args: argparse.Namespace, flag: str) -> Any:
+    """O que foi dado a uma flag; None se não foi."""
+    return getattr(args, flag[2:].replace("-", "_"))
+
+
 def values_of(args: argparse.Namespace) -> Dict[str, Any]:
     """O valor de cada flag numérica ou de escolha que foi dada. Levanta `SizingError`."""
     values: Dict[str, Any] = {}
     for flag, metavar, _ in flag_rows():
-        name = flag[2:].replace("-", "_")
-        text: Optional[str] = getattr(args, name, None)
+        text: Optional[str] = value_of(args, flag) if metavar else None
         if text is None:
             continue
-        if metavar in NUMBERS and (name, text.lower()) != ("tensor_parallel", "auto"):
+        name = flag[2:].replace("-", "_")
+        if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
             values[name] = quantity(flag, metavar, text)
         elif flag in CHOICES:
             values[name] = choice(flag, text, tuple(CHOICES[flag]))
@@ -2981,7 +3034,7 @@ EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights
 def check_combination(args: argparse.Namespace) -> None:
     """Levanta `SizingError` se falta uma flag na pergunta ou se duas não se combinam."""
     def given(flag: str) -> bool:
-        return getattr(args, flag[2:].replace("-", "_")) is not None
+        return value_of(args, flag) is not None
 
     needed = ["--model" if args.hf_config is None else "--hf-config", "--server"]
     needed += [] if given("--requests-per-second") else ["--concurrency"]
@@ -3046,7 +3099,7 @@ def sizing_of(args: argparse.Namespace) -> SizingResult:
         result = size(q)
         for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
             if result.layout is None and getattr(args, flag) not in (None, "auto"):
-                raise SizingError("--" + flag.replace("_", "-"), "sem efeito: o teto físico pede "
+                raise SizingError(flag_of(flag), "sem efeito: o teto físico pede "
                                   "no catálogo %s" % ", ".join(result.missing))
         return result
     except SizingError as error:
@@ -3062,20 +3115,18 @@ def others_that_fit(q: Question, servers: Sequence[Server], default_overhead: bo
     """
     if q.calibration:
         return ""
-    fitting = []
-    for server in (q.server, *servers):
-        other = replace(q, server=server)
+
+    def elsewhere(server: Server) -> Question:
         if server is q.server:
-            other = replace(q, tensor_parallel=None)
-        elif default_overhead:
-            other = replace(other, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
-        try:
-            fitting.append(size(other).question.server.name)
-        except SizingError:
-            continue
-    if q.server.name in fitting:
+            return replace(q, tensor_parallel=None)
+        overhead = (DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus if default_overhead
+                    else q.runtime_overhead_gib)
+        return replace(q, server=server, runtime_overhead_gib=overhead)
+
+    found = fitting((server.name, True, elsewhere(server)) for server in servers)
+    if q.server.name in found:
         return "; cabe com --tensor-parallel auto"
-    return "; cabe em: " + ", ".join(fitting) if fitting else "; em nenhum servidor do catálogo"
+    return "; cabe em: " + ", ".join(found) if found else "; em nenhum servidor do catálogo"
 
 
 def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
@@ -3102,8 +3153,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
         if getattr(args, action) is not None:
             for name, value in vars(args).items():
                 if value is not None and name not in (action, *beside.split()):
-                    raise SizingError("--" + name.replace("_", "-"), "não tem efeito com --%s"
-                                      % action.replace("_", "-"))
+                    raise SizingError(flag_of(name), "não tem efeito com " + flag_of(action))
     if args.version:
         document, text = {"version": __version__}, "sizing.py %s\n" % __version__
     elif args.validate:
