@@ -43,7 +43,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, replace
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     Rule = Tuple[Callable[[Any], Any], str]
     Problem = Tuple[Path, Any, str]
     Range = Tuple[float, float, float]  # (previsto, baixo, alto)
+    Options = Sequence[Tuple[str, bool, Any]]  # (texto, faz sentido?, pergunta)
+    Outcome = Tuple[Any, Union[Any, "SizingError"], str]  # (pergunta, resultado ou erro, cenário)
 
 __version__ = "1.0"
 
@@ -142,17 +144,35 @@ MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 QUEUE_RATIO = 0.70  # do tempo da réplica em prefill: daí em diante os pedidos esperam em fila
 DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 
+# Carga e falha: o carregador padrão (safetensors) chega a 1-4 GB/s por nó, por mais rápido que seja
+# o disco (2.3 em 8 B300, 3.2-3.4 em H100, 4.3 em 8 H200); os paralelos, a 3-9; os de E/S direta, a
+# 20-45. Depois dos pesos o motor ainda parte: 15-25 s num modelo denso pequeno, uns 90 s num MoE
+# com os kernels em cache e até 400 s sem eles (Run:ai, InstantTensor, ServerlessLLM, ModelExpress).
+LOADER_GBPS = 3
+ENGINE_START_SECONDS = 90
+# Espaço e energia.
+RACK_UNITS, RACK_KW = 42, 45
+HOURS_PER_YEAR = 8760
+DEFAULT_PUE = Fraction(13, 10)
+# Os contextos da tabela de uma pergunta invertida.
+USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))
+
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO = Fraction(75, 100)
 TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
 IDLE_CEILING_RATIO = Fraction(1, 3)
+# O cenário ideal.
+IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
 SLOW_TOKENS_PER_SECOND = 10
 HEAVY_PREFILL_RATIO = 0.5
 FAR_CALIBRATION, ABSURD_CALIBRATION = 2, 100  # medido / previsto que avisa, que é recusado
+SLOW_COLD_START_SECONDS = 60
 
 # O que limita as sessões de um nó, como o relatório o chama.
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
 
+WIDTH = 80  # colunas do terminal
+GLUE = "\x00"  # um espaço em que a linha não se parte
 MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não deixa a conta explodir
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -174,6 +194,11 @@ class SizingError(Exception):
         self.where, self.expected, self.value = where, expected, value
         self.path, self.line, self.status = path, line, status
         super().__init__(where, expected)
+
+    # De uma recusa de status 3, para dizer o que caberia.
+    question: Any = None
+    limit = lead = ""
+    options: Callable[[], Options] = tuple
 
     def __str__(self) -> str:
         text = one_line(self.where)
@@ -308,9 +333,41 @@ def json_number(value: Any) -> Any:
     return int(value) if value.denominator == 1 else float(value)
 
 
+def seconds_text(seconds: float) -> str:
+    """Uma duração: até 120 s em segundos, até 120 min em minutos, senão em horas.
+
+    >>> seconds_text(0.0123), seconds_text(111.73), seconds_text(200), seconds_text(9000)
+    ('0.0123 s', '112 s', '3.33 min', '2.5 h')
+    """
+    value, unit = next(((seconds / size, unit) for size, unit in ((1, "s"), (60, "min"))
+                        if seconds <= 120 * size), (seconds / 3600, "h"))
+    return "%s %s" % (number_text(value), unit)
+
+
 def plural(count: int, one: str, many: str) -> str:
     """`1 nó`, `2 nós`."""
     return "%d %s" % (count, one if count == 1 else many)
+
+
+def folded(text: str, indent: int = 0, width: int = WIDTH) -> List[str]:
+    """O texto em linhas de até `width` colunas, as seguintes recuadas."""
+    lines = [""]
+    for word in text.split(" "):
+        if len(lines[-1]) + len(word) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * indent)
+        lines[-1] += word
+        while len(lines[-1]) > width:  # uma palavra maior que a linha
+            lines[-1:] = [lines[-1][:width], " " * indent + lines[-1][width:]]
+        lines[-1] += " "
+    return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
+
+
+def replace(record: Any, **changes: Any) -> Any:
+    """Uma cópia da dataclass com outros campos; o que ela já calculou fica na original."""
+    fields = record.__dataclass_fields__
+    kept = {name: value for name, value in vars(record).items() if name in fields}
+    return type(record)(**dict(kept, **changes))
 
 
 class Record:
@@ -520,6 +577,11 @@ def one_of(*choices: str) -> Rule:
     return lambda v: isinstance(v, str) and v in choices, "um destes: " + ", ".join(choices)
 
 
+def or_null(rule: Rule) -> Rule:
+    """A mesma regra, que também aceita null; o campo continua obrigatório."""
+    return lambda v: v is None or rule[0](v), rule[1] + " ou null"
+
+
 def checked(rule: Rule, default: Any = MISSING) -> Any:
     """Campo de catálogo com a sua regra; sem `default` é obrigatório, com None aceita null."""
     if default is MISSING:
@@ -536,7 +598,8 @@ class Model(Record):
     `groups` (a lista `groups`, de `KINDS`). Os pesos são os bytes que um motor carrega:
     `weights_expert_bytes` dos especialistas roteados e `weights_dense_bytes` do resto, dos quais
     `weights_replicated_bytes` se repetem em cada GPU; `checkpoint_bytes` é o que se lê do disco.
-    `params_embedding` conta o que fica em 16 bits: embeddings, cabeça e torre de visão.
+    `params_embedding` conta o que fica em 16 bits: embeddings, cabeça e torre de visão;
+    `launch_args`, o que o comando do motor pede a mais.
     """
 
     name: str = checked(NAME)
@@ -576,6 +639,7 @@ class Model(Record):
     weights_expert_bytes: MaybeInt = checked(COUNT, None)
     weights_replicated_bytes: MaybeInt = checked(COUNT, None)
     multimodal: bool = checked(FLAG, False)
+    launch_args: Optional[str] = checked(LINE, None)
 
     @cached_property
     def layer_groups(self) -> Tuple[Group, ...]:
@@ -713,27 +777,37 @@ class Server(Record):
 
 @dataclass(eq=False, repr=False, init=False)
 class Storage(Record):
-    """Um perfil de storage. `throughput_*_gbps` está em GB/s (o nome do campo é histórico)."""
+    """Um perfil de storage: de cada nó (`scope` node) ou de todos (shared).
+
+    `throughput_*_gbps` está em GB/s (o nome do campo é histórico). O que o fornecedor não publica
+    é null.
+    """
 
     name: str = checked(NAME)
     type: str = checked(one_of("local", "network", "cloud"))
-    iops_read: int = checked(COUNT)
-    iops_write: int = checked(COUNT)
+    iops_read: MaybeInt = checked(or_null(COUNT))
+    iops_write: MaybeInt = checked(or_null(COUNT))
     throughput_read_gbps: Exact = checked(QUANTITY)
-    throughput_write_gbps: Exact = checked(QUANTITY)
-    latency_read_ms_p50: Exact = checked(QUANTITY)
-    latency_write_ms_p50: Exact = checked(QUANTITY)
-    latency_read_ms_p99: Exact = checked(QUANTITY)
-    latency_write_ms_p99: Exact = checked(QUANTITY)
+    throughput_write_gbps: MaybeExact = checked(or_null(QUANTITY))
+    latency_read_ms_p50: MaybeExact = checked(or_null(QUANTITY))
+    latency_write_ms_p50: MaybeExact = checked(or_null(QUANTITY))
+    latency_read_ms_p99: MaybeExact = checked(or_null(QUANTITY))
+    latency_write_ms_p99: MaybeExact = checked(or_null(QUANTITY))
     notes: Any = checked(TEXT)
     source: Any = checked(TEXT)
+    scope: Optional[str] = checked(one_of("node", "shared"), None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
+
+    @property
+    def shared(self) -> bool:
+        """Os nós dividem o throughput; sem `scope`, o que não é local é de todos."""
+        return self.scope == "shared" or (self.scope is None and self.type != "local")
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) de cada latência P99 menor que a P50."""
         for kind in ("read", "write"):
             p50, p99 = (getattr(self, "latency_%s_ms_%s" % (kind, p)) for p in ("p50", "p99"))
-            if p99 < p50:
+            if p50 is not None and p99 is not None and p99 < p50:
                 yield (("latency_%s_ms_p99" % kind,), p99,
                        "espera-se ao menos a P50, %s ms" % decimal_text(p50, 6))
 
@@ -1423,10 +1497,10 @@ class Question(Record):
     model: Model
     server: Server
     storage: Storage
-    requested_context: int
+    requested_context: int  # 0: o maior que couber
     kv_precision: str
     runtime_overhead_gib: Exact
-    concurrency: int = 0  # 0: a que resulta de requests_per_second
+    concurrency: int = 0  # 0: a de requests_per_second, ou a maior que couber
     kv_budget_ratio: Fraction = DEFAULT_KV_BUDGET_RATIO
     peak_headroom_ratio: Fraction = DEFAULT_PEAK_HEADROOM_RATIO
     ha_mode: str = "none"
@@ -1438,14 +1512,35 @@ class Question(Record):
     max_tpot_ms: Optional[float] = None
     max_ttft_ms: Optional[float] = None
     requests_per_second: Optional[Fraction] = None
-    nodes: Optional[int] = None  # a carga é avaliada em exatamente estes nós
+    nodes: Optional[int] = None  # None: quantos forem precisos
     calibration: Optional[Tuple[float, int]] = None  # TPOT medido: (ms, sessões na réplica)
     tpot_scale: float = 1.0  # medido / previsto, da calibração
+    pue: Fraction = DEFAULT_PUE
+    node_price: Optional[Exact] = None
+    energy_price: Optional[Exact] = None  # por kWh
+    years: Optional[Exact] = None
+
+    @property
+    def asks(self) -> str:
+        """O que se quer saber: nodes, sessions, context, ou load (se a carga cabe nos nós)."""
+        if not (self.concurrency or self.requests_per_second):
+            return "sessions"
+        return "nodes" if self.nodes is None else "load" if self.requested_context else "context"
+
+    def under(self, **load: Any) -> Question:
+        """A mesma pergunta com outros `concurrency`, `ha_mode`, `peak_headroom_ratio` ou `nodes`.
+
+        Nada do que se guarda calculado depende deles: leiautes e velocidades valem para as duas.
+        """
+        other = Question.__new__(Question)
+        vars(other).update(vars(self), **load)
+        return other
 
     @cached_property
     def effective_context(self) -> int:
         """Tokens por sessão, até o máximo do modelo."""
-        return min(self.requested_context, self.model.max_position_embeddings)
+        limit = self.model.max_position_embeddings
+        return min(self.requested_context or limit, limit)
 
     @cached_property
     def precision(self) -> str:
@@ -1457,6 +1552,15 @@ class Question(Record):
         """A velocidade entra na conta dos nós."""
         asked = (self.max_tpot_ms, self.max_ttft_ms, self.requests_per_second)
         return any(value is not None for value in asked)
+
+    @cached_property
+    def checkpoint_bytes(self) -> int:
+        """Bytes de pesos que um nó lê ao partir; 0 se o catálogo não diz."""
+        if self.precision == self.model.native_precision and self.model.checkpoint_bytes:
+            return self.model.checkpoint_bytes
+        known = self.model.weights_dense_bytes or self.weights_precision
+        return sum(weight_bytes(self.model, self.weights_precision)) if known else (
+            self.model.checkpoint_bytes or 0)
 
     @cached_property
     def output(self) -> int:
@@ -1483,9 +1587,16 @@ class Question(Record):
         return (fresh, TURN_TOKENS) if fresh > TURN_TOKENS else (fresh,)
 
     @cached_property
+    def other_end(self) -> Optional[Question]:
+        """A pergunta na outra ponta, com o prefixo em cache, sem a carga; None se só há uma."""
+        return replace(self, input_tokens=self.inputs[1]) if len(self.inputs) > 1 else None
+
+    @property
     def turn(self) -> Optional[Question]:
         """A pergunta na outra ponta da carga, com o prefixo em cache; None se só há uma."""
-        return replace(self, input_tokens=self.inputs[1]) if len(self.inputs) > 1 else None
+        return self.other_end and self.other_end.under(
+            concurrency=self.concurrency, ha_mode=self.ha_mode, nodes=self.nodes,
+            peak_headroom_ratio=self.peak_headroom_ratio)
 
     @cached_property
     def cached(self) -> int:
@@ -1507,6 +1618,11 @@ class Question(Record):
         """Bytes de cada GPU que o motor pode usar."""
         visible = Fraction(self.server.hbm_usable_gib_per_gpu or 0) * GIB
         return floor_div(self.gpu_memory_utilization * visible, 1)
+
+    @cached_property
+    def memory(self) -> Dict[Any, Any]:
+        """O que já se calculou desta pergunta, seja qual for a carga: leiautes e velocidades."""
+        return {}
 
     @cached_property
     def budget_bytes(self) -> Fraction:
@@ -1551,48 +1667,62 @@ def weight_bytes(model: Model, precision: Optional[str]) -> Tuple[int, int]:
             ceil_div(experts * expert_bits, 8))
 
 
-def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
-    """Bytes de pesos em cada GPU: densos / tp, especialistas / (tp · dp) e o que se repete.
+def weight_parts(q: Question, tp: int, dp: int) -> Dict[str, Exact]:
+    """Bytes de pesos: densos, os que cada GPU repete, especialistas e o arredondamento destes.
 
     Repetem-se as projeções de entrada da MLA e a tabela do RoPE. Os kernels MXFP4 arredondam a
     fatia de cada especialista: hidden a 256 e a largura a 128 (256 nas GPUs com FP4).
     """
     model = q.model
     dense, experts = weight_bytes(model, q.weights_precision)
-    replicated = min(dense, model.weights_replicated_bytes or 0)
-    rope = 2 * model.max_position_embeddings * model.head_dim
     hidden, width = model.hidden_size or 1, model.moe_intermediate_size or 1
-    padded = hidden * width
+    padding: Exact = 1
     if q.precision == "mxfp4" and experts:
         tile, split = (256 if q.server.tflops_fp4 else 128), (tp if dp == 1 else 1)
-        padded = (ceil_div(hidden, 256) * 256 * ceil_div(ceil_div(width, split), tile) * tile
-                  * split)
-    return (ceil_div(dense - replicated, tp) + replicated + rope
-            + ceil_div(experts * padded, hidden * width * tp * dp))
+        padding = Fraction(ceil_div(hidden, 256) * 256 * ceil_div(ceil_div(width, split), tile)
+                           * tile * split, hidden * width)
+    return {"dense_bytes": dense, "expert_bytes": experts, "expert_padding": padding,
+            "replicated_bytes": min(dense, model.weights_replicated_bytes or 0),
+            "rope_bytes": 2 * model.max_position_embeddings * model.head_dim}
+
+
+def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
+    """Bytes de pesos em cada GPU: densos / tp, especialistas / (tp · dp) e o que se repete."""
+    parts = weight_parts(q, tp, dp)
+    replicated = int(parts["replicated_bytes"])
+    return (ceil_div(parts["dense_bytes"] - replicated, tp) + replicated + int(parts["rope_bytes"])
+            + ceil_div(parts["expert_bytes"] * parts["expert_padding"], tp * dp))
+
+
+def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> Dict[str, int]:
+    """Bytes das ativações em cada GPU; `sampler_bytes` e `ffn_bytes` não vivem juntos.
+
+    O amostrador guarda cópias fp32 dos logits de `max_num_seqs` sequências; a área do FFN é a de
+    `max_num_batched_tokens` tokens.
+    """
+    model = q.model
+    tokens = q.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+    hidden, width = model.hidden_size or 0, ceil_div(model.moe_intermediate_size or 0, tp * dp)
+    routed = model.num_experts and q.precision != "mxfp4"
+    return {
+        "sampler_bytes": 2 * tokens * hidden + ceil_div(
+            SAMPLER_BYTES[0] * max_num_seqs * (model.vocab_size or 0), SAMPLER_BYTES[1]),
+        "ffn_bytes": 2 * tokens * (ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden),
+        "moe_bytes": 2 * tokens * (model.experts_per_token or 0) * (
+            max(2 * width, hidden) + width) if routed else 0,
+        "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
+        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
 
 
 def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
                     graphs: bool = True) -> Tuple[int, int, int]:
     """Bytes do motor em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA).
 
-    No pico das ativações vive o maior entre o amostrador (cópias fp32 dos logits de
-    `max_num_seqs` sequências) e a área do FFN de `max_num_batched_tokens` tokens. `graphs` falso
-    é o vLLM 0.17 a 0.20.
+    `graphs` falso é o vLLM 0.17 a 0.20.
     """
-    model = q.model
-    tokens = q.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
-    hidden = model.hidden_size or 0
-    sampler = 2 * tokens * hidden + ceil_div(
-        SAMPLER_BYTES[0] * max_num_seqs * (model.vocab_size or 0), SAMPLER_BYTES[1])
-    ffn = 2 * tokens * (ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden)
-    activation = max(sampler, ffn) + CUBLAS_BYTES
-    if model.num_experts and q.precision != "mxfp4":
-        width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
-        activation += 2 * tokens * (model.experts_per_token or 0) * (
-            max(2 * width, hidden) + width)
-    activation += ENCODER_BYTES if model.multimodal else 0
-    activation += INDEXER_BYTES if any(
-        "indexer" in group["kind"] for group in model.groups or ()) else 0
+    model, parts = q.model, activation_parts(q, tp, dp, max_num_seqs)
+    activation = CUBLAS_BYTES + sum(parts.values()) - min(parts["sampler_bytes"],
+                                                          parts["ffn_bytes"])
     parallel = NON_TORCH_PARALLEL_BYTES if graphs else NON_TORCH_PARALLEL_BYTES_OLD
     base, dense_layer, moe_layer = GRAPH_BYTES
     captured = base + model.num_layers * (moe_layer if model.num_experts else dense_layer)
@@ -1691,11 +1821,13 @@ def wide_layouts(q: Question) -> List[Layout]:
 
 def unit_layouts(q: Question) -> List[Layout]:
     """Os leiautes de um nó; se nenhum admite uma sessão, os de réplicas de vários nós também."""
-    layouts = layouts_of(q, 1)
-    if any(layout.sessions_per_unit for layout in layouts):
-        return layouts
-    layouts += wide_layouts(q)
-    return [layout for layout in layouts if layout.sessions_per_unit] or layouts
+    if "layouts" not in q.memory:
+        layouts = layouts_of(q, 1)
+        if not any(layout.sessions_per_unit for layout in layouts):
+            layouts += wide_layouts(q)
+            layouts = [layout for layout in layouts if layout.sessions_per_unit] or layouts
+        q.memory["layouts"] = layouts
+    return list(q.memory["layouts"])
 
 
 # ── Velocidade: decode, prefill e objetivos ───────────────────────────────────────────────────
@@ -1737,6 +1869,7 @@ def tensor_peak(server: Server, precision: str) -> Tuple[float, float]:
 class Speed(Record):
     """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
 
+    terms: Dict[str, float]  # as grandezas das fórmulas, para --explain
     parts: Dict[str, Tuple[float, float]]  # parcela → (por passo, por sequência da GPU)
     experts_seconds: float  # ler todos os especialistas
     untouched: float  # 1 - k/E
@@ -1854,12 +1987,26 @@ def speed_of(q: Question, layout: Layout) -> Speed:
     attention = q.prompt_flops / (peak * ATTENTION_MFU)
     alone = max(spread + attention / tp, parts["weights"][0] + experts_seconds)
     return Speed(
+        terms={"linear_params": linear, "head_params": head, "expert_params": experts,
+               "weights_read_bytes": linear_bytes + 2 * head, "kv_read_bytes": read,
+               "absorbed_flops": absorbed, "attention_flops": q.prompt_flops, "blocks": blocks,
+               "touched_ratio": touched, "hbm_bandwidth": bandwidth, "link_bandwidth": link or 1,
+               "bf16_flops": peak, "dense_flops": dense_peak, "expert_flops": expert_peak,
+               "dense_prefill_mfu": dense_mfu, "replica_gpus": gpus},
         parts=parts, experts_seconds=experts_seconds, untouched=1 - touched,
         data_parallel=layout.data_parallel, output=q.output,
         prefill_seconds=spread + attention / gpus,
         alone_seconds=FIRST_TOKEN_SECONDS + q.tpot_scale * (
             alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * q.tpot_scale)
+
+
+def known_speed(q: Question, layout: Layout) -> Speed:
+    """`speed_of`, calculado uma vez por leiaute."""
+    if layout not in q.memory:
+        q.memory[layout] = speed_of(q, layout)
+    speed: Speed = q.memory[layout]
+    return speed
 
 
 def mxfp4_bias(q: Question) -> Tuple[float, float]:
@@ -1956,30 +2103,44 @@ class Offer(Record):
         fullest = 1 + largest(most - 1, lambda n: n < each * latency(n))
         return units * min(self.sessions, max(1, ceil_div(rate * Fraction(latency(fullest)), 1)))
 
-    def nodes(self, q: Question, headroom: Exact) -> int:
-        """Nós para a carga da pergunta mais `headroom`; de uma oferta vazia, um por sessão.
+    def demand(self, q: Question) -> Tuple[Exact, int]:
+        """(sessões que a carga pede, sessões que uma unidade dá); de uma oferta vazia, uma.
 
-        Uma unidade serve sessões / latência pedidos por segundo, o máximo quando está cheia: a
-        latência cresce menos que as sessões. As que sobram da divisão pelas réplicas só contam
-        se pagam a latência que acrescentam.
+        De pedidos por segundo, a lei de Little: uma unidade serve sessões / latência, o máximo
+        quando está cheia, porque a latência cresce menos que as sessões. As que sobram da divisão
+        pelas réplicas só contam se pagam a latência que acrescentam.
         """
-        sessions, wanted = max(self.sessions, 1), q.concurrency * (1 + headroom)
-        if q.requests_per_second is not None and self.speed and self.layout:
-            replicas, latency = self.layout.replicas_per_unit, self.speed.latency_seconds
-            full = [(n, Fraction(latency(ceil_div(n, replicas)))) for n in
-                    {sessions, sessions // replicas * replicas or sessions}]
-            sessions, seconds = max(full, key=lambda item: item[0] / item[1])
-            wanted = q.requests_per_second * (1 + headroom) * seconds
-        return nodes_for(wanted, sessions, self.unit)
+        sessions = max(self.sessions, 1)
+        if q.requests_per_second is None or not (self.speed and self.layout):
+            return q.concurrency, sessions
+        replicas, latency = self.layout.replicas_per_unit, self.speed.latency_seconds
+        full = [(n, Fraction(latency(ceil_div(n, replicas)))) for n in
+                {sessions, sessions // replicas * replicas or sessions}]
+        sessions, seconds = max(full, key=lambda item: item[0] / item[1])
+        return q.requests_per_second * seconds, sessions
+
+    def nodes(self, q: Question, headroom: Exact) -> int:
+        """Nós para a carga da pergunta mais `headroom`."""
+        wanted, sessions = self.demand(q)
+        return nodes_for(wanted * (1 + headroom), sessions, self.unit)
+
+    def bought(self, q: Question) -> int:
+        """Nós com o pico e a reserva de HA."""
+        return self.nodes(q, q.peak_headroom_ratio) + self.unit * HA_SPARES[q.ha_mode]
+
+    def holds(self, q: Question) -> int:
+        """Sessões que os nós dados mantêm, com o pico e a reserva de HA à parte; 0 se nenhuma."""
+        units = (q.nodes or 0) // self.unit - HA_SPARES[q.ha_mode]
+        return max(0, floor_div(units * self.sessions, 1 + q.peak_headroom_ratio))
 
     def cost(self, q: Question) -> Tuple[int, ...]:
         """A preferência: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp."""
         assert self.layout
         # Sem taxa, mais sessões já são menos nós sem pico.
         nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
-        return (not self.sessions, self.nodes(q, q.peak_headroom_ratio)
-                + self.unit * HA_SPARES[q.ha_mode], self.unit, nominal, -self.sessions,
-                -self.layout.sessions_per_unit, self.layout.tensor_parallel)
+        return (not self.sessions, -self.holds(q) if q.asks == "sessions" else self.bought(q),
+                self.unit, nominal, -self.sessions, -self.layout.sessions_per_unit,
+                self.layout.tensor_parallel)
 
 
 def offer_of(q: Question, layout: Layout) -> Offer:
@@ -1988,11 +2149,87 @@ def offer_of(q: Question, layout: Layout) -> Offer:
     sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
     if not q.timed:
         return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=None)
-    speed, replicas = speed_of(q, layout), layout.replicas_per_unit
+    speed, replicas = known_speed(q, layout), layout.replicas_per_unit
     kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
     if kept * replicas < sessions:
         sessions, limit = kept * replicas, speed.missed(q, kept + 1)
     return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=speed)
+
+
+# ── Storage, energia e custo ──────────────────────────────────────────────────────────────────
+
+
+def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Dict[str, Any]:
+    """Quanto leva pôr nós no ar e trazer o KV de uma sessão de volta, e o que cabe ao storage.
+
+    Carga de um nó = checkpoint / min(throughput, carregador) + partida do motor; um perfil
+    `shared` divide o throughput pelos nós que carregam ao mesmo tempo. Repor o KV lido do storage
+    compete com recalculá-lo pelo prefill de um prompt sozinho. O que o catálogo não diz é None.
+    """
+    storage, checkpoint = q.storage, q.checkpoint_bytes
+    path = float(storage.throughput_read_gbps)
+
+    def load_seconds(at_once: int) -> Optional[float]:
+        share = path / at_once if storage.shared else path
+        return (checkpoint / GB / min(share, LOADER_GBPS) + ENGINE_START_SECONDS
+                if checkpoint else None)
+
+    restore, recompute = q.kv_bytes / GB / path, None
+    fresh = q.effective_context - q.output
+    if offer.layout and offer.speed and fresh > 0:
+        whole = q if q.inputs[0] == fresh else replace(q, input_tokens=fresh)
+        recompute = known_speed(whole, offer.layout).alone_seconds - FIRST_TOKEN_SECONDS
+    parked = sessions if storage.shared else ceil_div(sessions, nodes)
+    return {
+        "checkpoint_bytes": checkpoint or None, "scope": "shared" if storage.shared else "node",
+        "loader_gbps": LOADER_GBPS, "engine_start_seconds": ENGINE_START_SECONDS,
+        "node_recovery_seconds": load_seconds(offer.unit),
+        "cold_start_seconds": load_seconds(nodes),
+        "kv_restore_seconds": restore, "kv_recompute_seconds": recompute,
+        "kv_faster": None if recompute is None else (
+            "restore" if restore < recompute else "recompute"),
+        "parked_sessions": parked, "parked_kv_bytes": parked * q.kv_bytes,
+        "capacity_bytes": checkpoint + parked * q.kv_bytes if checkpoint else None}
+
+
+def physical_of(q: Question, nodes: int) -> Dict[str, Any]:
+    """Energia e espaço de `nodes` nós, pelos valores máximos do catálogo; None se ele não diz.
+
+    Um rack tem `RACK_UNITS` U e leva até `RACK_KW` kW; um nó que sozinho passa disso tem o seu.
+    """
+    server, kw, units = q.server, q.server.power_kw, q.server.rack_units
+    racks, in_rack = None, 0
+    if kw and units:
+        in_rack = min(RACK_UNITS // units, floor_div(RACK_KW, kw))
+        racks = ceil_div(nodes, in_rack) if in_rack else nodes * ceil_div(units, max(
+            units, RACK_UNITS))
+    return {
+        "power_kw": kw and nodes * kw, "rack_units": units and nodes * units, "racks": racks,
+        "nodes_per_rack": in_rack or None,
+        "heat_btu_h": server.heat_btu_h and nodes * server.heat_btu_h,
+        "energy_mwh_year": kw and nodes * kw * q.pue * HOURS_PER_YEAR / 1000}
+
+
+def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
+             tokens_per_second: Optional[float]) -> Dict[str, Any]:
+    """O custo na moeda dos preços dados, em `years` anos na potência máxima; sem preço, nada.
+
+    Por sessão e mês, e por milhão de tokens gerados, se os nós levam a carga nominal sem parar.
+    """
+    if q.node_price is None and q.energy_price is None:
+        return {}
+    purchase = None if q.node_price is None else nodes * q.node_price
+    energy = None if q.energy_price is None or mwh_year is None or q.years is None else (
+        1000 * mwh_year * q.energy_price * q.years)
+    total = (purchase or 0) + (energy or 0)
+    monthly = tokens = None
+    if q.years is not None:
+        monthly = Fraction(total) / (q.years * 12 * sessions)
+        if tokens_per_second:
+            tokens = float(total) / (
+                tokens_per_second * 3600 * HOURS_PER_YEAR * float(q.years) / 1e6)
+    return {"purchase": purchase, "energy": energy, "total": total,
+            "per_session_month": monthly, "per_million_output_tokens": tokens}
 
 
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
@@ -2002,13 +2239,14 @@ def offer_of(q: Question, layout: Layout) -> Offer:
 class SizingResult(Record):
     """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
 
-    question: Question
+    question: Question  # com a carga ou o contexto que a resposta deu
+    asks: str  # nodes, sessions, context ou load
     offer: Offer
     layout: Optional[Layout]  # o leiaute em uso; None: falta algum dado para o teto físico
     limited_by: str  # plan, engine_memory, tpot ou ttft
     nodes_per_unit: int
     sessions_per_unit: int
-    layouts: Tuple[Layout, ...]  # os considerados, do que compra menos nós ao que compra mais
+    offers: Tuple[Offer, ...]  # as consideradas, da que compra menos nós à que compra mais
     wider: Tuple[int, int]  # (nós por réplica, nós no total) que comprariam bem menos, ou (0, 0)
     missing: Tuple[str, ...]  # os dados que faltam para o teto físico
     concurrency: int  # sessões em andamento
@@ -2019,8 +2257,25 @@ class SizingResult(Record):
     nodes_final: int
     nodes_other_end: Optional[int]  # com o prefixo em cache; None: sem objetivos, ou não cabe
     speed_gap: str  # por que não há velocidade prevista
-    performance: Tuple[Performance, ...] = ()  # a dos objetivos, com todos os nós, é a primeira
-    warnings: Tuple[str, ...] = ()
+    performance: Tuple[Performance, ...]  # a dos objetivos, com todos os nós, é a primeira
+    storage_plan: Dict[str, Any]
+    physical: Dict[str, Any]
+    costs: Dict[str, Any]
+    warnings: Tuple[str, ...]
+
+    @cached_property
+    def by_context(self) -> Tuple[Tuple[int, int], ...]:
+        """(contexto, sessões) nos contextos usuais, se a pergunta é quantas sessões cabem."""
+        q = self.question.under(concurrency=0)
+        asked = [replace(q, requested_context=context) for context in USUAL_CONTEXTS
+                 if self.asks == "sessions" and not q.calibration and context <= q.model.max_position_embeddings]
+        return tuple((other.requested_context, answer_of(other)) for other in asked
+                     if other.request_fits)
+
+    @property
+    def layouts(self) -> List[Layout]:
+        """Os leiautes considerados, na ordem das ofertas."""
+        return [offer.layout for offer in self.offers if offer.layout]
 
     @property
     def plan_sessions_per_unit(self) -> int:
@@ -2042,6 +2297,31 @@ class SizingResult(Record):
         """Em serviço: um nó que falta tira a sua unidade inteira."""
         units, idle = divmod(self.nodes_final, self.nodes_per_unit)  # os ociosos substituem
         return max(0, units - max(0, self.failed_nodes - idle)) * self.nodes_per_unit
+
+    def failures_covered(self, needed_nodes: int) -> int:
+        """Quantos nós podem cair sem que sobrem menos que `needed_nodes` em serviço."""
+        units, idle = divmod(self.nodes_final, self.nodes_per_unit)
+        return max(0, idle + units - needed_nodes // self.nodes_per_unit)
+
+    @property
+    def failures_covered_nominal(self) -> int:
+        """Nós que podem cair sem faltar lugar, nem objetivo, à carga nominal."""
+        return self.failures_covered(self.nodes_minimum)
+
+    @property
+    def failures_covered_peak(self) -> int:
+        """Nós que podem cair sem faltar lugar, nem objetivo, ao pico."""
+        return self.failures_covered(self.nodes_with_headroom)
+
+    @property
+    def interrupted_sessions(self) -> int:
+        """Sessões em andamento na unidade que cai; perdem o KV."""
+        return ceil_div(self.concurrency, self.nodes_final // self.nodes_per_unit)
+
+    @property
+    def meets_objectives(self) -> Optional[bool]:
+        """A carga nominal ainda atende aos objetivos depois das falhas; None sem objetivos."""
+        return self.covers_concurrency if self.question.timed else None
 
     @property
     def sessions_after_failure(self) -> int:
@@ -2083,43 +2363,32 @@ class SizingResult(Record):
 
 def size(q: Question) -> SizingResult:
     """Responde à pergunta. Levanta `SizingError` (3) se nem uma sessão cabe."""
-    missing = missing_for_ceiling(q)
+    asks, missing = q.asks, missing_for_ceiling(q)
     gap = missing or missing_for_speed(q)
     require_speed(q, gap)
-    layouts = [] if missing else unit_layouts(q)
-    if layouts and not any(layout.sessions_per_unit for layout in layouts):
-        raise nothing_fits(q, layouts)
-    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
-        raise SizingError("nada cabe", "uma réplica de %s não cabe num nó de %s, e a velocidade "
-                          "entre nós não é modelada: sem objetivos há resposta"
-                          % (q.model.name, q.server.name), status=3)
-    if q.nodes is not None:  # uma réplica maior que os nós dados não serve, se há outra
-        layouts = [item for item in layouts if item.nodes_per_unit <= q.nodes] or layouts
-    if q.calibration:
-        q, layouts = calibrated(q, layouts)
-    offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
-    offer = offers[0] if offers else Offer(
-        layout=None, sessions=q.plan_sessions(1), limited_by="plan", speed=None)
+    if asks == "context":
+        q = longest_context(q)
+    q, offers = offers_of(q, missing)
+    offer = offers[0]
     unit = offer.unit
-    if not q.plan_sessions(unit):
-        raise plan_too_small(q, unit)
-    if not offer.sessions:
-        raise out_of_reach(q, offers)
-    with_headroom = offer.nodes(q, q.peak_headroom_ratio)
-    final = with_headroom + HA_SPARES[q.ha_mode] * unit
+    if asks == "sessions":
+        q = q.under(concurrency=offer.holds(q))
+        if not q.concurrency:
+            raise nothing_held(q, offer)
+    with_headroom, final = offer.nodes(q, q.peak_headroom_ratio), offer.bought(q)
     if q.nodes is not None:
-        if with_headroom > q.nodes:
-            raise too_few_nodes(q, offer, with_headroom)
-        final = q.nodes
-    peak_nodes = with_headroom if q.nodes is None else final
+        if final > q.nodes:
+            raise too_few_nodes(q, offer, final)
+        final = q.nodes if asks == "load" else q.nodes // unit * unit
+    peak_nodes = final if asks == "load" else with_headroom
     speed_gap = "falta no catálogo " + ", ".join(gap) if gap else (
         "a rede entre os nós de uma réplica não é modelada" if unit > 1 else "")
     if offer.layout and not (offer.speed or speed_gap):
-        offer = replace(offer, speed=speed_of(q, offer.layout))
+        offer = replace(offer, speed=known_speed(q, offer.layout))
     result = SizingResult(
-        question=q, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
+        question=q, asks=asks, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
         nodes_per_unit=unit, sessions_per_unit=offer.sessions,
-        layouts=tuple(item.layout for item in offers if item.layout and item.unit == unit),
+        offers=tuple(item for item in offers if item.unit == unit),
         wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
         missing=tuple(missing),
@@ -2129,10 +2398,67 @@ def size(q: Question) -> SizingResult:
         nodes_minimum=offer.nodes(q, 0),
         nodes_with_headroom=with_headroom,
         nodes_final=final,
-        nodes_other_end=other_end(q, layouts),
+        nodes_other_end=nodes_other_end(q, offers),
         speed_gap=speed_gap)
     result = replace(result, performance=tuple(performances(result)))
+    physical = physical_of(q, final)
+    rate = result.performance[0].output_tokens_per_second_per_node[0] * final if (
+        result.performance) else None
+    result = replace(
+        result, physical=physical, storage_plan=storage_plan_of(
+            q, offer, final, result.concurrency),
+        costs=costs_of(q, final, result.concurrency, physical["energy_mwh_year"], rate))
     return replace(result, warnings=tuple(warnings_of(result)))
+
+
+def offers_of(q: Question, missing: Sequence[str]) -> Tuple[Question, List[Offer]]:
+    """(a pergunta, calibrada; as ofertas dos leiautes, da melhor à pior). Levanta `SizingError`."""
+    layouts = [] if missing else unit_layouts(q)
+    if layouts and not any(layout.sessions_per_unit for layout in layouts):
+        raise nothing_fits(q, layouts)
+    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
+        raise refusal(q, "engine_memory", "uma réplica de %s não cabe num nó de %s, e a "
+                      "velocidade entre nós não é modelada: sem objetivos há resposta"
+                      % (q.model.name, q.server.name))
+    if q.nodes is not None:  # uma réplica maior que os nós dados não serve, se há outra
+        layouts = [item for item in layouts if item.nodes_per_unit <= q.nodes] or layouts
+    if q.calibration:
+        q, layouts = calibrated(q, layouts)
+    offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
+    offers = offers or [Offer(layout=None, sessions=q.plan_sessions(1), limited_by="plan",
+                              speed=None)]
+    if not q.plan_sessions(offers[0].unit):
+        raise plan_too_small(q, offers[0].unit)
+    if not offers[0].sessions:
+        raise out_of_reach(q, offers)
+    return q, offers
+
+
+def answer_of(q: Question) -> int:
+    """Só o número que responde: nós, ou sessões que os nós dados mantêm; 0 se nada cabe.
+
+    Com a carga e os nós dados, os nós que ela pede, se não são mais que os dados.
+    """
+    try:
+        q, offers = offers_of(q, missing_for_ceiling(q))
+    except SizingError as error:
+        if error.status == 3:
+            return 0
+        raise
+    if q.asks == "sessions":
+        return offers[0].holds(q)
+    needed = offers[0].bought(q)
+    return needed if q.nodes is None or needed <= q.nodes else 0
+
+
+def longest_context(q: Question) -> Question:
+    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível."""
+    def at(tokens: int) -> Question:
+        return replace(q, requested_context=tokens)
+
+    limit = q.model.max_position_embeddings
+    first = 1 + largest(limit - 1, lambda tokens: not at(tokens).request_fits)
+    return at(largest(limit, lambda tokens: answer_of(at(tokens)) > 0, first))
 
 
 def require_speed(q: Question, gap: Sequence[str]) -> None:
@@ -2152,8 +2478,8 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
     assert q.calibration
     ms, sessions = q.calibration
     plain = replace(q, calibration=None, tpot_scale=1.0, nodes=None, max_tpot_ms=None,
-                    max_ttft_ms=None)
-    layout = size(plain).layout
+                    max_ttft_ms=None, concurrency=q.concurrency or 1)
+    layout = offers_of(plain, ())[1][0].layout
     assert layout
     if sessions > layout.sessions_per_replica:
         raise SizingError("--calibrate-tpot-ms", "espera-se até %s, o que uma réplica admite (%s)"
@@ -2170,24 +2496,25 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
 def performances(result: SizingResult) -> Iterator[Performance]:
     """A velocidade de cada ponta da carga, com todos os nós e depois das falhas consideradas."""
     q, layout, offer = result.question, result.layout, result.offer
-    speed = offer.speed
+    speed, turn = offer.speed, q.turn
     if layout is None or speed is None:
         return
-    for end in (q, q.turn) if q.turn else (q,):
+    for end in (q, turn) if turn else (q,):
         if end is not q:
-            speed = speed_of(end, layout)
+            speed = known_speed(end, layout)
             offer = replace(offer, speed=speed)
         for nodes in (result.nodes_final, result.nodes_after_failure):
             if nodes:
                 yield performance_of(end, layout, speed, nodes, offer.load(end, 0, nodes))
 
 
-def other_end(q: Question, layouts: Sequence[Layout]) -> Optional[int]:
+def nodes_other_end(q: Question, offers: Sequence[Offer]) -> Optional[int]:
     """Os nós se todo pedido tivesse o prefixo em cache, quando a velocidade decide os nós."""
-    turn = q.turn
-    if not q.timed or q.nodes is not None or turn is None:
+    turn = q.turn if q.timed and q.nodes is None else None
+    if turn is None:
         return None
-    empty, bought = min(offer_of(turn, layout).cost(turn) for layout in layouts)[:2]
+    empty, bought = min(offer_of(turn, offer.layout).cost(turn) for offer in offers
+                        if offer.layout)[:2]
     return None if empty else bought
 
 
@@ -2200,8 +2527,16 @@ def wider_unit(q: Question, nodes: int) -> Tuple[int, int]:
 # ── Recusas: o que falta e o que caberia ──────────────────────────────────────────────────────
 
 
+def refusal(q: Question, limit: str, text: str, options: Callable[[], Options] = tuple,
+            lead: str = "") -> SizingError:
+    """Uma recusa de status 3: o que falta, e as opções com que caberia, para `ways_out`."""
+    error = SizingError("nada cabe", text, status=3)
+    error.question, error.limit, error.options, error.lead = q, limit, options, lead
+    return error
+
+
 def fitting(options: Iterable[Tuple[str, bool, Question]]) -> List[str]:
-    """Os textos das opções (texto, faz sentido?, pergunta) que têm resposta."""
+    """Os textos das opções que têm resposta."""
     found = []
     for text, sound, q in options:
         try:
@@ -2212,50 +2547,67 @@ def fitting(options: Iterable[Tuple[str, bool, Question]]) -> List[str]:
     return found
 
 
-def way_out(options: Sequence[Tuple[str, bool, Question]]) -> str:
-    """As flags com que caberia, cada uma sozinha."""
-    found = fitting(options)
-    return "cabe com " + " ou ".join(found) if found else (
-        "nenhuma flag sozinha basta neste servidor")
+def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bool) -> str:
+    """O que caberia no lugar do que foi recusado: cada flag sozinha, e os servidores.
+
+    Um TPOT medido neste servidor não diz nada dos outros.
+    """
+    q, options = error.question, error.options()
+    found, text = fitting(options), ""
+    if options:
+        text = "; " + error.lead + ("cabe com " + " ou ".join(found) if found else
+                                    "nenhuma flag sozinha basta neste servidor")
+    if q.calibration:
+        return text
+    if q.tensor_parallel and fitting([("", True, replace(q, tensor_parallel=None))]):
+        return text + "; cabe com --tensor-parallel auto"
+    found = fitting((server.name, server is not q.server, replace(
+        q, server=server, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
+        if default_overhead else q.runtime_overhead_gib)) for server in servers)
+    return text + ("; cabe em: " + ", ".join(found) if found else
+                   "; em nenhum outro servidor do catálogo")
 
 
 def plan_too_small(q: Question, unit: int) -> SizingError:
-    """A recusa (status 3) quando o orçamento do plano não tem lugar para uma sessão."""
+    """A recusa quando o orçamento do plano não tem lugar para uma sessão."""
     total, budget, kv_bytes = q.server.total_hbm_gb * GB, q.budget_bytes, q.kv_bytes
-    context = largest(q.model.max_position_embeddings, lambda n: session_kv_bytes(
-        q.model.layer_groups, n, q.kv_precision) <= budget)
-    overhead = Fraction(floor_div((total * q.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
-    ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
-    shorter = replace(q, requested_context=max(context, 1))
-    options = (
-        ("--kv-precision fp8", KV_PRECISIONS[q.kv_precision] == 2, replace(q, kv_precision="fp8")),
-        ("--effective-context %d" % context, context > 0 and shorter.request_fits, shorter),
-        ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0,
-         replace(q, runtime_overhead_gib=overhead)),
-        ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1,
-         replace(q, kv_budget_ratio=ratio)))
-    return SizingError(
-        "nada cabe", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam "
-        "%s); uma sessão por nó %s" % (
+
+    def options() -> Options:
+        context = largest(q.model.max_position_embeddings, lambda n: session_kv_bytes(
+            q.model.layer_groups, n, q.kv_precision) <= budget)
+        overhead = Fraction(floor_div((total * q.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
+        ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
+        shorter = replace(q, requested_context=max(context, 1))
+        return (
+            ("--kv-precision fp8", KV_PRECISIONS[q.kv_precision] == 2,
+             replace(q, kv_precision="fp8")),
+            ("--effective-context %d" % context, context > 0 and shorter.request_fits, shorter),
+            ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0,
+             replace(q, runtime_overhead_gib=overhead)),
+            ("--kv-budget-ratio %s" % decimal_text(ratio, 4), ratio <= 1,
+             replace(q, kv_budget_ratio=ratio)))
+
+    return refusal(
+        q, "plan", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)" % (
             q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
-            size_text(unit * budget), size_text(kv_bytes - unit * budget), way_out(options)),
-        status=3)
+            size_text(unit * budget), size_text(kv_bytes - unit * budget)),
+        options, "uma sessão por nó ")
 
 
 def nothing_fits(q: Question, layouts: Sequence[Layout]) -> SizingError:
-    """A recusa (status 3) quando o motor não admite uma sessão em leiaute algum."""
+    """A recusa quando o motor não admite uma sessão em leiaute algum."""
     layout = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
-    return SizingError(
-        "nada cabe", "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e "
-        "uma sessão de %s passam dos %s que o motor pode usar (faltam %s)" % (
+    return refusal(
+        q, "engine_memory", "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor "
+        "de %s e uma sessão de %s passam dos %s que o motor pode usar (faltam %s)" % (
             q.model.name, q.server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
             *map(size_text, (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes,
                              layout.usable_bytes, layout.session_bytes - layout.kv_capacity_bytes))
-        ), status=3)
+        ))
 
 
 def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
-    """A recusa (status 3) quando nem uma sessão por réplica atende aos objetivos."""
+    """A recusa quando nem uma sessão por réplica atende aos objetivos."""
     reached = []
     for name, limit, metric in (("TPOT", q.max_tpot_ms, Speed.tpot_ms),
                                 ("TTFT", q.max_ttft_ms, Speed.ttft_ms)):
@@ -2264,26 +2616,37 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
                               if offer.speed and offer.layout and offer.layout.sessions_per_unit)
             reached.append("%s de %s ms, o melhor é %s ms (%s)" % (
                 name, number_text(limit, 9), number_text(best, 4), where))
-    options = (
-        ("--input-tokens %d" % q.inputs[-1], q.turn is not None, q.turn or q),
-        ("--weights-precision fp8", q.precision in ("bf16", "fp16"),
-         replace(q, weights_precision="fp8")))
-    return SizingError(
-        "nada cabe", "com uma sessão por réplica de %s em %s e %d tokens novos por pedido: %s; %s"
-        % (q.model.name, q.server.name, q.inputs[0], "; ".join(reached), way_out(options)),
-        status=3)
+    return refusal(
+        q, offers[0].limited_by, "com uma sessão por réplica de %s em %s e %d tokens novos por "
+        "pedido: %s" % (q.model.name, q.server.name, q.inputs[0], "; ".join(reached)),
+        lambda: (("--input-tokens %d" % q.inputs[-1], q.turn is not None, q.turn or q),
+                 ("--weights-precision fp8", q.precision in ("bf16", "fp16"),
+                  replace(q, weights_precision="fp8"))))
 
 
 def too_few_nodes(q: Question, offer: Offer, needed: int) -> SizingError:
-    """A recusa (status 3) de uma carga fixa que não cabe nos nós dados."""
+    """A recusa de uma carga que não cabe nos nós dados."""
     nodes = q.nodes or 0
-    return SizingError(
-        "nada cabe", "%s de %s admitem %s (%d por %s, limite: %s); esta carga pede %s" % (
+    return refusal(
+        q, offer.limited_by, "%s de %s admitem %s de %d tokens (%d por %s, limite: %s); esta carga "
+        "pede %s" % (
             plural(nodes, "nó", "nós"), q.server.name,
-            plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"), offer.sessions,
-            "nó" if offer.unit == 1 else "%d nós" % offer.unit, LIMITS[offer.limited_by],
-            plural(needed, "nó", "nós")),
-        status=3)
+            plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"), q.effective_context,
+            offer.sessions, "nó" if offer.unit == 1 else "%d nós" % offer.unit,
+            LIMITS[offer.limited_by], plural(needed, "nó", "nós")))
+
+
+def nothing_held(q: Question, offer: Offer) -> SizingError:
+    """A recusa quando, com a reserva de HA e o pico à parte, não sobra lugar nos nós dados."""
+    nodes = q.nodes or 0
+    return refusal(
+        q, offer.limited_by, "%s de %s, com %d de reserva e pico de %s, não mantêm uma sessão "
+        "(%d por %s)" % (
+            plural(nodes, "nó", "nós"), q.server.name, HA_SPARES[q.ha_mode] * offer.unit,
+            percent_text(q.peak_headroom_ratio), offer.sessions,
+            "nó" if offer.unit == 1 else "%d nós" % offer.unit),
+        lambda: [("--nodes %d" % n, True, q.under(nodes=n, concurrency=0))
+                 for n in [offer.bought(q.under(concurrency=1))]])
 
 
 # ── Avisos ────────────────────────────────────────────────────────────────────────────────────
@@ -2318,13 +2681,18 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
         yield ("single_node: %s sem HA: se um cair, param %s%s"
                % (bought, plural(result.concurrency, "sessão", "sessões"),
                   "; --ha n+1 acrescenta " + bought if q.nodes is None else ""))
+    if q.nodes is not None and q.nodes % result.nodes_per_unit:
+        yield ("idle_nodes: uma réplica ocupa %d nós: dos %d dados, %d não se usam"
+               % (result.nodes_per_unit, q.nodes, q.nodes % result.nodes_per_unit))
     yield from speed_warnings(result)
     spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
-    if spare < TIGHT_LAST_NODE_RATIO:
-        unit = "um nó" if result.nodes_per_unit == 1 else "%d nós" % result.nodes_per_unit
-        yield ("tight_capacity: no pico, sem contar a HA, %s: %s de %s (abaixo de %s)"
-               % (plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
-                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)), unit,
+    if spare < TIGHT_LAST_NODE_RATIO and result.asks in ("nodes", "load"):
+        yield ("tight_capacity: no pico %s, %s %s (abaixo de %s)"
+               % ("sobra 1 vaga" if result.spare_sessions_at_peak == 1 else
+                  "sobram %d vagas" % result.spare_sessions_at_peak,
+                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)),
+                  "do último nó" if result.nodes_per_unit == 1 else
+                  "dos últimos %d nós" % result.nodes_per_unit,
                   percent_text(TIGHT_LAST_NODE_RATIO)))
     yield from ceiling_warnings(result)
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
@@ -2335,16 +2703,28 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
         yield ("int8_experimental: KV em int8 (1 byte) é experimental: poucos motores o servem; "
                "meça a qualidade ou use fp8, do mesmo tamanho")
     if storage.type != "local":
-        yield ("%s_storage: %s: leitura P99 de %s ms e %s GB/s; na partida a frio, cada 100 GB de "
-               "pesos leva ao menos %s s por nó"
-               % (storage.type, storage.name, decimal_text(storage.latency_read_ms_p99, 3),
-                  decimal_text(storage.throughput_read_gbps, 3),
-                  decimal_text(100 / Fraction(storage.throughput_read_gbps), 1)))
+        yield "%s_storage: %s" % (storage.type, cold_start_text(result))
     if KV_PRECISIONS[q.kv_precision] == 2:
         fp8_bytes = replace(q, kv_precision="fp8").kv_bytes
         yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8"
                % (q.kv_precision, size_text(q.kv_bytes),
                   decimal_text(Fraction(q.kv_bytes, fp8_bytes), 2), size_text(fp8_bytes)))
+
+
+def cold_start_text(result: SizingResult) -> str:
+    """A partida a frio no storage da pergunta, com o que a limita."""
+    storage, plan = result.question.storage, result.storage_plan
+    latency = storage.latency_read_ms_p99
+    text = "%s, %s GB/s%s%s" % (
+        storage.name, decimal_text(storage.throughput_read_gbps, 3),
+        " divididos pelos nós" if storage.shared else " por nó",
+        "" if latency is None else ", P99 de %s ms" % decimal_text(latency, 3))
+    cold = plan["cold_start_seconds"]
+    if cold is None:
+        return text + ": a partida a frio não se calcula sem checkpoint_bytes no catálogo"
+    return text + ": partida a frio de %s%s; um nó volta em %s" % (
+        seconds_text(cold), ", acima de %d s" % SLOW_COLD_START_SECONDS
+        if cold > SLOW_COLD_START_SECONDS else "", seconds_text(plan["node_recovery_seconds"]))
 
 
 def speed_warnings(result: SizingResult) -> Iterator[str]:
@@ -2403,14 +2783,335 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
                "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
 
 
+# ── A explicação: cada número com a fórmula, os valores e a fonte ─────────────────────────────
+
+# `nome | rótulo | unidade | fórmula | fonte`, na ordem da conta. Os nomes são os do JSON, das
+# constantes do módulo e os que linhas anteriores definem. Vale a primeira linha de cada nome em que
+# toda grandeza tem valor.
+FIGURES = """
+effective_context | contexto usado | tokens | min(requested_context, max_position_embeddings) | config.json do modelo
+kv_total_bytes | KV de todas as sessões | B | concurrency * kv_per_session_bytes |
+kv_budget_bytes | orçamento de KV por nó | B | total_hbm_gb * GB * kv_budget_ratio - runtime_overhead_gib * GIB | convenção do plano
+plan_sessions | sessões que o plano admite por unidade | sessões | floor(nodes_per_unit * kv_budget_bytes / kv_per_session_bytes) | convenção do plano
+usable_bytes | HBM que o motor usa, por GPU | B | floor(gpu_memory_utilization * hbm_usable_gib_per_gpu * GIB) | memória que o driver mostra
+weights_bytes | pesos por GPU | B | ceil((dense_bytes - replicated_bytes) / tensor_parallel) + replicated_bytes + rope_bytes + ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel)) | bytes do checkpoint
+activation_bytes | ativações por GPU | B | max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes + encoder_bytes + indexer_bytes | ajuste a registros do vLLM
+runtime_bytes | motor por GPU | B | activation_bytes + non_torch_bytes + cuda_graphs_bytes | ajuste a registros do vLLM
+kv_capacity_bytes | KV que cabe por GPU | B | usable_bytes - weights_bytes - runtime_bytes |
+sessions_per_replica | sessões que cabem na réplica | sessões | min(floor(kv_capacity_bytes / session_bytes_per_gpu), sequences_limit) * data_parallel | páginas de 16 tokens
+ceiling_sessions | teto físico por unidade | sessões | sessions_per_replica * replicas_per_unit |
+sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions, objective_sessions) | o menor limite vale
+sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions) | o menor limite vale
+max_concurrency | sessões que os nós mantêm | sessões | floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / (1 + peak_headroom_ratio)) | pico e reserva à parte
+planned_sessions | sessões que a taxa pede, com a unidade cheia | sessões | requests_per_second * full_latency_seconds | lei de Little
+nodes_minimum | capacidade pura | nós | ceil(planned_sessions / full_sessions) * nodes_per_unit |
+nodes_with_headroom | com o pico | nós | ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit |
+nodes_bought | com a reserva de HA | nós | nodes_with_headroom + ha_spares * nodes_per_unit |
+sessions_after_failure | admitidas depois da falha | sessões | nodes_after_failure / nodes_per_unit * sessions_per_unit |
+replica_sessions | sessões na réplica mais cheia | sessões | ceil(concurrency / (nodes_final * replicas_per_unit / nodes_per_unit)) |
+rows | sequências por GPU | | max(1, replica_sessions / data_parallel) |
+weights | TPOT: ler e calcular as camadas densas | ms | 1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * (linear_params / dense_flops + head_params / bf16_flops) / tensor_parallel / DECODE_MFU) | ajuste a medidas públicas
+experts | TPOT: ler e calcular os especialistas | ms | 1000 * scale * (expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - touched_ratio)**replica_sessions) + rows * 2 * expert_params * touched_ratio / tensor_parallel / expert_flops / DECODE_EXPERTS_MFU) | ajuste a medidas públicas
+kv | TPOT: ler o KV | ms | 1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + absorbed_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU)) | ajuste a medidas públicas
+communication | TPOT: comunicação | ms | 1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS + rows * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO) | ajuste a medidas públicas
+launch | TPOT: partida dos kernels | ms | 1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + indexer_layers * INDEXER_LAYER_SECONDS) | ajuste a medidas públicas
+spread_seconds | prefill: camadas e comunicação | s | input_tokens * (2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * touched_ratio / expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO) | ajuste a medidas públicas
+prefill_seconds | prefill de um pedido entre os outros | s | spread_seconds + attention_flops / replica_gpus / (bf16_flops * ATTENTION_MFU) | ajuste a medidas públicas
+prefill_interference | TPOT: prefill dos outros pedidos | ms | 1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens |
+tpot_ms | TPOT | ms | weights + experts + kv + communication + launch + prefill_interference | faixa de 80% no README
+alone_seconds | prefill de um prompt sozinho | s | tpot_scale * (max(spread_seconds + attention_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS) | ajuste a medidas públicas
+ttft_ms | TTFT, sem fila | ms | 1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2 | faixa de 80% no README
+session_rate | tokens por segundo e sessão | tok/s | 1000 / tpot_ms |
+node_rate | tokens por segundo e nó | tok/s | concurrency / nodes_final * output_tokens / ((ttft_ms + (output_tokens - 1) * tpot_ms) / 1000) | lei de Little
+node_recovery_seconds | um nó de volta depois da falha | s | checkpoint_bytes / GB / min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga medidos
+cold_start_seconds | todos os nós, a frio | s | checkpoint_bytes / GB / min(throughput_read_gbps / starting_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga medidos
+kv_restore_seconds | repor o KV de uma sessão do storage | s | kv_per_session_bytes / GB / throughput_read_gbps | perfil de storage
+kv_recompute_seconds | recalcular o KV de uma sessão | s | | alone_seconds com todo o contexto em prompt novo
+capacity_bytes | espaço para o checkpoint e as sessões guardadas | B | checkpoint_bytes + parked_sessions * kv_per_session_bytes |
+power_kw | potência máxima | kW | nodes_final * power_kw_per_node | folha do servidor
+heat_btu_h | calor | BTU/h | nodes_final * heat_btu_h_per_node | folha do servidor
+rack_units | espaço em rack | U | nodes_final * rack_units_per_node | folha do servidor
+racks | racks de 42 U e até 45 kW | | ceil(nodes_final / nodes_per_rack) |
+racks | racks: um nó passa sozinho de 45 kW ou de 42 U | | |
+energy_mwh_year | energia num ano, com o PUE | MWh | power_kw * pue * HOURS_PER_YEAR / 1000 |
+purchase | compra | | nodes_final * node_price | preço dado
+energy | energia no período | | 1000 * energy_mwh_year * energy_price * years | preço dado
+total | total | | purchase + energy |
+per_session_month | por sessão e mês | | total / (years * 12 * concurrency) |
+per_million_output_tokens | por milhão de tokens gerados | | total / (node_rate * nodes_final * 3600 * HOURS_PER_YEAR * years / 10**6) | nós sempre com a carga nominal
+"""
+
+
+def figures_of(result: SizingResult) -> List[Dict[str, Any]]:
+    """Os números da resposta em ordem: nome, rótulo, valor, unidade, fórmula, valores e fonte."""
+    names, rows = names_of_figures(result), group_figures(result)
+    total, rest = rows.pop(), {}
+    for line in FIGURES.strip().splitlines():
+        name, label, unit, formula, source = (cell.strip() for cell in line.split("|"))
+        used = set(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", formula)) - {"min", "max", "floor", "ceil"}
+        if name not in rest and all(names.get(word) is not None for word in (name, *used)):
+            rest[name] = figure(name, label, names[name], unit, formula, names, source)
+    context = rest.pop("effective_context")
+    return [context, *rows, total, *rest.values()]
+
+
+def figure(name: str, label: str, value: Any, unit: str, formula: str, names: Dict[str, Any],
+           source: str) -> Dict[str, Any]:
+    """Um número da explicação, com os valores no lugar dos nomes da fórmula."""
+    numbers = re.sub(r"[A-Za-z_][A-Za-z_0-9]*", lambda match: exact_text(names[match[0]])
+                     if match[0] in names else match[0], formula)
+    return {"name": name, "label": label, "value": value, "unit": unit, "formula": formula,
+            "numbers": numbers, "source": source}
+
+
+def exact_text(value: Union[Exact, float]) -> str:
+    """O número como entra numa conta: exato, ou com 9 algarismos; `(a / b)` se não é decimal."""
+    if isinstance(value, float):
+        return "%.9g" % value
+    if value.denominator == 1:
+        return str(int(value))
+    text = decimal_text(value, 33)
+    return text if Fraction(text) == value else "(%d / %d)" % (value.numerator, value.denominator)
+
+
+def group_figures(result: SizingResult) -> List[Dict[str, Any]]:
+    """O KV de uma sessão em cada grupo de camadas e, por último, o total."""
+    q, rows = result.question, []
+    element = KV_PRECISIONS[q.kv_precision]
+    for number, group in enumerate(q.model.layer_groups, 1):
+        held = q.effective_context if group.cap_tokens is None else min(
+            q.effective_context, group.cap_tokens)
+        names = dict(vars(group), element_bytes=element, held_tokens=held // group.stride,
+                     bytes_per_token=group.bytes_per_token, fixed_bytes=group.fixed_bytes,
+                     elements_per_token=group.elements_per_token)
+        rows.append(figure(
+            "kv_group_%d_bytes" % number, "KV do grupo %d, %s" % (number, group.kind),
+            group.session_bytes(q.effective_context, element), "B", "layers * (held_tokens * "
+            "(elements_per_token * element_bytes + bytes_per_token) + fixed_bytes)", names,
+            "kv_cache_interface.py do vLLM"))
+    parts = {row["name"]: row["value"] for row in rows}
+    return [*rows, figure("kv_per_session_bytes", "KV de uma sessão", q.kv_bytes, "B",
+                          " + ".join(parts), parts, "")]
+
+
+def names_of_figures(result: SizingResult) -> Dict[str, Any]:
+    """O valor de cada nome das fórmulas; None se não se aplica a esta pergunta."""
+    q, layout, plan = result.question, result.layout, result.storage_plan
+    planned, full = result.offer.demand(q)
+    names: Dict[str, Any] = {name: value for name, value in globals().items()
+                             if name.isupper() and isinstance(value, (int, float))}
+    names.update({name: getattr(q, name) for name in q.__dataclass_fields__})
+    names.update(effective_context=q.effective_context, output_tokens=q.output,
+                 max_position_embeddings=q.model.max_position_embeddings,
+                 total_hbm_gb=q.server.total_hbm_gb, hidden_size=q.model.hidden_size,
+                 throughput_read_gbps=q.storage.throughput_read_gbps,
+                 kv_per_session_bytes=q.kv_bytes, kv_budget_bytes=q.budget_bytes,
+                 plan_sessions=result.plan_sessions_per_unit, ha_spares=HA_SPARES[q.ha_mode])
+    names.update(attributes(
+        result, "concurrency nodes_per_unit sessions_per_unit nodes_minimum nodes_with_headroom "
+                "nodes_final nodes_after_failure sessions_after_failure"))
+    names.update(plan, recovering_nodes=result.nodes_per_unit if q.storage.shared else 1,
+                 starting_nodes=result.nodes_final if q.storage.shared else 1,
+                 kv_total_bytes=q.kv_bytes * result.concurrency,
+                 planned_sessions=planned if q.concurrency else float(planned),
+                 full_sessions=full, nodes=q.nodes,
+                 full_latency_seconds=float(planned / q.requests_per_second)
+                 if q.requests_per_second else None,
+                 max_concurrency=result.concurrency if result.asks == "sessions" else None,
+                 nodes_bought=result.nodes_final if result.asks == "nodes" else None,
+                 objective_sessions=result.sessions_per_unit if result.limited_by in (
+                     "tpot", "ttft") else None)
+    for name in ("power_kw", "heat_btu_h", "rack_units"):
+        names[name + "_per_node"] = getattr(q.server, name)
+    names.update(result.physical, **{
+        name: 0 if value is None and name in ("purchase", "energy") else value
+        for name, value in result.costs.items()})
+    if layout:
+        default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+        each = layout.sessions_per_replica // layout.data_parallel
+        names.update(vars(layout), **weight_parts(q, layout.tensor_parallel,
+                                                  layout.data_parallel))
+        names.update(activation_parts(q, layout.tensor_parallel, layout.data_parallel,
+                                      max(each, default)))
+        names.update(
+            zip(("activation_bytes", "non_torch_bytes", "cuda_graphs_bytes"),
+                layout.runtime_parts), runtime_bytes=layout.runtime_bytes,
+            kv_capacity_bytes=layout.kv_capacity_bytes, session_bytes_per_gpu=layout.session_bytes,
+            hbm_usable_gib_per_gpu=q.server.hbm_usable_gib_per_gpu,
+            sequences_limit=max(each, default), ceiling_sessions=layout.sessions_per_unit)
+    if result.performance and result.offer.speed:
+        item, speed = result.performance[0], result.offer.speed
+        names.update(speed.terms, **item.breakdown_ms)
+        parallel = int(speed.terms["replica_gpus"] > 1)
+        spread = speed.prefill_seconds - speed.terms["attention_flops"] / speed.terms[
+            "replica_gpus"] / (speed.terms["bf16_flops"] * ATTENTION_MFU)
+        names.update(
+            replica_sessions=item.sessions_per_replica, parallel=parallel, scale=speed.scale,
+            rows=speed.loaded(item.sessions_per_replica)[0], input_tokens=item.input_tokens,
+            moe_layers=q.model.moe_layers or 0, indexer_layers=q.model.indexer_layers,
+            spread_seconds=spread, prefill_seconds=speed.prefill_seconds,
+            alone_seconds=speed.alone_seconds - FIRST_TOKEN_SECONDS, tpot_ms=item.tpot_ms[0],
+            ttft_ms=speed.ttft_ms(item.sessions_per_replica),
+            session_rate=item.output_tokens_per_second_per_session[0],
+            node_rate=item.output_tokens_per_second_per_node[0])
+    return names
+
+
+def layout_figures(result: SizingResult) -> List[Dict[str, Any]]:
+    """Os leiautes considerados, do escolhido ao pior: o teto, o que vale e os nós que compraria."""
+    q = result.question
+    return [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
+             "ceiling_sessions": offer.layout.sessions_per_unit, "sessions": offer.sessions,
+             "limited_by": offer.limited_by, "nodes": offer.bought(q) if offer.sessions else None}
+            for offer in result.offers if offer.layout]
+
+
+def alternatives(result: SizingResult, servers: Sequence[Server],
+                 default_overhead: bool) -> List[Dict[str, Any]]:
+    """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
+    q = result.question
+    if result.asks == "sessions":
+        q = q.under(concurrency=0)
+    if result.asks == "context":
+        q = replace(q, requested_context=0)
+    other = "fp16" if KV_PRECISIONS[q.kv_precision] == 1 else "fp8"
+    options = [("KV em " + other, replace(q, kv_precision=other))]
+    half = replace(q, requested_context=q.effective_context // 2)
+    if result.asks != "context" and half.effective_context and half.request_fits:
+        options.append(("metade do contexto, %d tokens" % half.effective_context, half))
+    larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb]
+    if larger:
+        server = min(larger, key=lambda item: item.total_hbm_gb)
+        overhead = DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
+        options.append(("o servidor seguinte em HBM, " + server.name, replace(
+            q, server=server, calibration=None, tpot_scale=1.0, tensor_parallel=None,
+            runtime_overhead_gib=overhead if default_overhead else q.runtime_overhead_gib)))
+    found = []
+    for change, option in options:
+        try:
+            answer: Optional[int] = answer_number(size(option))
+        except SizingError:
+            answer = None
+        found.append({"change": change, "answer": answer})
+    return found
+
+
+def answer_number(result: SizingResult) -> int:
+    """O número que responde à pergunta: nós, sessões, contexto ou vagas que sobram."""
+    return {"nodes": result.nodes_final, "sessions": result.concurrency,
+            "context": result.question.effective_context,
+            "load": result.spare_sessions_at_peak}[result.asks]
+
+
+# A unidade de cada resposta.
+ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
+           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
+
+
+def launch_lines(result: SizingResult) -> List[str]:
+    """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
+    q, layout, model = result.question, result.layout, result.question.model
+    if layout is None:
+        return ["# sem o teto físico não há leiaute; falta no catálogo: " + ", ".join(
+            result.missing)]
+    if q.kv_precision == "int8":
+        return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
+    replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
+    notes, wide = [], "" if nodes == 1 else " --master-addr IP_DO_NÓ_0"
+    if q.precision != model.native_precision:
+        notes.append("# %s em %s: %s" % (
+            model.name, q.precision, "quantizado na carga" if q.precision == "fp8" else
+            "pede um checkpoint nesta precisão no lugar de " + (model.hf_id or model.name)))
+    if KV_PRECISIONS[q.kv_precision] == 2:
+        notes.append("# KV no tipo do modelo, de 16 bits como %s" % q.kv_precision)
+    if nodes > 1:
+        notes.append("# em cada um dos %d nós da réplica, com o seu número no lugar de N" % nodes)
+        wide = (" --data-parallel-size-local %d --data-parallel-start-rank N*%d "
+                "--data-parallel-address IP_DO_NÓ_0" % (gpus, gpus) if layout.data_parallel > 1
+                else " --nnodes %d --node-rank N --master-addr IP_DO_NÓ_0" % nodes)
+    if replicas > 1:
+        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
+                     "8000+i" % (replicas, layout.gpus))
+    words = [
+        "CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.gpus))) if replicas > 1 else "",
+        "vllm serve " + (model.hf_id or model.name),
+        "--quantization fp8" if q.precision == "fp8" != model.native_precision else "",
+        "--tensor-parallel-size %d" % layout.tensor_parallel,
+        "--data-parallel-size %d --enable-expert-parallel" % layout.data_parallel
+        if layout.data_parallel > 1 else "", wide.strip(),
+        "--max-model-len %d" % q.effective_context,
+        "--kv-cache-dtype %s" % ("fp8" if q.kv_precision == "fp8" else "auto"),
+        "--gpu-memory-utilization %s" % decimal_text(q.gpu_memory_utilization, 4),
+        "--max-num-seqs %d" % ceil_div(result.sessions_per_unit, replicas * layout.data_parallel),
+        "--max-num-batched-tokens %d" % (q.server.max_num_batched_tokens
+                                         or DEFAULT_MAX_NUM_BATCHED_TOKENS),
+        model.launch_args or "", "--port 8000" if replicas > 1 else ""]
+    lines = folded(" ".join(word.replace(" ", GLUE) for word in words if word), 4, WIDTH - 2)
+    return [*notes, *(line + " \\" for line in lines[:-1]), lines[-1]]
+
+
+def explanation_of(result: SizingResult, servers: Sequence[Server],
+                   default_overhead: bool) -> Dict[str, Any]:
+    """Tudo o que `--explain` mostra, pronto para o JSON."""
+    return {"figures": [dict(row, value=json_number(row["value"]))
+                        for row in figures_of(result)],
+            "layouts": layout_figures(result),
+            "alternatives": alternatives(result, servers, default_overhead),
+            "launch": launch_lines(result)}
+
+
 # ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
 
-WIDTH = 80
 MAX_LINES = 24
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
          "prefill_interference": "prefill"}
-GLUE = "\x00"  # um espaço em que a linha não se parte
+
+def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
+    """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
+    lines = folded(headline(result), 2)
+    for row in parts["figures"]:
+        value = exact_text(row["value"])
+        if row["unit"] == "B":
+            value = "%s B (%s)" % (value, size_text(row["value"]))
+        elif isinstance(row["value"], float):
+            value = "%s %s" % (number_text(row["value"], 6), row["unit"])
+        else:
+            value += " " + row["unit"]
+        lines += ["", *folded("%s: %s" % (row["label"], value.strip()), 2)]
+        for text in (row["formula"] and "%s = %s" % (row["name"], row["formula"]),
+                     row["numbers"] and "= " + row["numbers"],
+                     row["source"] and "fonte: " + row["source"]):
+            lines += folded("  " + text, 4) if text else []
+    if parts["layouts"]:
+        lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de mais sessões, o de "
+                      "maior", "teto e o de menor tp."]
+        table = [["leiaute", "teto", "sessões", "limite", "nós"]]
+        table += [[row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
+                   LIMITS[row["limited_by"]], "-" if row["nodes"] is None else str(row["nodes"])]
+                  for row in parts["layouts"]]
+        lines += markdown_table(table, "lrrlr")
+    lines += ["", "Avisos:" if result.warnings else "Nenhum aviso."]
+    for warning in result.warnings:
+        lines += folded("! " + warning, 2)
+    lines += ["", "O que mudaria a resposta, uma escolha por vez:"]
+    one, many = ANSWERS[result.asks]
+    for row in parts["alternatives"]:
+        lines += folded("%s: %s" % (row["change"], "nada cabe" if row["answer"] is None else
+                                    plural(row["answer"], one, many)), 2)
+    lines += ["", "Para pôr no ar (%s), em cada nó:" % ENGINE, *parts["launch"]]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> List[str]:
+    """Uma tabela Markdown alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
+    widths = [max(3, *map(len, column)) for column in zip(*rows)]
+    lines = ["| %s |" % " | ".join(
+        cell.rjust(width) if side == "r" else cell.ljust(width)
+        for cell, width, side in zip(row, widths, sides)) for row in rows]
+    ruler = "|%s|" % "|".join(":%s" % ("-" * (width + 1)) if side == "l" else "%s:" % (
+        "-" * (width + 1)) for width, side in zip(widths, sides))
+    return [lines[0], ruler, *lines[1:]]
 
 
 def text_report(result: SizingResult) -> str:
@@ -2430,20 +3131,6 @@ def text_report(result: SizingResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def folded(text: str, indent: int = 0) -> List[str]:
-    """O texto em linhas de até 80 colunas, as seguintes recuadas."""
-    lines = [""]
-    for word in text.split(" "):
-        if len(lines[-1]) + len(word) > WIDTH:
-            lines[-1] = lines[-1].rstrip()
-            lines.append(" " * indent)
-        lines[-1] += word
-        while len(lines[-1]) > WIDTH:  # uma palavra maior que a linha
-            lines[-1:] = [lines[-1][:WIDTH], " " * indent + lines[-1][WIDTH:]]
-        lines[-1] += " "
-    return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
-
-
 def headline(result: SizingResult) -> str:
     """A resposta em uma frase."""
     q, load = result.question, plural(result.concurrency, "sessão", "sessões")
@@ -2451,8 +3138,9 @@ def headline(result: SizingResult) -> str:
     if q.requests_per_second is not None:
         load = "%s/s (%s)" % ("1 pedido" if q.requests_per_second == 1 else
                               number_text(q.requests_per_second, 9) + " pedidos", load)
-    return "%d × %s: %s, %s × %d tokens, KV %s" % (
-        result.nodes_final, product, q.model.name, load, q.effective_context, q.kv_precision)
+    return "%d × %s: %s, %s%s × %s%d tokens, KV %s" % (
+        result.nodes_final, product, q.model.name, "até " * (result.asks == "sessions"), load,
+        "até " * (result.asks == "context"), q.effective_context, q.kv_precision)
 
 
 def assumptions(result: SizingResult) -> str:
@@ -2465,22 +3153,28 @@ def assumptions(result: SizingResult) -> str:
             plural(q.calibration[1], "sessão", "sessões")))
     if result.layout:
         parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
-    return "Supõe: %s. Mais: --json" % "; ".join([*parts, q.storage.name])
+    return "Supõe: %s. Mais: --explain" % "; ".join([*parts, q.storage.name])
 
 
 def answer_lines(result: SizingResult) -> List[str]:
     """Nós, sessões por nó, KV por sessão e o que resta numa falha."""
     q, layout, failed = result.question, result.layout, result.failed_nodes
-    ha = "sem HA" if q.ha_mode == "none" else "com %s %d" % (q.ha_mode.upper(), result.nodes_final)
-    steps = "capacidade pura %d → com pico de %s (%s) %d → %s" % (
-        result.nodes_minimum, percent_text(q.peak_headroom_ratio),
-        plural(result.peak_sessions, "sessão", "sessões"), result.nodes_with_headroom,
-        ha.replace(" ", GLUE))
-    if q.nodes is not None:
+    spares = q.ha_mode.upper()
+    ha = "sem HA" if q.ha_mode == "none" else "com %s %d" % (spares, result.nodes_final)
+    peak = "com pico de %s (%s)" % (percent_text(q.peak_headroom_ratio), plural(
+        result.peak_sessions, "sessão", "sessões"))
+    if result.asks == "nodes":
+        steps = "capacidade pura %d → %s %d → %s" % (
+            result.nodes_minimum, peak, result.nodes_with_headroom, ha.replace(" ", GLUE))
+    elif result.asks == "load":
         steps = "a carga cabe em %s (%s); o mínimo é %d" % (
-            plural(q.nodes, "nó", "nós"),
+            plural(result.nodes_final, "nó", "nós"),
             plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
             result.nodes_minimum)
+    else:
+        steps = "%s: %s %s" % (
+            plural(result.nodes_final, "dado", "dados"), peak,
+            "sem HA" if q.ha_mode == "none" else "com %s à parte" % spares)
     rows = [("Nós", steps),
             ("Sessões/nó" if result.nodes_per_unit == 1
              else "Sessões/%d nós" % result.nodes_per_unit, limit_text(result))]
@@ -2497,8 +3191,44 @@ def answer_lines(result: SizingResult) -> List[str]:
                  size_text(q.kv_bytes * result.concurrency),
                  "; %s sem janelas" % size_text(result.upper_kv_bytes)
                  if result.upper_kv_bytes > q.kv_bytes else "")),
-             ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result))]
+             ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result)),
+             ("Instalação", physical_text(result))]
+    rows += [("Custo", cost_text(result))] if result.costs else []
+    if result.by_context:
+        rows.append(("Por contexto", "; ".join("%d:%s%d" % (context, GLUE, sessions)
+                                               for context, sessions in result.by_context)))
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
+
+
+def physical_text(result: SizingResult) -> str:
+    """Energia, espaço e os tempos de carga."""
+    physical, plan = result.physical, result.storage_plan
+    parts = ["%s %s" % (decimal_text(physical[name], 2), unit) for name, unit in (
+        ("power_kw", "kW"), ("rack_units", "U")) if physical[name]]
+    parts += [plural(physical["racks"], "rack", "racks")] if physical["racks"] else []
+    if plan["cold_start_seconds"] is not None:
+        parts.append("carga de um nó %s, a frio %s" % (
+            seconds_text(plan["node_recovery_seconds"]), seconds_text(plan["cold_start_seconds"])))
+    return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
+
+
+def cost_text(result: SizingResult) -> str:
+    """O custo com os preços dados."""
+    costs, parts = result.costs, []
+    for name, label in (("purchase", "compra %s"), ("energy", "energia %s"), ("total", "total %s"),
+                        ("per_session_month", "%s por sessão e mês"),
+                        ("per_million_output_tokens", "%s por milhão de tokens")):
+        value = costs[name]
+        if value is not None and (name != "total" or None not in (costs["purchase"],
+                                                                  costs["energy"])):
+            parts.append(label % money_text(value))
+    years = result.question.years
+    return "; ".join(parts) + ("" if years is None else " (%s anos)" % decimal_text(years, 2))
+
+
+def money_text(value: Union[Exact, float]) -> str:
+    """Um valor em dinheiro: centavos só abaixo de 1000."""
+    return decimal_text(Fraction(value), 0 if value >= 1000 else 2 if value >= 1 else 4)
 
 
 def limit_text(result: SizingResult) -> str:
@@ -2617,17 +3347,15 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     kv_total = kv_bytes * result.concurrency
     weights = {"weights_gib": significant(Fraction(sum(weight_bytes(q.model, None)), GIB))
                } if q.model.weights_dense_bytes else {}
-    asked = {name: value for name, value in q.document().items()
-             if name not in ("model", "server", "storage")}
     return {
         "schema_version": 1,
+        "question": result.asks,
         "model": dict(q.model.document(), kv_groups=[group.document() for group
                                                      in q.model.layer_groups], **weights),
         "server": dict(q.server.document(), total_hbm_gib=significant(
             Fraction(q.server.total_hbm_gb * GB, GIB))),
         "storage": q.storage.document(),
-        "parameters": dict(asked, concurrency=result.concurrency,
-                           effective_context=q.effective_context, output_tokens=q.output),
+        "parameters": parameters_json(q, concurrency=result.concurrency),
         "results": {
             "kv_per_session_gib": significant(Fraction(kv_bytes, GIB)),
             "kv_per_session_bytes": kv_bytes,
@@ -2637,13 +3365,42 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
             "kv_budget_bytes": floor_div(q.budget_bytes, 1),
             **attributes(result, "sessions_per_node sessions_per_unit nodes_per_unit limited_by "
                                  "peak_sessions nodes_minimum nodes_with_headroom nodes_final"),
+            **({"max_concurrency": result.concurrency, "by_context": [
+                {"effective_context": context, "max_concurrency": sessions}
+                for context, sessions in result.by_context]} if result.asks == "sessions" else {}),
+            **({"max_context": q.effective_context} if result.asks == "context" else {}),
         },
         **({"engine": engine_json(result, result.layout)} if result.layout else {}),
         "performance": performance_json(result),
+        "storage_plan": plain(result.storage_plan),
         "ha_plan": attributes(result, "failed_nodes nodes_after_failure sessions_after_failure "
-                                      "covers_concurrency covers_peak"),
+                                      "covers_concurrency covers_peak failures_covered_nominal "
+                                      "failures_covered_peak interrupted_sessions "
+                                      "meets_objectives"),
+        "physical": plain(result.physical),
+        **({"costs": plain(result.costs)} if result.costs else {}),
         "warnings": list(result.warnings),
     }
+
+
+def parameters_json(q: Question, **known: Any) -> Dict[str, Any]:
+    """O que foi perguntado, com os padrões."""
+    asked = {name: value for name, value in q.document().items()
+             if name not in ("model", "server", "storage")}
+    return dict(asked, effective_context=q.effective_context, output_tokens=q.output, **known)
+
+
+def refused_json(q: Question, error: SizingError) -> Dict[str, Any]:
+    """Uma linha de comparação sem resposta: `results` null e o porquê em `error`."""
+    return {"schema_version": 1, "question": q.asks, "model": q.model.document(),
+            "server": q.server.document(), "storage": q.storage.document(),
+            "parameters": parameters_json(q), "results": None, "error": str(error)}
+
+
+def plain(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Os valores como o JSON os leva: frações e floats com até 9 algarismos."""
+    return {name: significant(value) if isinstance(value, float) else json_number(value)
+            for name, value in values.items()}
 
 
 def attributes(source: Any, names: str) -> Dict[str, Any]:
@@ -2709,6 +3466,128 @@ def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
     }
 
 
+# O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
+VARIED: Dict[str, Tuple[str, Callable[[Any], str]]] = {
+    "--model": ("modelo", lambda q: q.model.name),
+    "--server": ("servidor", lambda q: q.server.name),
+    "--concurrency": ("sessões", lambda q: str(q.concurrency)),
+    "--effective-context": ("contexto", lambda q: str(q.effective_context)),
+    "--kv-precision": ("KV", lambda q: q.kv_precision),
+    "--ha": ("HA", lambda q: q.ha_mode)}
+# As colunas de cada pergunta: (título, lado, valor).
+ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
+# Ordem das linhas → o que se compara, do melhor ao pior (None: vem por último).
+SORTS: Dict[str, Callable[[Any], Any]] = {
+    "nodes": lambda r: r.nodes_final, "sessions_per_node": lambda r: -r.sessions_per_node,
+    "tpot_ms": lambda r: r.performance[0].tpot_ms[0] if r.performance else None,
+    "power_kw": lambda r: r.physical["power_kw"], "rack_units": lambda r: r.physical["rack_units"]}
+
+
+def rank(result: SizingResult, sort: Optional[str]) -> Tuple[Any, ...]:
+    """A posição de uma linha: a ordem pedida, a resposta, a potência e o TPOT."""
+    answer = answer_number(result) * (1 if result.asks == "nodes" else -1)
+    keys = [SORTS[sort](result)] if sort else []
+    keys += [answer, SORTS["power_kw"](result), SORTS["tpot_ms"](result)]
+    return tuple((key is None, key or 0) for key in keys)
+
+
+def best_rows(rows: Sequence[Outcome], sort: Optional[str]) -> List[int]:
+    """Os índices das melhores linhas: uma por carga (sessões, contexto e HA) com escolha."""
+    groups: Dict[Any, List[int]] = {}
+    for index, (q, _, _) in enumerate(rows):
+        groups.setdefault((q.concurrency, q.requested_context, q.ha_mode), []).append(index)
+    found = []
+    for indexes in groups.values():
+        good = [index for index in indexes if isinstance(rows[index][1], SizingResult)]
+        if good and len(indexes) > 1:
+            found.append(min(good, key=lambda index: rank(rows[index][1], sort)))
+    return found
+
+
+def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Optional[str]) -> str:
+    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
+    first = rows[0][0]
+    asks, scenario = first.asks, bool(rows[0][2])
+    fixed = [text for flag, text in (
+        ("--model", first.model.name), ("--server", first.server.name),
+        ("--concurrency", plural(first.concurrency, "sessão", "sessões") if first.concurrency
+         else ""), ("--effective-context", "%d tokens" % first.effective_context
+                    if first.requested_context else ""),
+        ("--kv-precision", "KV " + first.kv_precision), ("--ha", "" if scenario else
+                                                         "HA " + first.ha_mode))
+        if text and flag not in varied]
+    fixed += [] if scenario else ["pico de " + percent_text(first.peak_headroom_ratio)]
+    titles = ["cenário"] * scenario + [VARIED[flag][0] for flag in varied]
+    head = ["", *titles, ANSWER_COLUMNS[asks], "sessões/nó", "limite", "TPOT ms", "kW", "U"]
+    head += ["quedas cobertas"] * scenario
+    table, reasons, best = [head], [], best_rows(rows, sort)
+    for index, (q, outcome, label) in enumerate(rows):
+        cells = ["*" if index in best else ""] + [label] * scenario
+        cells += [VARIED[flag][1](q) for flag in varied]
+        if isinstance(outcome, SizingResult):
+            cells += [str(answer_number(outcome)), str(outcome.sessions_per_node),
+                      LIMITS[outcome.limited_by], range_text(outcome.performance[0].tpot_ms)
+                      if outcome.performance else "-"]
+            cells += ["-" if value is None else decimal_text(value, 2) for value in (
+                outcome.physical["power_kw"], outcome.physical["rack_units"])]
+            cells += ["pico %d, nominal %d" % (
+                outcome.failures_covered_peak, outcome.failures_covered_nominal)] * scenario
+        else:
+            cells += ["-", "-", "não cabe" if outcome.status == 3 else "recusado", "-", "-", "-"]
+            cells += ["-"] * scenario
+            reasons += folded("- %s: %s" % (", ".join(cells[1:1 + len(titles)]), outcome.expected),
+                              2)
+        table.append(cells)
+    sides = "l" + "l" * scenario + "".join(
+        "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
+    sides += "rrlrrr" + "r" * scenario
+    load = next((item.performance[0] for _, item, _ in rows
+                 if isinstance(item, SizingResult) and item.performance), None)
+    notes = ["* a melhor de cada carga: %s, depois menos kW e menor TPOT" % (
+        sort or {"nodes": "menos nós"}.get(asks, "a maior resposta"))] if best else []
+    notes += ["%s: pico de %s, HA %s, %s da HBM para KV" % (
+        label, percent_text(q.peak_headroom_ratio), q.ha_mode, percent_text(q.kv_budget_ratio))
+        for q, _, label in rows if scenario]
+    if load:
+        notes.append("TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
+            "prefixo em cache" if load.cached_tokens else "todo pedido com prompt novo"))
+    text = folded(", ".join(fixed)) + [""] + markdown_table(table, sides) + [""]
+    return "\n".join([*text, *reasons, *folded("; ".join(notes) + ".", 2)]) + "\n"
+
+
+def flat(document: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Any]]:
+    """(caminho, valor) de cada valor simples de um documento; as listas de textos, juntas."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from flat(value, path + name + ".")
+        elif isinstance(value, list):
+            if all(isinstance(item, str) for item in value) and name not in ("source", "notes"):
+                yield path + name, "; ".join(value)
+        elif name not in ("source", "notes"):
+            yield path + name, value
+
+
+def csv_text(documents: Iterable[Dict[str, Any]]) -> str:
+    """Uma linha por documento (RFC 4180), com uma coluna por caminho do JSON."""
+    import csv
+    import io
+
+    columns: Dict[str, int] = {}
+    rows = []
+    for document in documents:
+        row: List[Any] = [""] * len(columns)
+        for name, value in flat(document):
+            if columns.setdefault(name, len(row)) == len(row):
+                row.append("")
+            row[columns[name]] = json.dumps(value) if isinstance(value, bool) else value
+        rows.append(row)
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(columns)
+    writer.writerows(row + [""] * (len(columns) - len(row)) for row in rows)
+    return stream.getvalue()
+
+
 def significant(value: Union[Exact, float]) -> float:
     """Nove algarismos significativos."""
     return float("%.9g" % value)
@@ -2769,7 +3648,7 @@ pergunta
 --hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
 --weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
 --server NOME: servidor do catálogo (obrigatório)
---concurrency N: sessões simultâneas, como 1000 ou 1k (obrigatório, ou --requests-per-second)
+--concurrency N: sessões simultâneas, como 1000 ou 1k (padrão: quantas --nodes mantém)
 --requests-per-second TAXA: no lugar de --concurrency, pedidos por segundo
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
 --input-tokens TOKENS: tokens novos por pedido; o resto do contexto está em cache (padrão: as duas
@@ -2777,9 +3656,11 @@ pergunta
 --output-tokens TOKENS: tokens gerados por pedido (padrão: até 1024 e até metade do contexto)
 --max-tpot-ms MS: objetivo de tempo por token
 --max-ttft-ms MS: objetivo de tempo até o primeiro token
---nodes N: avalia esta carga, com --concurrency e --effective-context, em exatamente N nós
+--nodes N: os nós que existem: quantas sessões mantêm; com --concurrency, até que contexto; com
+  as duas e --effective-context, se a carga cabe (padrão, sem --concurrency: 1)
+--scenarios: mínimo, recomendado e ideal lado a lado
 --calibrate-tpot-ms MS@SESSÕES: um TPOT medido, com tantas sessões na réplica, escala a previsão
---storage NOME: perfil de storage, para os avisos (padrão: profile_default)
+--storage NOME: perfil de storage, para o tempo de carga (padrão: profile_default)
 política
 --kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
 --kv-budget-ratio RAZÃO: parte da HBM planejada para KV (padrão: 0.70)
@@ -2789,8 +3670,16 @@ política
 --gpu-memory-utilization RAZÃO: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
 --tensor-parallel GPUS: GPUs por réplica (padrão: auto, o leiaute que compra menos nós)
 --weights-precision P: bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do checkpoint)
+energia e dinheiro
+--pue PUE: energia do prédio sobre a dos servidores (padrão: 1.3)
+--node-price PREÇO: preço de um nó, em qualquer moeda
+--energy-price PREÇO: preço do kWh, na mesma moeda
+--years ANOS: período do custo
 saída
+--explain: cada número com a fórmula e os valores, e o comando do motor
 --json: escreve um documento JSON e nada mais
+--csv: escreve uma tabela CSV, com uma coluna por valor do JSON
+--sort COLUNA: ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou rack_units
 --list CATÁLOGO: lista models, servers ou storage
 --validate: verifica os três catálogos e lista todos os problemas
 --print-model: com --hf-config, mostra a entrada para colar em models.json
@@ -2814,10 +3703,10 @@ def flag_rows() -> Iterator[Tuple[str, str, str]]:
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
 STANDALONE = {**dict.fromkeys(("version", "list", "validate"),
-                              "json models_file servers_file storage_file"),
+                              "json csv models_file servers_file storage_file"),
               "print_model": "json hf_config weights_gib effective_context"}
 CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
-                           "--weights-precision": WEIGHT_BITS}
+                           "--weights-precision": WEIGHT_BITS, "--sort": SORTS}
 
 UNITS = {"k": 1000, "m": 10**6}
 TOKENS = {"k": 1024, "m": 1024**2}
@@ -2832,7 +3721,10 @@ NUMBERS: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], str]]
     "MS": (UNITS, False, lambda v: v > 0, "um número positivo de milissegundos"),
     "GIB": (UNITS, False, lambda v: v > 0, "um número positivo de GiB"),
     "RAZÃO": (RATIO, False, lambda v: 0 < v <= 1, "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
-    "PICO": (RATIO, False, lambda v: v >= 0, "uma razão de 0 em diante, como 0.2 ou 20%")}
+    "PICO": (RATIO, False, lambda v: v >= 0, "uma razão de 0 em diante, como 0.2 ou 20%"),
+    "PUE": (UNITS, False, lambda v: 1 <= v <= 10, "um número de 1 a 10"),
+    "PREÇO": (UNITS, False, lambda v: v > 0, "um número positivo, em qualquer moeda"),
+    "ANOS": (UNITS, False, lambda v: 0 < v <= 100, "um número de anos até 100")}
 
 
 class Parser(argparse.ArgumentParser):
@@ -2929,18 +3821,33 @@ def value_of(args: argparse.Namespace, flag: str) -> Any:
     return getattr(args, flag[2:].replace("-", "_"))
 
 
+def elements_of(args: argparse.Namespace, flag: str) -> List[str]:
+    """Os elementos da lista dada a uma flag que aceita comparar; nenhum se ela não foi dada."""
+    text: Optional[str] = value_of(args, flag)
+    return [] if text is None else text.split(",")
+
+
 def values_of(args: argparse.Namespace) -> Dict[str, Any]:
-    """O valor de cada flag numérica ou de escolha que foi dada. Levanta `SizingError`."""
+    """O valor de cada flag numérica ou de escolha dada; uma lista nas de `VARIED`.
+
+    Levanta `SizingError` com a flag e o elemento.
+    """
     values: Dict[str, Any] = {}
     for flag, metavar, _ in flag_rows():
         text: Optional[str] = value_of(args, flag) if metavar else None
         if text is None:
             continue
-        name = flag[2:].replace("-", "_")
-        if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
-            values[name] = quantity(flag, metavar, text)
-        elif flag in CHOICES:
-            values[name] = choice(flag, text, tuple(CHOICES[flag]))
+        found = []
+        for element in elements_of(args, flag) if flag in VARIED else [text]:
+            if element != text and re.fullmatch("0[0-9]+", element):
+                raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não "
+                                  "se separa", value=text)
+            if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
+                found.append(quantity(flag, metavar, element))
+            elif flag in CHOICES:
+                found.append(choice(flag, element, tuple(CHOICES[flag])))
+        if found:
+            values[flag[2:].replace("-", "_")] = found if flag in VARIED else found[0]
     return values
 
 
@@ -3028,7 +3935,11 @@ def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
 
 # Flag → as que não se combinam com ela.
 EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
-             "--requests-per-second": "--concurrency", "--nodes": "--peak-headroom-ratio --ha"}
+             "--requests-per-second": "--concurrency", "--json": "--csv",
+             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
+# Flag → as que lhe dão efeito: uma delas é preciso.
+NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
+          "--years": "--node-price --energy-price"}
 
 
 def check_combination(args: argparse.Namespace) -> None:
@@ -3037,18 +3948,31 @@ def check_combination(args: argparse.Namespace) -> None:
         return value_of(args, flag) is not None
 
     needed = ["--model" if args.hf_config is None else "--hf-config", "--server"]
-    needed += [] if given("--requests-per-second") else ["--concurrency"]
-    needed += ["--effective-context"] if given("--nodes") else []
     missing = [flag for flag in needed if not given(flag)]
     if missing:
         raise SizingError("pergunta incompleta", "%s %s; veja --help" % (
             "falta" if len(missing) == 1 else "faltam", ", ".join(missing)))
-    if given("--weights-gib") and args.hf_config is None:
-        raise SizingError("--weights-gib", "só tem efeito com --hf-config")
-    for flag, others in EXCLUSIVE.items():
+    for flag, others in NEEDED.items():
+        if given(flag) and not any(map(given, others.split())):
+            raise SizingError(flag, "só tem efeito com " + " ou ".join(others.split()))
+    several = [flag for flag in VARIED if len(elements_of(args, flag)) > 1
+               or (value_of(args, flag) or "").lower() == "all"]
+    load = given("--concurrency") or given("--requests-per-second")
+    exclusive = dict(EXCLUSIVE)
+    if given("--nodes") and load and given("--effective-context"):
+        exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
+    elif given("--nodes") and load:
+        exclusive["--nodes"] = "--calibrate-tpot-ms"  # medido num contexto, que falta
+    for flag, others in exclusive.items():
         for other in others.split():
             if given(flag) and given(other):
                 raise SizingError(flag, "não se combina com " + other)
+    for flag in ("--explain", "--scenarios"):
+        if given(flag) and several:
+            raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
+    if given("--sort") and not (several or given("--scenarios")):
+        raise SizingError("--sort", "só tem efeito numa comparação: dê uma lista, como --server "
+                          "dgx300,dgx200")
 
 
 def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
@@ -3064,69 +3988,105 @@ def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
     return float(measured), int(count)
 
 
-def question_of(args: argparse.Namespace, given: Dict[str, Any], model: Model,
-                server: Server) -> Question:
-    """A pergunta das flags. Levanta `SizingError` se entrada e saída passam do contexto."""
-    values = {"kv_precision": model.default_kv_precision, "ha": "none",
-              "runtime_overhead_gib": DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus,
-              "effective_context": model.max_position_embeddings,
-              "peak_headroom_ratio": Fraction(0) if args.nodes else DEFAULT_PEAK_HEADROOM_RATIO,
-              **given}
-    storage = find_entry("storage", "--storage",
-                         DEFAULT_STORAGE if args.storage is None else args.storage,
-                         require_catalogue(args, "storage"))
-    q = Question(
-        model=model, server=server, storage=storage, requested_context=values["effective_context"],
-        ha_mode=values["ha"], calibration=calibration_of(args),
-        **{name: value for name, value in values.items() if name in
-           Question.__dataclass_fields__})
+def named(args: argparse.Namespace, kind: str, flag: str, default: str = "") -> List[Any]:
+    """As entradas de um catálogo que uma flag nomeia; `all` são todas. Levanta `SizingError`."""
+    entries = require_catalogue(args, kind)
+    names = elements_of(args, flag) or [default]
+    return [entry for name in names for entry in (
+        entries if name.lower() == "all" else [find_entry(kind, flag, name, entries)])]
+
+
+def questions_of(args: argparse.Namespace) -> Iterator[Tuple[Question, str]]:
+    """(pergunta, cenário) de cada combinação das flags. Levanta `SizingError`."""
+    check_combination(args)
+    given = values_of(args)  # antes dos catálogos: uma flag errada vale mais
+    calibration = calibration_of(args)
+    models = [hf_model(args)[0]] if args.hf_config is not None else named(args, "models", "--model")
+    servers = named(args, "servers", "--server")
+    if args.storage is not None and "," in args.storage:
+        raise SizingError("--storage", "não aceita comparar: dê um só", value=args.storage)
+    storage = named(args, "storage", "--storage", DEFAULT_STORAGE)[0]
+    loaded = "concurrency" in given or "requests_per_second" in given
+    literal = args.nodes and loaded and "effective_context" in given
+    scalars = {name: value for name, value in given.items() if name in
+               Question.__dataclass_fields__ and flag_of(name) not in VARIED}
+    scalars.setdefault("peak_headroom_ratio",
+                       Fraction(0) if literal else DEFAULT_PEAK_HEADROOM_RATIO)
+    if not loaded:
+        scalars.setdefault("nodes", 1)
+    for model in models:
+        for server in servers:
+            overhead = given.get("runtime_overhead_gib",
+                                 DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
+            bases = [Question(**dict(
+                scalars, model=model, server=server, storage=storage, calibration=calibration,
+                runtime_overhead_gib=overhead, kv_precision=precision,
+                requested_context=context)) for context in given.get(
+                    "effective_context", [0 if args.nodes and loaded
+                                          else model.max_position_embeddings])
+                for precision in given.get("kv_precision", [model.default_kv_precision])]
+            for concurrency in given.get("concurrency", [0]):
+                for base in bases:
+                    for ha in given.get("ha", ["none"]):
+                        q = base.under(concurrency=concurrency, ha_mode=ha)
+                        yield from scenarios_of(q) if args.scenarios else [(q, "")]
+
+
+def scenarios_of(q: Question) -> Iterator[Tuple[Question, str]]:
+    """Os três cenários: sem folga; com o pico e n+1; e com 30%, n+2 e até 65% da HBM para KV."""
+    yield q.under(peak_headroom_ratio=Fraction(0), ha_mode="none"), "mínimo"
+    yield q.under(ha_mode="n+1"), "recomendado"
+    yield replace(q, ha_mode="n+2", peak_headroom_ratio=max(
+        q.peak_headroom_ratio, IDEAL_HEADROOM_RATIO), kv_budget_ratio=min(
+            q.kv_budget_ratio, IDEAL_KV_BUDGET_RATIO)), "ideal"
+
+
+def answered(args: argparse.Namespace, q: Question) -> SizingResult:
+    """A resposta a uma pergunta. Levanta `SizingError`, também se uma flag não teve efeito."""
     if not q.request_fits:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
         raise SizingError(flag, "com a saída de %d, não cabe no contexto de %d tokens" % (
             q.output, q.effective_context), value=str(q.input_tokens or q.output))
-    return q
+    for flag in ("pue", "energy_price"):
+        if getattr(args, flag) is not None and q.server.power_kw is None:
+            raise SizingError(flag_of(flag), "sem efeito: falta power_kw no catálogo, em "
+                              + q.server.name)
+    result = size(q)
+    for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
+        if result.layout is None and getattr(args, flag) not in (None, "auto"):
+            raise SizingError(flag_of(flag), "sem efeito: o teto físico pede no catálogo "
+                              + ", ".join(result.missing))
+    return result
 
 
-def sizing_of(args: argparse.Namespace) -> SizingResult:
-    """Responde à pergunta das flags. Levanta `SizingError`."""
-    check_combination(args)
-    given = values_of(args)  # antes dos catálogos: uma flag errada vale mais
-    model: Model = hf_model(args)[0] if args.hf_config is not None else find_entry(
-        "models", "--model", args.model, require_catalogue(args, "models"))
-    servers = require_catalogue(args, "servers")
-    q = question_of(args, given, model, find_entry("servers", "--server", args.server, servers))
-    try:
-        result = size(q)
-        for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
-            if result.layout is None and getattr(args, flag) not in (None, "auto"):
-                raise SizingError(flag_of(flag), "sem efeito: o teto físico pede "
-                                  "no catálogo %s" % ", ".join(result.missing))
-        return result
-    except SizingError as error:
-        if error.status == 3:
-            error.expected += others_that_fit(q, servers, args.runtime_overhead_gib is None)
-        raise
+def compared(args: argparse.Namespace, questions: Sequence[Tuple[Question, str]]) -> List[Outcome]:
+    """As linhas de uma comparação, em ordem. Levanta `SizingError` se nenhuma tem resposta."""
+    rows: List[Outcome] = []
+    for number, (q, label) in enumerate(questions, 1):
+        try:
+            rows.append((q, answered(args, q), label))
+        except SizingError as error:
+            rows.append((q, error, label))
+        if number % 250 == 0 or number == len(questions) > 250:
+            progress(number, len(questions))
+    errors = [outcome for _, outcome, _ in rows if isinstance(outcome, SizingError)]
+    if len(errors) == len(rows):
+        error = next((item for item in errors if item.status == 3), errors[0])
+        error.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
+            len(rows), error.expected)
+        raise error
+    sort = args.sort and args.sort.lower()
+    if sort:
+        rows.sort(key=lambda row: rank(row[1], sort) if isinstance(row[1], SizingResult)
+                  else ((2, 0),))
+    return rows
 
 
-def others_that_fit(q: Question, servers: Sequence[Server], default_overhead: bool) -> str:
-    """O tensor parallel livre, ou os servidores do catálogo, em que a pergunta tem resposta.
-
-    Um TPOT medido neste servidor não diz nada dos outros.
-    """
-    if q.calibration:
-        return ""
-
-    def elsewhere(server: Server) -> Question:
-        if server is q.server:
-            return replace(q, tensor_parallel=None)
-        overhead = (DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus if default_overhead
-                    else q.runtime_overhead_gib)
-        return replace(q, server=server, runtime_overhead_gib=overhead)
-
-    found = fitting((server.name, True, elsewhere(server)) for server in servers)
-    if q.server.name in found:
-        return "; cabe com --tensor-parallel auto"
-    return "; cabe em: " + ", ".join(found) if found else "; em nenhum servidor do catálogo"
+def progress(done: int, total: int) -> None:
+    """Na saída de erros, se ela é um terminal, quantas combinações já foram."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write("\r%d de %d%s" % (done, total, "\n" if done == total else ""))
+        sys.stderr.flush()
 
 
 def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
@@ -3167,13 +4127,45 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
             raise SizingError("--print-model", "precisa de --hf-config")
         _, document = hf_model(args)
     else:
-        result = sizing_of(args)
-        if not args.json:
-            return text_report(result), 0
-        document = json_document(result)
-    if args.json or args.print_model:
+        return sizing_text(args, ascii_only), 0
+    if args.csv:
+        text = csv_text(document if isinstance(document, list) else [document])
+    elif args.json or args.print_model:
         text = json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
     return text, status
+
+
+def sizing_text(args: argparse.Namespace, ascii_only: bool) -> str:
+    """A resposta à pergunta das flags, na forma pedida. Levanta `SizingError`."""
+    questions = list(questions_of(args))
+    if len(questions) == 1:
+        default_overhead = args.runtime_overhead_gib is None
+        servers = require_catalogue(args, "servers")
+        try:
+            result = answered(args, questions[0][0])
+        except SizingError as error:
+            if error.status == 3:
+                error.expected += ways_out(error, servers, default_overhead)
+            raise
+        if args.csv:
+            return csv_text([json_document(result)])
+        parts = explanation_of(result, servers, default_overhead) if args.explain else {}
+        if not args.json:
+            return explanation_text(result, parts) if parts else text_report(result)
+        document = dict(json_document(result), **({"explanation": parts} if parts else {}))
+        return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
+    rows = compared(args, questions)
+    documents = (dict({"scenario": label} if label else {}, **(
+        json_document(outcome) if isinstance(outcome, SizingResult) else refused_json(q, outcome)))
+        for q, outcome, label in rows)
+    if args.csv:
+        return csv_text(documents)
+    if args.json:  # uma combinação por linha
+        return "[\n%s\n]\n" % ",\n".join(
+            json.dumps(document, ensure_ascii=ascii_only) for document in documents)
+    values: Dict[str, Any] = {flag: {VARIED[flag][1](q) for q, _, _ in rows} for flag in VARIED}
+    varied = [flag for flag in VARIED if len(values[flag]) > 1 and not args.scenarios]
+    return comparison_text(rows, varied, args.sort and args.sort.lower())
 
 
 # Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
