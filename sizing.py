@@ -344,6 +344,11 @@ def seconds_text(seconds: float) -> str:
     return "%s %s" % (number_text(value), unit)
 
 
+def amount_text(value: Exact) -> str:
+    """Uma quantidade com até 2 casas; com expoente se passa de 7 algarismos."""
+    return decimal_text(value, 2) if value < 10**7 else "%.3g" % value
+
+
 def plural(count: int, one: str, many: str) -> str:
     """`1 nó`, `2 nós`."""
     return "%d %s" % (count, one if count == 1 else many)
@@ -1711,7 +1716,8 @@ def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> Dict[s
         "moe_bytes": 2 * tokens * (model.experts_per_token or 0) * (
             max(2 * width, hidden) + width) if routed else 0,
         "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
+        "indexer_bytes": INDEXER_BYTES if any(
+            "indexer" in group["kind"] for group in model.groups or ()) else 0}
 
 
 def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
@@ -2555,8 +2561,8 @@ def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bo
     q, options = error.question, error.options()
     found, text = fitting(options), ""
     if options:
-        text = "; " + error.lead + ("cabe com " + " ou ".join(found) if found else
-                                    "nenhuma flag sozinha basta neste servidor")
+        text = "; %scabe com %s" % (error.lead, " ou ".join(found)) if found else (
+            "; nenhuma flag sozinha basta neste servidor")
     if q.calibration:
         return text
     if q.tensor_parallel and fitting([("", True, replace(q, tensor_parallel=None))]):
@@ -2565,7 +2571,7 @@ def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bo
         q, server=server, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
         if default_overhead else q.runtime_overhead_gib)) for server in servers)
     return text + ("; cabe em: " + ", ".join(found) if found else
-                   "; em nenhum outro servidor do catálogo")
+                   "; em nenhum servidor do catálogo")
 
 
 def plan_too_small(q: Question, unit: int) -> SizingError:
@@ -3185,7 +3191,7 @@ def answer_lines(result: SizingResult) -> List[str]:
         others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
                   for item in result.layouts[1:] if item.sessions_per_unit]
         rows.append(("", "teto físico: ~%d (%s)%s%s" % (
-            layout.sessions_per_unit, layout, "".join(others[:4]), "; …" * (len(others) > 4))))
+            layout.sessions_per_unit, layout, "".join(others[:3]), "; …" * (len(others) > 3))))
     rows += [("KV por sessão", "%s (%s: %s)%s" % (
                  size_text(q.kv_bytes), plural(result.concurrency, "sessão", "sessões"),
                  size_text(q.kv_bytes * result.concurrency),
@@ -3203,12 +3209,15 @@ def answer_lines(result: SizingResult) -> List[str]:
 def physical_text(result: SizingResult) -> str:
     """Energia, espaço e os tempos de carga."""
     physical, plan = result.physical, result.storage_plan
-    parts = ["%s %s" % (decimal_text(physical[name], 2), unit) for name, unit in (
+    parts = ["%s %s" % (amount_text(physical[name]), unit) for name, unit in (
         ("power_kw", "kW"), ("rack_units", "U")) if physical[name]]
-    parts += [plural(physical["racks"], "rack", "racks")] if physical["racks"] else []
-    if plan["cold_start_seconds"] is not None:
-        parts.append("carga de um nó %s, a frio %s" % (
-            seconds_text(plan["node_recovery_seconds"]), seconds_text(plan["cold_start_seconds"])))
+    if physical["racks"]:
+        parts.append("%s %s" % (amount_text(physical["racks"]),
+                                "rack" if physical["racks"] == 1 else "racks"))
+    one, cold = plan["node_recovery_seconds"], plan["cold_start_seconds"]
+    if cold is not None:
+        parts.append("carga %s (um nó ou todos)" % seconds_text(one) if one == cold else
+                     "carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
     return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
 
 
@@ -3335,7 +3344,7 @@ def warning_lines(result: SizingResult, room: int) -> List[str]:
     for shown, warning in enumerate(result.warnings):
         more = folded("! " + warning, 2)
         if shown == 3 or len(lines) + len(more) > room:
-            lines[0] += " (à vista: %d; todos em --json)" % shown
+            lines[0] += " (à vista: %d; todos em --explain)" % shown
             break
         lines += more
     return lines
@@ -3600,7 +3609,7 @@ LIST_COLUMNS = {
     "servers": "name=nome product=produto gpus=GPUs hbm_per_gpu_gb=GB/GPU "
                "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink_TB/s",
     "storage": "name=nome type=tipo iops_read=IOPS_leit. throughput_read_gbps=leit._GB/s "
-               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=leit._P99_ms",
+               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=P99_ms",
 }
 
 
@@ -3921,7 +3930,7 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
         index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
     return model_from_hf_config(path, config, name or "modelo", index_bytes,
                                 None if weights is None else ceil_div(weights * GIB, 1),
-                                values.get("effective_context"))
+                                max(values.get("effective_context", [0])))
 
 
 def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
