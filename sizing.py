@@ -59,9 +59,11 @@ if TYPE_CHECKING:
         Optional,
         Sequence,
         Tuple,
+        TypeVar,
         Union,
     )
 
+    R = TypeVar("R", bound="Record")
     Exact = Union[int, Fraction]
     MaybeInt = Optional[int]
     MaybeExact = Optional[Exact]
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
     Problem = Tuple[Path, Any, str]
     Range = Tuple[float, float, float]  # (previsto, baixo, alto)
     Options = Sequence[Tuple[str, bool, Any]]  # (texto, faz sentido?, pergunta)
-    Outcome = Tuple[Any, Union[Any, "SizingError"], str]  # (pergunta, resultado ou erro, cenário)
+    Outcome = Tuple[Any, Any, str]  # (pergunta, resultado ou erro, cenário)
 
 __version__ = "1.0"
 
@@ -368,9 +370,9 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> List[str]:
     return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
 
 
-def replace(record: Any, **changes: Any) -> Any:
+def replace(record: R, **changes: Any) -> R:
     """Uma cópia da dataclass com outros campos; o que ela já calculou fica na original."""
-    fields = record.__dataclass_fields__
+    fields = vars(type(record))["__dataclass_fields__"]
     kept = {name: value for name, value in vars(record).items() if name in fields}
     return type(record)(**dict(kept, **changes))
 
@@ -2274,7 +2276,9 @@ class SizingResult(Record):
         """(contexto, sessões) nos contextos usuais, se a pergunta é quantas sessões cabem."""
         q = self.question.under(concurrency=0)
         asked = [replace(q, requested_context=context) for context in USUAL_CONTEXTS
-                 if self.asks == "sessions" and not q.calibration and context <= q.model.max_position_embeddings]
+                 if context <= q.model.max_position_embeddings]
+        if self.asks != "sessions" or q.calibration:  # o TPOT medido vale num contexto só
+            return ()
         return tuple((other.requested_context, answer_of(other)) for other in asked
                      if other.request_fits)
 
@@ -2594,9 +2598,9 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
              replace(q, kv_budget_ratio=ratio)))
 
     return refusal(
-        q, "plan", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)" % (
-            q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
-            size_text(unit * budget), size_text(kv_bytes - unit * budget)),
+        q, "plan", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)"
+        % (q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
+           size_text(unit * budget), size_text(kv_bytes - unit * budget)),
         options, "uma sessão por nó ")
 
 
@@ -2795,45 +2799,88 @@ def ceiling_warnings(result: SizingResult) -> Iterator[str]:
 # constantes do módulo e os que linhas anteriores definem. Vale a primeira linha de cada nome em que
 # toda grandeza tem valor.
 FIGURES = """
-effective_context | contexto usado | tokens | min(requested_context, max_position_embeddings) | config.json do modelo
+effective_context | contexto usado | tokens | min(requested_context, max_position_embeddings) |
+  config.json do modelo
 kv_total_bytes | KV de todas as sessões | B | concurrency * kv_per_session_bytes |
-kv_budget_bytes | orçamento de KV por nó | B | total_hbm_gb * GB * kv_budget_ratio - runtime_overhead_gib * GIB | convenção do plano
-plan_sessions | sessões que o plano admite por unidade | sessões | floor(nodes_per_unit * kv_budget_bytes / kv_per_session_bytes) | convenção do plano
-usable_bytes | HBM que o motor usa, por GPU | B | floor(gpu_memory_utilization * hbm_usable_gib_per_gpu * GIB) | memória que o driver mostra
-weights_bytes | pesos por GPU | B | ceil((dense_bytes - replicated_bytes) / tensor_parallel) + replicated_bytes + rope_bytes + ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel)) | bytes do checkpoint
-activation_bytes | ativações por GPU | B | max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes + encoder_bytes + indexer_bytes | ajuste a registros do vLLM
-runtime_bytes | motor por GPU | B | activation_bytes + non_torch_bytes + cuda_graphs_bytes | ajuste a registros do vLLM
+kv_budget_bytes | orçamento de KV por nó | B | total_hbm_gb * GB * kv_budget_ratio -
+  runtime_overhead_gib * GIB | convenção do plano
+plan_sessions | sessões que o plano admite por unidade | sessões | floor(nodes_per_unit *
+  kv_budget_bytes / kv_per_session_bytes) | convenção do plano
+usable_bytes | HBM que o motor usa, por GPU | B | floor(gpu_memory_utilization *
+  hbm_usable_gib_per_gpu * GIB) | memória que o driver mostra
+weights_bytes | pesos por GPU | B | ceil((dense_bytes - replicated_bytes) / tensor_parallel) +
+  replicated_bytes + rope_bytes + ceil(expert_bytes * expert_padding / (tensor_parallel *
+  data_parallel)) | bytes do checkpoint
+activation_bytes | ativações por GPU | B | max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes
+  + encoder_bytes + indexer_bytes | ajuste a registros do vLLM
+runtime_bytes | motor por GPU | B | activation_bytes + non_torch_bytes + cuda_graphs_bytes | ajuste
+  a registros do vLLM
 kv_capacity_bytes | KV que cabe por GPU | B | usable_bytes - weights_bytes - runtime_bytes |
-sessions_per_replica | sessões que cabem na réplica | sessões | min(floor(kv_capacity_bytes / session_bytes_per_gpu), sequences_limit) * data_parallel | páginas de 16 tokens
+sessions_per_replica | sessões que cabem na réplica | sessões | min(floor(kv_capacity_bytes /
+  session_bytes_per_gpu), sequences_limit) * data_parallel | páginas de 16 tokens
 ceiling_sessions | teto físico por unidade | sessões | sessions_per_replica * replicas_per_unit |
-sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions, objective_sessions) | o menor limite vale
-sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions) | o menor limite vale
-max_concurrency | sessões que os nós mantêm | sessões | floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / (1 + peak_headroom_ratio)) | pico e reserva à parte
-planned_sessions | sessões que a taxa pede, com a unidade cheia | sessões | requests_per_second * full_latency_seconds | lei de Little
+sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions,
+  objective_sessions) | o menor limite vale
+sessions_per_unit | sessões por unidade | sessões | min(plan_sessions, ceiling_sessions) | o menor
+  limite vale
+max_concurrency | sessões que os nós mantêm | sessões | floor((floor(nodes / nodes_per_unit) -
+  ha_spares) * sessions_per_unit / (1 + peak_headroom_ratio)) | pico e reserva à parte
+planned_sessions | sessões que a taxa pede, com a unidade cheia | sessões | requests_per_second *
+  full_latency_seconds | lei de Little
 nodes_minimum | capacidade pura | nós | ceil(planned_sessions / full_sessions) * nodes_per_unit |
-nodes_with_headroom | com o pico | nós | ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit |
+nodes_with_headroom | com o pico | nós | ceil(planned_sessions * (1 + peak_headroom_ratio) /
+  full_sessions) * nodes_per_unit |
 nodes_bought | com a reserva de HA | nós | nodes_with_headroom + ha_spares * nodes_per_unit |
-sessions_after_failure | admitidas depois da falha | sessões | nodes_after_failure / nodes_per_unit * sessions_per_unit |
-replica_sessions | sessões na réplica mais cheia | sessões | ceil(concurrency / (nodes_final * replicas_per_unit / nodes_per_unit)) |
+sessions_after_failure | admitidas depois da falha | sessões | nodes_after_failure / nodes_per_unit
+  * sessions_per_unit |
+replica_sessions | sessões na réplica mais cheia | sessões | ceil(concurrency / (nodes_final *
+  replicas_per_unit / nodes_per_unit)) |
 rows | sequências por GPU | | max(1, replica_sessions / data_parallel) |
-weights | TPOT: ler e calcular as camadas densas | ms | 1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * (linear_params / dense_flops + head_params / bf16_flops) / tensor_parallel / DECODE_MFU) | ajuste a medidas públicas
-experts | TPOT: ler e calcular os especialistas | ms | 1000 * scale * (expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - touched_ratio)**replica_sessions) + rows * 2 * expert_params * touched_ratio / tensor_parallel / expert_flops / DECODE_EXPERTS_MFU) | ajuste a medidas públicas
-kv | TPOT: ler o KV | ms | 1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + absorbed_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU)) | ajuste a medidas públicas
-communication | TPOT: comunicação | ms | 1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS + rows * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO) | ajuste a medidas públicas
-launch | TPOT: partida dos kernels | ms | 1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + indexer_layers * INDEXER_LAYER_SECONDS) | ajuste a medidas públicas
-spread_seconds | prefill: camadas e comunicação | s | input_tokens * (2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * touched_ratio / expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO) | ajuste a medidas públicas
-prefill_seconds | prefill de um pedido entre os outros | s | spread_seconds + attention_flops / replica_gpus / (bf16_flops * ATTENTION_MFU) | ajuste a medidas públicas
-prefill_interference | TPOT: prefill dos outros pedidos | ms | 1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens |
-tpot_ms | TPOT | ms | weights + experts + kv + communication + launch + prefill_interference | faixa de 80% no README
-alone_seconds | prefill de um prompt sozinho | s | tpot_scale * (max(spread_seconds + attention_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS) | ajuste a medidas públicas
-ttft_ms | TTFT, sem fila | ms | 1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2 | faixa de 80% no README
+weights | TPOT: ler e calcular as camadas densas | ms | 1000 * scale * (weights_read_bytes /
+  tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * (linear_params / dense_flops +
+  head_params / bf16_flops) / tensor_parallel / DECODE_MFU) | ajuste a medidas públicas
+experts | TPOT: ler e calcular os especialistas | ms | 1000 * scale * (expert_bytes / replica_gpus /
+  (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - touched_ratio)**replica_sessions) + rows * 2 *
+  expert_params * touched_ratio / tensor_parallel / expert_flops / DECODE_EXPERTS_MFU) | ajuste a
+  medidas públicas
+kv | TPOT: ler o KV | ms | 1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) +
+  absorbed_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU)) | ajuste a medidas públicas
+communication | TPOT: comunicação | ms | 1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS +
+  rows * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO) |
+  ajuste a medidas públicas
+launch | TPOT: partida dos kernels | ms | 1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers *
+  MOE_LAYER_SECONDS + indexer_layers * INDEXER_LAYER_SECONDS) | ajuste a medidas públicas
+spread_seconds | prefill: camadas e comunicação | s | input_tokens * (2 * (linear_params /
+  dense_flops / dense_prefill_mfu + expert_params * touched_ratio / expert_flops /
+  PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 * hidden_size * (replica_gpus - 1) /
+  replica_gpus / link_bandwidth / PREFILL_LINK_RATIO) | ajuste a medidas públicas
+prefill_seconds | prefill de um pedido entre os outros | s | spread_seconds + attention_flops /
+  replica_gpus / (bf16_flops * ATTENTION_MFU) | ajuste a medidas públicas
+prefill_interference | TPOT: prefill dos outros pedidos | ms | 1000 * scale * prefill_seconds *
+  (replica_sessions - 1) / output_tokens |
+tpot_ms | TPOT | ms | weights + experts + kv + communication + launch + prefill_interference | faixa
+  de 80% no README
+alone_seconds | prefill de um prompt sozinho | s | tpot_scale * (max(spread_seconds +
+  attention_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU), weights_read_bytes /
+  tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth *
+  EXPERTS_MBU)) + blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS) |
+  ajuste a medidas públicas
+ttft_ms | TTFT, sem fila | ms | 1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2 | faixa
+  de 80% no README
 session_rate | tokens por segundo e sessão | tok/s | 1000 / tpot_ms |
-node_rate | tokens por segundo e nó | tok/s | concurrency / nodes_final * output_tokens / ((ttft_ms + (output_tokens - 1) * tpot_ms) / 1000) | lei de Little
-node_recovery_seconds | um nó de volta depois da falha | s | checkpoint_bytes / GB / min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga medidos
-cold_start_seconds | todos os nós, a frio | s | checkpoint_bytes / GB / min(throughput_read_gbps / starting_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga medidos
-kv_restore_seconds | repor o KV de uma sessão do storage | s | kv_per_session_bytes / GB / throughput_read_gbps | perfil de storage
-kv_recompute_seconds | recalcular o KV de uma sessão | s | | alone_seconds com todo o contexto em prompt novo
-capacity_bytes | espaço para o checkpoint e as sessões guardadas | B | checkpoint_bytes + parked_sessions * kv_per_session_bytes |
+node_rate | tokens por segundo e nó | tok/s | concurrency / nodes_final * output_tokens / ((ttft_ms
+  + (output_tokens - 1) * tpot_ms) / 1000) | lei de Little
+node_recovery_seconds | um nó de volta depois da falha | s | checkpoint_bytes / GB /
+  min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga
+  medidos
+cold_start_seconds | todos os nós, a frio | s | checkpoint_bytes / GB / min(throughput_read_gbps /
+  starting_nodes, LOADER_GBPS) + ENGINE_START_SECONDS | tempos de carga medidos
+kv_restore_seconds | repor o KV de uma sessão do storage | s | kv_per_session_bytes / GB /
+  throughput_read_gbps | perfil de storage
+kv_recompute_seconds | recalcular o KV de uma sessão | s | | alone_seconds com todo o contexto em
+  prompt novo
+capacity_bytes | espaço para o checkpoint e as sessões guardadas | B | checkpoint_bytes +
+  parked_sessions * kv_per_session_bytes |
 power_kw | potência máxima | kW | nodes_final * power_kw_per_node | folha do servidor
 heat_btu_h | calor | BTU/h | nodes_final * heat_btu_h_per_node | folha do servidor
 rack_units | espaço em rack | U | nodes_final * rack_units_per_node | folha do servidor
@@ -2844,7 +2891,8 @@ purchase | compra | | nodes_final * node_price | preço dado
 energy | energia no período | | 1000 * energy_mwh_year * energy_price * years | preço dado
 total | total | | purchase + energy |
 per_session_month | por sessão e mês | | total / (years * 12 * concurrency) |
-per_million_output_tokens | por milhão de tokens gerados | | total / (node_rate * nodes_final * 3600 * HOURS_PER_YEAR * years / 10**6) | nós sempre com a carga nominal
+per_million_output_tokens | por milhão de tokens gerados | | total / (node_rate * nodes_final * 3600
+  * HOURS_PER_YEAR * years / 10**6) | nós sempre com a carga nominal
 """
 
 
@@ -2852,7 +2900,7 @@ def figures_of(result: SizingResult) -> List[Dict[str, Any]]:
     """Os números da resposta em ordem: nome, rótulo, valor, unidade, fórmula, valores e fonte."""
     names, rows = names_of_figures(result), group_figures(result)
     total, rest = rows.pop(), {}
-    for line in FIGURES.strip().splitlines():
+    for line in FIGURES.replace("\n  ", " ").strip().splitlines():
         name, label, unit, formula, source = (cell.strip() for cell in line.split("|"))
         used = set(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", formula)) - {"min", "max", "floor", "ceil"}
         if name not in rest and all(names.get(word) is not None for word in (name, *used)):
@@ -3560,7 +3608,7 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
     if load:
         notes.append("TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
             "prefixo em cache" if load.cached_tokens else "todo pedido com prompt novo"))
-    text = folded(", ".join(fixed)) + [""] + markdown_table(table, sides) + [""]
+    text = [*folded(", ".join(fixed)), "", *markdown_table(table, sides), ""]
     return "\n".join([*text, *reasons, *folded("; ".join(notes) + ".", 2)]) + "\n"
 
 
@@ -3846,7 +3894,7 @@ def values_of(args: argparse.Namespace) -> Dict[str, Any]:
         text: Optional[str] = value_of(args, flag) if metavar else None
         if text is None:
             continue
-        found = []
+        found: List[Any] = []
         for element in elements_of(args, flag) if flag in VARIED else [text]:
             if element != text and re.fullmatch("0[0-9]+", element):
                 raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não "
@@ -4080,10 +4128,10 @@ def compared(args: argparse.Namespace, questions: Sequence[Tuple[Question, str]]
             progress(number, len(questions))
     errors = [outcome for _, outcome, _ in rows if isinstance(outcome, SizingError)]
     if len(errors) == len(rows):
-        error = next((item for item in errors if item.status == 3), errors[0])
-        error.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
-            len(rows), error.expected)
-        raise error
+        first = next((item for item in errors if item.status == 3), errors[0])
+        first.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
+            len(rows), first.expected)
+        raise first
     sort = args.sort and args.sort.lower()
     if sort:
         rows.sort(key=lambda row: rank(row[1], sort) if isinstance(row[1], SizingResult)
