@@ -23,7 +23,7 @@ nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
 >>> hybrid = (full_group(18, 8, 64, 64), sliding_group(18, 8, 64, 64, window=128))
 >>> session_kv_bytes(hybrid, context_tokens=131072, kv_precision="fp8")
 2418278400
->>> nodes_for(1500 * Fraction("1.1"), sessions_per_unit=275)
+>>> nodes_for(1500, Fraction("0.1"), sessions_per_unit=275)
 6
 
 O módulo se lê de cima para baixo: unidades, erros, cache KV, catálogos, config.json, pergunta,
@@ -392,6 +392,7 @@ class Record:
 
     __delattr__ = __setattr__
 
+    @cached_property
     def document(self) -> Dict[str, Any]:
         """Os campos, com frações como inteiro ou float."""
         return {name: json_number(getattr(self, name)) for name in vars(type(self))[
@@ -1539,6 +1540,8 @@ class Question(Record):
 
         Nada do que se guarda calculado depende deles: leiautes e velocidades valem para as duas.
         """
+        for name in ("memory", "kv_bytes", "budget_bytes", "other_end"):
+            getattr(self, name)  # calculado aqui, para que as cópias o levem
         other = Question.__new__(Question)
         vars(other).update(vars(self), **load)
         return other
@@ -1642,7 +1645,8 @@ class Question(Record):
 
     def plan_sessions(self, nodes: int) -> int:
         """Sessões que o plano admite em `nodes` nós."""
-        return max(0, floor_div(nodes * self.budget_bytes, self.kv_bytes))
+        budget = self.budget_bytes  # em inteiros: a conta se repete em cada linha comparada
+        return max(0, nodes * budget.numerator // (budget.denominator * self.kv_bytes))
 
 
 # ── Pesos, leiautes e o teto físico ───────────────────────────────────────────────────────────
@@ -2078,9 +2082,16 @@ def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int,
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
 
 
-def nodes_for(sessions: Exact, sessions_per_unit: int, nodes_per_unit: int = 1) -> int:
-    """Nós que admitem `sessions` sessões, comprados em unidades de `nodes_per_unit`."""
-    return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
+def with_peak(sessions: Exact, headroom: Exact) -> int:
+    """⌈sessions · (1 + headroom)⌉, só com inteiros: a conta se repete em cada linha comparada."""
+    return ceil_div(sessions.numerator * (headroom.denominator + headroom.numerator),
+                    sessions.denominator * headroom.denominator)
+
+
+def nodes_for(sessions: Exact, headroom: Exact, sessions_per_unit: int,
+              nodes_per_unit: int = 1) -> int:
+    """Nós para `sessions` e o pico de `headroom`, comprados em unidades de `nodes_per_unit`."""
+    return ceil_div(with_peak(sessions, headroom), sessions_per_unit) * nodes_per_unit
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -2104,7 +2115,7 @@ class Offer(Record):
         taxa · latência(sessões).
         """
         if q.requests_per_second is None or not (self.speed and self.layout):
-            return min(ceil_div(q.concurrency * (1 + headroom), 1), units * self.sessions)
+            return min(with_peak(q.concurrency, headroom), units * self.sessions)
         latency, replicas = self.speed.latency_seconds, self.layout.replicas_per_unit
         rate = q.requests_per_second * (1 + headroom) / units
         most, each = ceil_div(self.sessions, replicas), float(rate / replicas)
@@ -2130,7 +2141,7 @@ class Offer(Record):
     def nodes(self, q: Question, headroom: Exact) -> int:
         """Nós para a carga da pergunta mais `headroom`."""
         wanted, sessions = self.demand(q)
-        return nodes_for(wanted * (1 + headroom), sessions, self.unit)
+        return nodes_for(wanted, headroom, sessions, self.unit)
 
     def bought(self, q: Question) -> int:
         """Nós com o pico e a reserva de HA."""
@@ -2245,7 +2256,10 @@ def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
 
 @dataclass(eq=False, repr=False, init=False)
 class SizingResult(Record):
-    """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado."""
+    """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado.
+
+    O que uma comparação de milhares de linhas não mostra só se calcula quando é lido.
+    """
 
     question: Question  # com a carga ou o contexto que a resposta deu
     asks: str  # nodes, sessions, context ou load
@@ -2265,11 +2279,34 @@ class SizingResult(Record):
     nodes_final: int
     nodes_other_end: Optional[int]  # com o prefixo em cache; None: sem objetivos, ou não cabe
     speed_gap: str  # por que não há velocidade prevista
-    performance: Tuple[Performance, ...]  # a dos objetivos, com todos os nós, é a primeira
-    storage_plan: Dict[str, Any]
-    physical: Dict[str, Any]
-    costs: Dict[str, Any]
-    warnings: Tuple[str, ...]
+
+    @cached_property
+    def performance(self) -> Tuple[Performance, ...]:
+        """A velocidade em cada carga; a dos objetivos, com todos os nós, é a primeira."""
+        return tuple(performances(self))
+
+    @cached_property
+    def storage_plan(self) -> Dict[str, Any]:
+        """O tempo de carga e o KV guardado."""
+        return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
+
+    @cached_property
+    def physical(self) -> Dict[str, Any]:
+        """Energia e espaço."""
+        return physical_of(self.question, self.nodes_final)
+
+    @cached_property
+    def costs(self) -> Dict[str, Any]:
+        """O custo, com os preços dados."""
+        rate = self.performance[0].output_tokens_per_second_per_node[0] * self.nodes_final if (
+            self.performance) else None
+        return costs_of(self.question, self.nodes_final, self.concurrency,
+                        self.physical["energy_mwh_year"], rate)
+
+    @cached_property
+    def warnings(self) -> Tuple[str, ...]:
+        """Os avisos, do mais grave ao mais leve."""
+        return tuple(warnings_of(self))
 
     @cached_property
     def by_context(self) -> Tuple[Tuple[int, int], ...]:
@@ -2395,7 +2432,7 @@ def size(q: Question) -> SizingResult:
         "a rede entre os nós de uma réplica não é modelada" if unit > 1 else "")
     if offer.layout and not (offer.speed or speed_gap):
         offer = replace(offer, speed=known_speed(q, offer.layout))
-    result = SizingResult(
+    return SizingResult(
         question=q, asks=asks, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
         nodes_per_unit=unit, sessions_per_unit=offer.sessions,
         offers=tuple(item for item in offers if item.unit == unit),
@@ -2410,15 +2447,6 @@ def size(q: Question) -> SizingResult:
         nodes_final=final,
         nodes_other_end=nodes_other_end(q, offers),
         speed_gap=speed_gap)
-    result = replace(result, performance=tuple(performances(result)))
-    physical = physical_of(q, final)
-    rate = result.performance[0].output_tokens_per_second_per_node[0] * final if (
-        result.performance) else None
-    result = replace(
-        result, physical=physical, storage_plan=storage_plan_of(
-            q, offer, final, result.concurrency),
-        costs=costs_of(q, final, result.concurrency, physical["energy_mwh_year"], rate))
-    return replace(result, warnings=tuple(warnings_of(result)))
 
 
 def offers_of(q: Question, missing: Sequence[str]) -> Tuple[Question, List[Offer]]:
@@ -3407,11 +3435,11 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     return {
         "schema_version": 1,
         "question": result.asks,
-        "model": dict(q.model.document(), kv_groups=[group.document() for group
+        "model": dict(q.model.document, kv_groups=[group.document for group
                                                      in q.model.layer_groups], **weights),
-        "server": dict(q.server.document(), total_hbm_gib=significant(
+        "server": dict(q.server.document, total_hbm_gib=significant(
             Fraction(q.server.total_hbm_gb * GB, GIB))),
-        "storage": q.storage.document(),
+        "storage": q.storage.document,
         "parameters": parameters_json(q, concurrency=result.concurrency),
         "results": {
             "kv_per_session_gib": significant(Fraction(kv_bytes, GIB)),
@@ -3442,15 +3470,15 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
 
 def parameters_json(q: Question, **known: Any) -> Dict[str, Any]:
     """O que foi perguntado, com os padrões."""
-    asked = {name: value for name, value in q.document().items()
+    asked = {name: json_number(getattr(q, name)) for name in q.__dataclass_fields__
              if name not in ("model", "server", "storage")}
     return dict(asked, effective_context=q.effective_context, output_tokens=q.output, **known)
 
 
 def refused_json(q: Question, error: SizingError) -> Dict[str, Any]:
     """Uma linha de comparação sem resposta: `results` null e o porquê em `error`."""
-    return {"schema_version": 1, "question": q.asks, "model": q.model.document(),
-            "server": q.server.document(), "storage": q.storage.document(),
+    return {"schema_version": 1, "question": q.asks, "model": q.model.document,
+            "server": q.server.document, "storage": q.storage.document,
             "parameters": parameters_json(q), "results": None, "error": str(error)}
 
 
@@ -4178,7 +4206,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     elif args.list is not None:
         kind = choice("--list", args.list, tuple(CATALOGUES))
         entries = require_catalogue(args, kind)
-        document, text = [entry.document() for entry in entries], catalogue_table(kind, entries)
+        document, text = [entry.document for entry in entries], catalogue_table(kind, entries)
     elif args.print_model:
         if args.hf_config is None:
             raise SizingError("--print-model", "precisa de --hf-config")
