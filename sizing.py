@@ -2913,7 +2913,7 @@ power_kw | potência máxima | kW | nodes_final * power_kw_per_node | folha do s
 heat_btu_h | calor | BTU/h | nodes_final * heat_btu_h_per_node | folha do servidor
 rack_units | espaço em rack | U | nodes_final * rack_units_per_node | folha do servidor
 racks | racks de 42 U e até 45 kW | | ceil(nodes_final / nodes_per_rack) |
-racks | racks: um nó passa sozinho de 45 kW ou de 42 U | | |
+racks | racks | | | um nó passa sozinho de 45 kW ou de 42 U
 energy_mwh_year | energia num ano, com o PUE | MWh | power_kw * pue * HOURS_PER_YEAR / 1000 |
 purchase | compra | | nodes_final * node_price | preço dado
 energy | energia no período | | 1000 * energy_mwh_year * energy_price * years | preço dado
@@ -3099,7 +3099,7 @@ def launch_lines(result: SizingResult) -> List[str]:
     if q.kv_precision == "int8":
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
     replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
-    notes, wide = [], "" if nodes == 1 else " --master-addr IP_DO_NÓ_0"
+    notes, wide = [], []
     if q.precision != model.native_precision:
         notes.append("# %s em %s: %s" % (
             model.name, q.precision, "quantizado na carga" if q.precision == "fp8" else
@@ -3108,9 +3108,9 @@ def launch_lines(result: SizingResult) -> List[str]:
         notes.append("# KV no tipo do modelo, de 16 bits como %s" % q.kv_precision)
     if nodes > 1:
         notes.append("# em cada um dos %d nós da réplica, com o seu número no lugar de N" % nodes)
-        wide = (" --data-parallel-size-local %d --data-parallel-start-rank N*%d "
-                "--data-parallel-address IP_DO_NÓ_0" % (gpus, gpus) if layout.data_parallel > 1
-                else " --nnodes %d --node-rank N --master-addr IP_DO_NÓ_0" % nodes)
+        wide = ["--data-parallel-size-local %d" % gpus, "--data-parallel-start-rank N*%d" % gpus,
+                "--data-parallel-address IP_DO_NÓ_0"] if layout.data_parallel > 1 else [
+                    "--nnodes %d" % nodes, "--node-rank N", "--master-addr IP_DO_NÓ_0"]
     if replicas > 1:
         notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
                      "8000+i" % (replicas, layout.gpus))
@@ -3120,7 +3120,7 @@ def launch_lines(result: SizingResult) -> List[str]:
         "--quantization fp8" if q.precision == "fp8" != model.native_precision else "",
         "--tensor-parallel-size %d" % layout.tensor_parallel,
         "--data-parallel-size %d --enable-expert-parallel" % layout.data_parallel
-        if layout.data_parallel > 1 else "", wide.strip(),
+        if layout.data_parallel > 1 else "", *wide,
         "--max-model-len %d" % q.effective_context,
         "--kv-cache-dtype %s" % ("fp8" if q.kv_precision == "fp8" else "auto"),
         "--gpu-memory-utilization %s" % decimal_text(q.gpu_memory_utilization, 4),

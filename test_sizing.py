@@ -6,10 +6,13 @@ de casos e os doctests importam o módulo. `python3 test_sizing.py Interface` ro
 nome contém a palavra; `--atualizar-docs` reescreve as saídas mostradas nos documentos.
 """
 import contextlib
+import csv
 import dataclasses
 import decimal
 import doctest
 import functools
+import io
+import itertools
 import json
 import os
 import random
@@ -1813,6 +1816,594 @@ class Velocidade(Case):
                           1000, 131072, max_tpot_ms=50.0)
         best = min(timeit.repeat(lambda: sizing.size(question), number=5, repeat=20)) / 5
         self.assertLess(best, 0.003)  # medido: 0.4 ms; a folga é das máquinas lentas
+
+
+# ── Decidir: comparações, pergunta invertida, cenários, explicação, storage e custo ───────────
+
+
+def from_flags(**question):
+    """A `Question` que as flags dão, no processo."""
+    args = sizing.parse_arguments(flags(question))
+    (asked, _), = sizing.questions_of(args)
+    return asked
+
+
+def answer_to(question):
+    """O resultado, ou None se nada cabe (status 3)."""
+    try:
+        return sizing.size(question)
+    except sizing.SizingError as error:
+        if error.status != 3:
+            raise
+        return None
+
+
+def forward_nodes(question, **changes):
+    """Os nós da pergunta direta; infinitos se nada cabe."""
+    result = answer_to(sizing.replace(question, nodes=None, **changes))
+    return result.nodes_final if result else float("inf")
+
+
+def evaluated(text, exact):
+    """O valor de uma conta de --explain: em frações exatas, ou em ponto flutuante."""
+    from math import ceil, floor
+
+    if exact:
+        text = re.sub(r"(?<![\w.])\d+(\.\d+)?(e[+-]?\d+)?", r"Fraction('\g<0>')", text)
+    return eval(text, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max})
+
+
+def flat_numbers(document):
+    """{caminho: valor} dos valores simples de um documento JSON, sem as listas."""
+    found = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            found.update({name + "." + tail: inner
+                          for tail, inner in flat_numbers(value).items()})
+        elif not isinstance(value, list):
+            found[name] = value
+    return found
+
+
+def csv_rows(text):
+    """As linhas de um CSV como dicionários."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def table_rows(text):
+    """As linhas de uma tabela Markdown como dicionários."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len({len(row) for row in cells}) == 1
+    return [dict(zip(cells[0], row)) for row in cells[2:]]
+
+
+class Comparacoes(Case):
+    """Comparar: uma linha por combinação, igual à execução sozinha"""
+
+    LISTS = {"model": "opt-oss-120b,llama-3.3-70b", "server": "dgx300,dgx-spark,dgx200",
+             "concurrency": "10,1000", "effective_context": "32k,128k", "ha": "none,n+1"}
+
+    def test_linhas_iguais(self):
+        """Cada elemento do JSON é o documento da execução sozinha, na ordem pedida"""
+        documents = json.loads(self.ok(*flags(self.LISTS), "--json"))
+        names, values = list(self.LISTS), [text.split(",") for text in self.LISTS.values()]
+        combinations = list(itertools.product(*values))
+        self.assertEqual(len(documents), len(combinations))
+        generator = random.Random(5)
+        for index in generator.sample(range(len(combinations)), 12):
+            single = run(*flags(dict(zip(names, combinations[index]))), "--json")
+            document = documents[index]
+            if single.returncode == 0:
+                self.assertEqual(json.loads(single.stdout), document)
+            else:
+                self.assertEqual((single.returncode, document["results"]), (3, None))
+                self.assertIn(document["error"], single.stderr)
+        shown = [(d["model"]["name"], d["server"]["name"], d["parameters"]["requested_context"],
+                  d["parameters"]["ha_mode"]) for d in documents]
+        self.assertEqual(shown[:5], [
+            ("opt-oss-120b", "dgx300", 32768, "none"), ("opt-oss-120b", "dgx300", 32768, "n+1"),
+            ("opt-oss-120b", "dgx300", 131072, "none"), ("opt-oss-120b", "dgx300", 131072, "n+1"),
+            ("opt-oss-120b", "dgx300", 32768, "none")])
+
+    def test_csv(self):
+        """O CSV tem todas as colunas e os mesmos números do JSON; o cabeçalho, os caminhos"""
+        for extra in ({}, {"effective_context": "128k", "server": "dgx300,dgx-h100",
+                           "model": "opt-oss-120b,kimi-k2"}):
+            question = dict(BASE, **extra)
+            text = self.ok(*flags(question), "--csv")
+            documents = json.loads(self.ok(*flags(question), "--json"))
+            documents = documents if isinstance(documents, list) else [documents]
+            rows = csv_rows(text)
+            self.assertEqual(len(rows), len(documents))
+            for row, document in zip(rows, documents):
+                expected = {path: value for path, value in flat_numbers(document).items()
+                            if path.split(".")[-1] not in ("notes", "source")}
+                self.assertLessEqual(set(expected), set(row))
+                for path, value in expected.items():
+                    shown = "" if value is None else json.dumps(value) if isinstance(
+                        value, (bool, float)) else str(value)
+                    self.assertEqual(row[path], shown, path)
+        raw = subprocess.run([sys.executable, SCRIPT, *flags(BASE), "--csv"], capture_output=True,
+                             env=utf8_environment()).stdout
+        self.assertEqual(raw.count(b"\r\n"), 2)
+        self.assertEqual(raw.count(b"\n"), 2)
+        self.assertEqual(csv_rows(self.ok("--list", "storage", "--csv"))[0]["scope"], "node")
+
+    def test_tabela(self):
+        """A tabela Markdown diz os números do JSON, marca a melhor e explica o que não cabe"""
+        question = dict(BASE, server="dgx300,dgx200,dgx-spark,l40s-8x",
+                        model="llama-3.3-70b", kv_precision="fp8,fp16", concurrency=50)
+        text, documents = self.ok(*flags(question)), json.loads(self.ok(*flags(question), "--json"))
+        rows = table_rows(text)
+        self.assertEqual(list(rows[0]), ["", "servidor", "KV", "nós", "sessões/nó", "limite",
+                                         "TPOT ms", "kW", "U"])
+        for row, document in zip(rows, documents):
+            self.assertEqual(row["servidor"], document["server"]["name"])
+            if document["results"] is None:
+                self.assertEqual((row["nós"], row["limite"]), ("-", "não cabe"))
+                self.assertIn("- %s, %s: " % (row["servidor"], row["KV"]), text)
+                continue
+            self.assertEqual(int(row["nós"]), document["results"]["nodes_final"])
+            self.assertEqual(int(row["sessões/nó"]), document["results"]["sessions_per_node"])
+            self.assertEqual(float(row["kW"]), document["physical"]["power_kw"])
+            self.assertEqual(row["U"], str(document["physical"]["rack_units"] or "-"))
+            if document["performance"]:
+                self.assertTrue(row["TPOT ms"].startswith(sizing.number_text(
+                    document["performance"]["tpot_ms"]["estimate"], 3)), row)
+        fitting = [row for row in rows if row["nós"] != "-"]
+        best = [row for row in rows if row[""] == "*"]
+        self.assertEqual(len(best), 1)
+        self.assertEqual(best[0]["nós"], min((row["nós"] for row in fitting), key=int))
+        self.assertIn("llama-3.3-70b-instruct, 50 sessões, 131072 tokens, HA none", text)
+
+    def test_ordem_e_melhor(self):
+        """--sort ordena e diz a melhor; cargas diferentes têm cada uma a sua melhor"""
+        question = dict(BASE, server="dgx-h100,dgx300,dgx200,l40s-8x")
+        for column, title in (("nodes", "nós"), ("power_kw", "kW"), ("rack_units", "U")):
+            rows = table_rows(self.ok(*flags(question), "--sort", column))
+            values = [float(row[title]) for row in rows]
+            self.assertEqual(values, sorted(values), column)
+            self.assertEqual([row[""] for row in rows], ["*", "", "", ""])
+        rows = table_rows(self.ok(*flags(question), "--sort=sessions_per_node"))
+        self.assertEqual([int(row["sessões/nó"]) for row in rows], [613, 273, 131, 57])
+        rows = table_rows(self.ok(*flags(question), "--sort=TPOT_MS"))
+        tpot = [float(row["TPOT ms"].split()[0]) for row in rows]
+        self.assertEqual(tpot, sorted(tpot))
+        rows = table_rows(self.ok(*flags(dict(BASE, server="dgx300,dgx200",
+                                              effective_context="32k,128k"))))
+        self.assertEqual([row[""] for row in rows], ["*", "*", "", ""])
+        rows = table_rows(self.ok(*flags(dict(BASE, effective_context="32k,128k"))))
+        self.assertEqual([row[""] for row in rows], ["", ""])
+        rows = table_rows(self.ok(*flags(dict(BASE, model="kimi-k2,opt-oss-120b",
+                                              server="dgx-h100", effective_context="128k",
+                                              max_tpot_ms=500)), "--sort=nodes"))
+        self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+
+    def test_all(self):
+        """`all` são todas as entradas; nenhuma combinação que não cabe para as outras"""
+        rows = table_rows(self.ok(*flags(dict(BASE, server="all", model="opt-oss-120b"))))
+        self.assertEqual([row["servidor"] for row in rows],
+                         [entry["name"] for entry in catalogue("servers")["servers"]])
+        models = json.loads(self.ok(*flags({"model": "ALL", "server": "dgx-spark",
+                                            "concurrency": 10}), "--json"))
+        self.assertEqual(len(models), 39)
+        self.assertGreater(sum(item["results"] is None for item in models), 0)
+        self.assertGreater(sum(item["results"] is not None for item in models), 0)
+
+    def test_nenhuma_cabe(self):
+        """Status 3 só se nenhuma cabe: saída vazia e uma linha"""
+        for form in ((), ("--json",), ("--csv",)):
+            self.refused([*flags(dict(BASE, model="llama-3.1-405b", server="dgx-spark,l40s-8x",
+                                      runtime_overhead_gib=5000)), *form],
+                         "nenhuma das 2 combinações tem resposta", status=3)
+        self.refused(flags(dict(BASE, input_tokens="120k", effective_context="8k,32k")),
+                     "nenhuma das 2", "--input-tokens", status=2)
+
+    def test_elementos_ruins(self):
+        """O elemento errado de uma lista é nomeado; listas onde não cabem são recusadas"""
+        rows = (({"concurrency": "10,abc,30"}, "--concurrency 'abc'"),
+                ({"concurrency": "10,,30"}, "--concurrency ''"),
+                ({"concurrency": "10,0"}, "--concurrency '0'"),
+                ({"concurrency": "1,000"}, "--concurrency '1,000'", "o milhar não se separa"),
+                ({"effective_context": "32k,-1"}, "--effective-context '-1'"),
+                ({"effective_context": "131,072"}, "'131,072'"),
+                ({"kv_precision": "fp8,fp9"}, "--kv-precision 'fp9'"),
+                ({"ha": "none,n+3"}, "--ha 'n+3'"), ({"ha": "all"}, "--ha 'all'"),
+                ({"model": "opt-oss-120b,nope"}, "--model 'nope'"),
+                ({"server": "dgx300,dgx30"}, "--server 'dgx30'", "talvez 'dgx300'"),
+                ({"server": "dgx300,"}, "--server ''"),
+                ({"storage": "profile_default,profile_network_ssd"}, "--storage", "um só"),
+                ({"kv_budget_ratio": "0.7,0.8"}, "--kv-budget-ratio '0.7,0.8'"),
+                ({"sort": "nodes"}, "--sort", "só tem efeito numa comparação"),
+                ({"sort": "x", "server": "dgx300,dgx200"}, "--sort 'x'", "power_kw"))
+        for changes, *words in rows:
+            with self.subTest(changes):
+                self.refused(flags(dict(BASE, **changes)), *words)
+        for flag in ("--explain", "--scenarios"):
+            self.refused([*flags(dict(BASE, server="dgx300,dgx200")), flag], flag, "--server")
+            self.refused([*flags(dict(BASE, server="all")), flag], flag, "--server")
+        for pair in (("--json", "--csv"), ("--explain", "--csv"), ("--explain", "--scenarios")):
+            self.refused([*flags(BASE), *pair], *pair)
+
+    def test_dez_mil(self):
+        """10.000 combinações em poucos segundos, com as que não cabem"""
+        question = {"model": "all", "server": "all", "concurrency": "100,1000,10000",
+                    "effective_context": "8k,32k,128k,256k", "kv_precision": "fp8,fp16"}
+        before = os.times()
+        text = self.ok(*flags(question))
+        after = os.times()
+        self.assertGreater(len(table_rows(text)), 10000)
+        # 5 s numa máquina livre; a folga é a de uma ocupada.
+        self.assertLess(after.children_user - before.children_user, 12)
+
+    def test_contexto_limitado(self):
+        """Um contexto acima do máximo de um modelo aparece com o que se usou"""
+        rows = table_rows(self.ok(*flags({"model": "qwen3-32b,opt-oss-120b", "server": "dgx300",
+                                          "concurrency": 10, "effective_context": "128k"})))
+        self.assertEqual([row["contexto"] for row in rows], ["40960", "131072"])
+
+
+class Invertida(Case):
+    """A pergunta invertida: o que os nós dados mantêm"""
+
+    def test_sessoes(self):
+        """Quantas sessões mantêm N nós: com pico e HA à parte; as mesmas da pergunta direta"""
+        rows = (({}, 510), ({"nodes": 2}, 1021), ({"nodes": 2, "ha": "n+1"}, 510),
+                ({"nodes": 3, "peak_headroom_ratio": 0}, 1839),
+                ({"nodes": 2, "effective_context": "32k"}, 4078),
+                ({"nodes": 2, "kv_precision": "fp16"}, 510))
+        for changes, sessions in rows:
+            with self.subTest(changes):
+                question = dict({"model": "opt-oss-120b", "server": "dgx300"}, **changes)
+                document = json.loads(self.ok(*flags(question), "--json"))
+                self.assertEqual(document["question"], "sessions")
+                self.assertEqual(document["results"]["max_concurrency"], sessions)
+                self.assertEqual(document["parameters"]["concurrency"], sessions)
+                self.assertIn("até %d sessões" % sessions, self.ok(*flags(question)))
+        context = json.loads(self.ok("--model=opt-oss-120b", "--server=dgx300", "--json"))
+        self.assertEqual([tuple(item.values()) for item in context["results"]["by_context"]],
+                         [(4096, 15883), (8192, 8063), (16384, 4062), (32768, 2039),
+                          (65536, 1021), (131072, 510)])
+
+    def test_contexto(self):
+        """O maior contexto de uma carga em N nós; um token a mais não caberia"""
+        for nodes, sessions in ((1, 1000), (1, 600), (2, 5000)):
+            question = {"model": "opt-oss-120b", "server": "dgx300", "nodes": nodes,
+                        "concurrency": sessions}
+            document = json.loads(self.ok(*flags(question), "--json"))
+            longest = document["results"]["max_context"]
+            self.assertEqual(document["question"], "context")
+            self.assertEqual(document["parameters"]["effective_context"], longest)
+            del question["nodes"]
+            fits = [json.loads(self.ok(*flags(dict(question, effective_context=n)), "--json"))
+                    ["results"]["nodes_final"] for n in (longest, longest + 1)]
+            self.assertLessEqual(fits[0], nodes)
+            self.assertGreater(fits[1], nodes)
+        whole = json.loads(self.ok("--model=opt-oss-120b", "--server=dgx300", "--nodes=9",
+                                   "--concurrency=5", "--json"))
+        self.assertEqual(whole["results"]["max_context"], 131072)
+        self.assertEqual(whole["results"]["nodes_final"], 9)
+
+    def test_acordo(self):
+        """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
+        generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
+        models, servers = entries_of("models"), entries_of("servers")
+        for _ in range(260):
+            model, server = generator.choice(models), generator.choice(servers)
+            choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
+                       "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
+                       "kv_precision": generator.choice(("fp8", "fp16"))}
+            if generator.random() < 0.3 and not sizing.missing_for_speed(
+                    asking(model, server)):
+                choices["max_tpot_ms"] = generator.choice((30.0, 100.0, 400.0))
+            nodes = generator.randint(1, 40)
+            context = generator.randint(2, model.max_position_embeddings)
+            asked = asking(model, server, 0, context, nodes=nodes, **choices)
+            result = answer_to(asked)
+            if result is None:
+                seen["none"] += 1
+                self.assertGreater(forward_nodes(asked, concurrency=1), nodes)
+            else:
+                seen["sessions"] += 1
+                held = result.concurrency
+                self.assertEqual(result.asks, "sessions")
+                self.assertLessEqual(forward_nodes(asked, concurrency=held), nodes)
+                self.assertGreater(forward_nodes(asked, concurrency=held + 1), nodes)
+                self.assertEqual(result.nodes_final, nodes // result.nodes_per_unit
+                                 * result.nodes_per_unit)
+            asked = asking(model, server, generator.randint(1, 3000), 0, nodes=nodes, **choices)
+            result = answer_to(asked)
+            if result is None:
+                self.assertGreater(forward_nodes(asked, requested_context=2), nodes)
+            else:
+                seen["context"] += 1
+                longest = result.question.effective_context
+                self.assertLessEqual(forward_nodes(asked, requested_context=longest), nodes)
+                if longest < model.max_position_embeddings:
+                    self.assertGreater(forward_nodes(asked, requested_context=longest + 1), nodes)
+        self.assertTrue(all(count > 20 for count in seen.values()), seen)
+
+    def test_carga_literal(self):
+        """Nós, sessões e contexto: avalia a carga literalmente; cabe ou diz quantos pede"""
+        base = dict(BASE, nodes=2, concurrency=1226)
+        document = json.loads(self.ok(*flags(base), "--json"))
+        self.assertEqual((document["question"], document["results"]["nodes_final"]), ("load", 2))
+        self.refused(flags(dict(base, concurrency=1227)), "2 nós", "1226 sessões", "pede 3 nós",
+                     status=3)
+        for flag in ("peak_headroom_ratio", "ha"):
+            self.refused(flags(dict(base, **{flag: "n+1" if flag == "ha" else 0})), "--nodes",
+                         "--" + flag.replace("_", "-"))
+        self.refused([*flags(base), "--scenarios"], "--nodes", "--scenarios")
+
+    def test_replica_de_varios_nos(self):
+        """Numa réplica de 6 nós N desce à unidade inteira, e o resto ocioso é dito"""
+        question = {"model": "kimi-k2", "server": "dgx-h100", "nodes": 13}
+        document = json.loads(self.ok(*flags(question), "--json"))
+        unit = document["results"]["nodes_per_unit"]
+        self.assertEqual(document["results"]["nodes_final"], 13 // unit * unit)
+        self.assertIn("idle_nodes", self.codes(document))
+        self.refused(flags(dict(question, nodes=1)), status=3)
+
+    def test_nada_se_mantem(self):
+        """Reserva que toma todos os nós: status 3 e quantos bastam"""
+        line = self.refused(["--model=opt-oss-120b", "--server=dgx300", "--ha=n+2"],
+                            "1 nó de dgx300, com 2 de reserva", "cabe com --nodes 3", status=3)
+        self.assertNotIn("Traceback", line)
+        self.refused(["--model=opt-oss-120b", "--server=dgx300", "--nodes=1",
+                      "--concurrency=100000000"], "de 1 tokens", status=3)
+
+    def test_pedidos_por_segundo(self):
+        """Uma taxa com nós dados: o maior contexto, ou se ela cabe"""
+        question = {"model": "llama-3.1-8b", "server": "dgx200", "requests_per_second": 20,
+                    "nodes": 1, "output_tokens": 200}
+        longest = json.loads(self.ok(*flags(question), "--json"))["results"]["max_context"]
+        for context, status in ((longest, 0), (longest + 200, 3)):
+            asked = dict(question, effective_context=context)
+            forward = {key: value for key, value in asked.items() if key != "nodes"}
+            nodes = json.loads(self.ok(*flags(forward), "--json"))["results"]["nodes_final"]
+            self.assertEqual(nodes > 1, bool(status), (context, nodes))
+
+
+class Explicacao(Case):
+    """--explain e --scenarios"""
+
+    QUESTIONS = (
+        dict(BASE, ha="n+1", node_price=500000, energy_price="0.12", years=3),
+        {"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k"},
+        {"model": "kimi-k2", "server": "dgx-h100", "concurrency": 100},
+        {"model": "qwen3-next-80b", "server": "dgx200", "concurrency": 50, "kv_precision": "fp16"},
+        {"model": "deepseek-v3.2", "server": "dgx-b200", "nodes": 3, "ha": "n+1"},
+        {"model": "gemma-3-27b", "server": "l40s-8x", "nodes": 2, "concurrency": 40},
+        {"model": "llama-3.1-8b", "server": "dgx-spark", "concurrency": 3,
+         "effective_context": "8k"},
+        dict(BASE, max_tpot_ms=50), dict(BASE, storage="superpod_standard", concurrency=9000),
+        {"model": "llama-3.1-70b", "server": "dgx200", "requests_per_second": 12,
+         "effective_context": "8k", "weights_precision": "fp8"},
+        {"model": "gpt-oss-20b", "server": "gb200-nvl72", "concurrency": 10**6,
+         "effective_context": 64, "node_price": 1})
+
+    def test_contas(self):
+        """Cada conta, com os números no lugar dos nomes, dá o valor que se mostra"""
+        for question in self.QUESTIONS:
+            document = json.loads(self.ok(*flags(question), "--explain", "--json"))
+            figures = document["explanation"]["figures"]
+            self.assertGreater(len(figures), 20, question)
+            self.assertEqual(len({row["name"] for row in figures}), len(figures))
+            for row in figures:
+                with self.subTest(question=question, row=row):
+                    if row["numbers"]:
+                        seen = evaluated(row["numbers"], isinstance(row["value"], int))
+                        if isinstance(row["value"], int):
+                            self.assertEqual(seen, row["value"])
+                        else:
+                            self.assertAlmostEqual(float(seen) / (row["value"] or 1),
+                                                   1 if row["value"] else 0, places=6)
+                    self.assertTrue(row["label"] and (row["numbers"] or row["source"]), row)
+            shown = {row["name"]: row["value"] for row in figures}
+            for name in ("kv_per_session_bytes", "nodes_minimum", "nodes_with_headroom"):
+                self.assertEqual(shown[name], document["results"][name], (question, name))
+            self.assertEqual(document, dict(json.loads(self.ok(*flags(question), "--json")),
+                                            explanation=document["explanation"]))
+
+    def test_texto(self):
+        """Em 80 colunas: as contas, os leiautes, o que mudaria, todos os avisos e o comando"""
+        for question in self.QUESTIONS:
+            text = self.ok(*flags(question), "--explain")
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            for part in ("KV de uma sessão: ", "Leiautes: ", "O que mudaria a resposta",
+                         "Para pôr no ar"):
+                self.assertIn(part, text)
+            for warning in json.loads(self.ok(*flags(question), "--json"))["warnings"]:
+                self.assertIn("! " + warning, " ".join(text.split()))
+
+    def test_o_que_mudaria(self):
+        """fp16, metade do contexto e o servidor seguinte são as respostas das perguntas"""
+        document = json.loads(self.ok(*flags(dict(BASE, ha="n+1")), "--explain", "--json"))
+        shown = [item["answer"] for item in document["explanation"]["alternatives"]]
+        expected = [self.sized(ha="n+1", **changes)["results"]["nodes_final"] for changes in (
+            {"kv_precision": "fp16"}, {"effective_context": 65536}, {"server": "gb200-nvl72"})]
+        self.assertEqual(shown, expected)
+        layouts = document["explanation"]["layouts"]
+        self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
+                         [("tp 8", 613), ("tp 4", 613), ("tp 2", 613), ("tp 1", 592)])
+
+    def test_comando(self):
+        """O comando do motor realiza o leiaute: tp, dp, várias réplicas, vários nós, precisão"""
+        rows = (
+            (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
+                          "--max-model-len 131072", "--kv-cache-dtype fp8",
+                          "--gpu-memory-utilization 0.9", "--max-num-seqs 613",
+                          "--max-num-batched-tokens 8192"]),
+            (dict(BASE, kv_precision="bf16"), ["--kv-cache-dtype auto"]),
+            ({"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k"},
+             ["--tensor-parallel-size 1", "--data-parallel-size 8 --enable-expert-parallel",
+              "--max-num-seqs 23"]),
+            ({"model": "llama-3.1-8b", "server": "dgx200", "tensor_parallel": 2,
+              "effective_context": "8k"},
+             ["CUDA_VISIBLE_DEVICES=0,1", "4 processos por nó", "--port 8000"]),
+            ({"model": "llama-3.1-70b", "server": "dgx200", "weights_precision": "fp8"},
+             ["--quantization fp8"]),
+            ({"model": "llama-3.1-405b", "server": "dgx-a100", "nodes": 8,
+              "effective_context": "8k"}, ["--nnodes", "--node-rank N"]),
+            ({"model": "kimi-k2", "server": "dgx-h100", "nodes": 8, "effective_context": "8k"},
+             ["--data-parallel-address", "--data-parallel-size-local 8", "--trust-remote-code"]),
+            (dict(BASE, kv_precision="int8"), ["o vLLM não serve KV em int8"]))
+        for question, words in rows:
+            text = self.ok(*flags(question), "--explain").split("Para pôr no ar")[1]
+            text = " ".join(text.replace("\\\n", " ").split())
+            for word in words:
+                self.assertIn(word, text, question)
+        self.assertNotIn("CUDA_VISIBLE_DEVICES", self.ok(*flags(BASE), "--explain"))
+
+    def test_cenarios(self):
+        """Mínimo, recomendado e ideal: as respostas das perguntas e o que cada um aguenta"""
+        documents = json.loads(self.ok(*flags(BASE), "--scenarios", "--json"))
+        self.assertEqual([item.pop("scenario") for item in documents],
+                         ["mínimo", "recomendado", "ideal"])
+        self.assertEqual(documents, [
+            self.sized(peak_headroom_ratio=0), self.sized(ha="n+1"),
+            self.sized(ha="n+2", peak_headroom_ratio="30%", kv_budget_ratio="0.65")])
+        covered = [item["ha_plan"]["failures_covered_peak"] for item in documents]
+        self.assertEqual(covered, [0, 1, 2])
+        rows = table_rows(self.ok(*flags(BASE), "--scenarios"))
+        self.assertEqual([row["nós"] for row in rows], ["2", "3", "5"])
+        self.assertEqual([row["quedas cobertas"] for row in rows],
+                         ["pico 0, nominal 0", "pico 1, nominal 1", "pico 2, nominal 3"])
+        given = json.loads(self.ok(*flags(dict(BASE, peak_headroom_ratio="40%",
+                                               kv_budget_ratio="0.5")), "--scenarios", "--json"))
+        self.assertEqual([(item["parameters"]["peak_headroom_ratio"],
+                           item["parameters"]["kv_budget_ratio"]) for item in given],
+                         [(0, 0.5), (0.4, 0.5), (0.4, 0.5)])
+        held = table_rows(self.ok("--model=opt-oss-120b", "--server=dgx300", "--nodes=4",
+                                  "--scenarios"))
+        self.assertEqual([row["mantém"] for row in held], ["2452", "1532", "870"])
+        self.assertEqual(len(csv_rows(self.ok(*flags(BASE), "--scenarios", "--csv"))), 3)
+        self.refused([*flags(dict(BASE, ha="n+1")), "--scenarios"], "--scenarios", "--ha")
+
+
+class StorageECusto(Case):
+    """Storage, falha, energia e dinheiro: contas à mão"""
+
+    def test_carga(self):
+        """Checkpoint / min(caminho, carregador) + motor; o compartilhado divide-se pelos nós"""
+        rows = (("profile_default", 3, 3), ("aws_ebs_gp3", 2.097, 2.097),
+                ("profile_network_ssd", 3, 12 / 6), ("superpod_standard", 3, 3),
+                ("azure_premium_ssd", 0.9, 0.9))
+        for storage, one, cold in rows:
+            document = self.sized(server="dgx200", ha="n+1", storage=storage)
+            self.assertEqual(document["results"]["nodes_final"], 6)
+            plan = document["storage_plan"]
+            self.assertAlmostEqual(plan["node_recovery_seconds"], 65.190340224 / one + 90, places=5)
+            self.assertAlmostEqual(plan["cold_start_seconds"], 65.190340224 / cold + 90, places=5)
+        unit = self.sized(model="kimi-k2", server="dgx-h100", concurrency=100,
+                          storage="profile_network_ssd")
+        nodes, bytes_read = unit["results"]["nodes_per_unit"], unit["storage_plan"][
+            "checkpoint_bytes"]
+        self.assertGreaterEqual(nodes, 4)
+        self.assertAlmostEqual(unit["storage_plan"]["node_recovery_seconds"],
+                               bytes_read / 1e9 / (12 / nodes) + 90, places=4)
+
+    def test_kv_guardado(self):
+        """Repor o KV do storage contra o prefill; o espaço do checkpoint e das sessões"""
+        for storage, seconds, faster, parked in (
+                ("profile_default", 2.4182784 / 28, "restore", 334),
+                ("azure_premium_ssd", 2.4182784 / 0.9, "recompute", 334),
+                ("superpod_standard", 2.4182784 / 40, "restore", 1000)):
+            plan = self.sized(ha="n+1", storage=storage)["storage_plan"]
+            self.assertAlmostEqual(plan["kv_restore_seconds"], seconds, places=6)
+            self.assertAlmostEqual(plan["kv_recompute_seconds"], 0.591562541, places=6)
+            self.assertEqual((plan["kv_faster"], plan["parked_sessions"]), (faster, parked))
+            self.assertEqual(plan["capacity_bytes"], 65190340224 + parked * 2418278400)
+        turn = self.sized(ha="n+1", input_tokens=1024)["storage_plan"]
+        self.assertAlmostEqual(turn["kv_recompute_seconds"], 0.591562541, places=6)
+
+    def test_energia(self):
+        """kW, U, racks, BTU/h e MWh são os do catálogo vezes os nós"""
+        rows = (({"ha": "n+1"}, (45, 30, 1, 153546, 45 * 8.76 * 1.3)),
+                ({"ha": "n+1", "pue": "1"}, (45, 30, 1, 153546, 45 * 8.76)),
+                ({"server": "dgx200", "ha": "n+1"}, (61.2, 48, 2, 231342, 61.2 * 8.76 * 1.3)),
+                ({"server": "gb200-nvl72"}, (120, 48, 1, 409457, 120 * 8.76 * 1.3)),
+                ({"server": "gb200-nvl72", "ha": "n+1"}, (240, 96, 2, 818914,
+                                                          240 * 8.76 * 1.3)))
+        for changes, expected in rows:
+            physical = self.sized(**changes)["physical"]
+            for name, value in zip(("power_kw", "rack_units", "racks", "heat_btu_h",
+                                    "energy_mwh_year"), expected):
+                self.assertAlmostEqual(physical[name], value, places=6, msg=(changes, name))
+
+    def test_custo(self):
+        """Compra, energia, total, por sessão e mês e por milhão de tokens, à mão"""
+        self.assertNotIn("costs", self.sized())
+        document = self.sized(ha="n+1", node_price="500k", energy_price="0.5", years=3)
+        costs, rate = document["costs"], document["performance"][
+            "output_tokens_per_second_per_node"]
+        energy = 45 * 1.3 * 8760 * 0.5 * 3
+        expected = {"purchase": 1500000, "energy": energy, "total": 1500000 + energy,
+                    "per_session_month": (1500000 + energy) / 36 / 1000,
+                    "per_million_output_tokens": (1500000 + energy) / (
+                        rate * 3 * 3600 * 8760 * 3 / 1e6)}
+        for name, value in expected.items():
+            self.assertAlmostEqual(costs[name] / value, 1, places=7, msg=name)
+        bought = self.sized(node_price=7)["costs"]
+        self.assertEqual((bought["purchase"], bought["energy"], bought["per_session_month"]),
+                         (14, None, None))
+        text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
+        self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
+        self.assertLessEqual(len(text.splitlines()), 24)
+
+    def test_sem_dados(self):
+        """Sem potência, sem pesos: null e o relatório diz; flags sem efeito são recusadas"""
+        document = catalogue("servers")
+        for name in ("power_kw", "rack_units", "heat_btu_h"):
+            del document["servers"][0][name]
+        with temporary_file(document) as path:
+            sized = self.sized(servers_file=path)
+            self.assertEqual(set(sized["physical"].values()), {None})
+            self.refused(flags(dict(BASE, servers_file=path, pue=2)), "--pue", "power_kw")
+            self.refused(flags(dict(BASE, servers_file=path, energy_price=2, years=1)),
+                         "--energy-price", "power_kw")
+        models = catalogue("models")
+        for name in ("checkpoint_bytes", "weights_dense_bytes", "weights_expert_bytes"):
+            models["models"][0].pop(name)
+        with temporary_file(models) as path:
+            plan = self.sized(models_file=path)["storage_plan"]
+            self.assertEqual((plan["checkpoint_bytes"], plan["cold_start_seconds"],
+                              plan["capacity_bytes"]), (None, None, None))
+            cloud = self.sized(models_file=path, storage="aws_ebs_gp3")["warnings"]
+            self.assertTrue(any("checkpoint_bytes" in warning for warning in cloud), cloud)
+
+    def test_flags(self):
+        """Valores errados e combinações sem efeito"""
+        rows = (({"pue": "0.9"}, "--pue"), ({"pue": "11"}, "--pue"), ({"node_price": 0}, "--node"),
+                ({"node_price": "R$5"}, "--node-price"), ({"years": 0, "node_price": 1}, "--years"),
+                ({"years": 101, "node_price": 1}, "--years"), ({"years": 3}, "--years", "--node"),
+                ({"energy_price": 1}, "--energy-price", "--years"))
+        for changes, *words in rows:
+            with self.subTest(changes):
+                self.refused(flags(dict(BASE, **changes)), *words)
+
+    def test_perfis(self):
+        """Os perfis têm escopo e fonte; sem scope, o que não é local é de todos os nós"""
+        for profile in catalogue("storage")["profiles"]:
+            self.assertIn(profile["scope"], ("node", "shared"))
+        document = catalogue("storage")
+        for profile in document["profiles"]:
+            del profile["scope"]
+        with temporary_file(document) as path:
+            for name, scope in (("profile_default", "node"), ("profile_network_ssd", "shared"),
+                                ("profile_cloud_premium", "shared")):
+                plan = self.sized(storage_file=path, storage=name)["storage_plan"]
+                self.assertEqual(plan["scope"], scope)
+
+    def test_objetivo_na_falha(self):
+        """Depois da falha a carga nominal ainda atende ao objetivo, ou se diz que não"""
+        for ha, meets, admitted in (("n+1", True, 1000), ("none", False, 936)):
+            document = self.sized(max_tpot_ms=50, ha=ha, peak_headroom_ratio=0)
+            self.assertIs(document["ha_plan"]["meets_objectives"], meets)
+            failed = document["performance"]["cases"][1]  # só as sessões que ainda se admitem
+            self.assertEqual(failed["sessions"], admitted)
+            self.assertLessEqual(failed["tpot_ms"]["estimate"], 50)
 
 
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
