@@ -2859,6 +2859,8 @@ nodes_minimum | capacidade pura | nós | ceil(planned_sessions / full_sessions) 
 nodes_with_headroom | com o pico | nós | ceil(planned_sessions * (1 + peak_headroom_ratio) /
   full_sessions) * nodes_per_unit |
 nodes_bought | com a reserva de HA | nós | nodes_with_headroom + ha_spares * nodes_per_unit |
+interrupted_sessions | em andamento na unidade que cai | sessões | ceil(concurrency /
+  (nodes_final / nodes_per_unit)) |
 sessions_after_failure | admitidas depois da falha | sessões | nodes_after_failure / nodes_per_unit
   * sessions_per_unit |
 replica_sessions | sessões na réplica mais cheia | sessões | ceil(concurrency / (nodes_final *
@@ -2991,7 +2993,7 @@ def names_of_figures(result: SizingResult) -> Dict[str, Any]:
                  plan_sessions=result.plan_sessions_per_unit, ha_spares=HA_SPARES[q.ha_mode])
     names.update(attributes(
         result, "concurrency nodes_per_unit sessions_per_unit nodes_minimum nodes_with_headroom "
-                "nodes_final nodes_after_failure sessions_after_failure"))
+                "nodes_final nodes_after_failure sessions_after_failure interrupted_sessions"))
     names.update(plan, recovering_nodes=result.nodes_per_unit if q.storage.shared else 1,
                  starting_nodes=result.nodes_final if q.storage.shared else 1,
                  kv_total_bytes=q.kv_bytes * result.concurrency,
@@ -3173,6 +3175,7 @@ def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
                    LIMITS[row["limited_by"]], "-" if row["nodes"] is None else str(row["nodes"])]
                   for row in parts["layouts"]]
         lines += markdown_table(table, "lrrlr")
+    lines += ["", *folded(recovery_text(result), 2)]
     lines += ["", "Avisos:" if result.warnings else "Nenhum aviso."]
     for warning in result.warnings:
         lines += folded("! " + warning, 2)
@@ -3183,6 +3186,28 @@ def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
                                     plural(row["answer"], one, many)), 2)
     lines += ["", "Para pôr no ar (%s), em cada nó:" % ENGINE, *parts["launch"]]
     return "\n".join(lines) + "\n"
+
+
+def recovery_text(result: SizingResult) -> str:
+    """O que acontece de uma falha até o nó voltar."""
+    plan, failed = result.storage_plan, result.failed_nodes
+    text = "Se %s: %s. Cada nó que cai interrompe %s, que perdem o KV" % (
+        "um nó cair" if failed == 1 else "%d caírem" % failed, failure_text(result),
+        plural(result.interrupted_sessions, "sessão", "sessões"))
+    if plan["kv_faster"]:
+        text += "; o de cada uma volta do storage em %s, contra %s de prefill: ganha %s" % (
+            seconds_text(plan["kv_restore_seconds"]), seconds_text(plan["kv_recompute_seconds"]),
+            "o storage" if plan["kv_faster"] == "restore" else "o prefill")
+    if plan["node_recovery_seconds"] is not None:
+        text += (
+            ". O nó volta em %s e todos, a frio, em %s, com o carregador padrão de até %d GB/s e "
+            "%d s de partida do motor (15 a 400 s, conforme o modelo e os kernels em cache)"
+            % (seconds_text(plan["node_recovery_seconds"]),
+               seconds_text(plan["cold_start_seconds"]), LOADER_GBPS, ENGINE_START_SECONDS))
+    if result.meets_objectives is not None:
+        text += ". A carga nominal %s aos objetivos" % (
+            "ainda atende" if result.meets_objectives else "já não cabe e não atende")
+    return text + "."
 
 
 def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> List[str]:
