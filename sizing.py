@@ -27,9 +27,9 @@ nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
 6
 
 O módulo se lê de cima para baixo: unidades, erros, cache KV, catálogos, config.json, pergunta,
-leiautes e teto físico, velocidade, nós e falhas, `size` (que compõe tudo), recusas, avisos, visões
-(texto e JSON) e linha de comando. Entre o catálogo carregado e o texto impresso só há funções
-puras.
+leiautes e teto físico, velocidade, nós e falhas, storage, energia e custo, `size` (que compõe
+tudo), recusas, avisos, explicação, visões (texto, tabela, CSV e JSON) e linha de comando. Entre o
+catálogo carregado e o texto impresso só há funções puras.
 """
 from __future__ import annotations
 
@@ -168,7 +168,6 @@ IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 10
 SLOW_TOKENS_PER_SECOND = 10
 HEAVY_PREFILL_RATIO = 0.5
 FAR_CALIBRATION, ABSURD_CALIBRATION = 2, 100  # medido / previsto que avisa, que é recusado
-SLOW_COLD_START_SECONDS = 60
 
 # O que limita as sessões de um nó, como o relatório o chama.
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
@@ -2427,7 +2426,7 @@ def size(q: Question) -> SizingResult:
         if final > q.nodes:
             raise too_few_nodes(q, offer, final)
         final = q.nodes if asks == "load" else q.nodes // unit * unit
-    peak_nodes = final if asks == "load" else with_headroom
+    peak_nodes = with_headroom if asks == "nodes" else final - HA_SPARES[q.ha_mode] * unit
     speed_gap = "falta no catálogo " + ", ".join(gap) if gap else (
         "a rede entre os nós de uma réplica não é modelada" if unit > 1 else "")
     if offer.layout and not (offer.speed or speed_gap):
@@ -2599,11 +2598,12 @@ def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bo
         return text
     if q.tensor_parallel and fitting([("", True, replace(q, tensor_parallel=None))]):
         return text + "; cabe com --tensor-parallel auto"
-    found = fitting((server.name, server is not q.server, replace(
+    others = fitting((server.name, server is not q.server, replace(
         q, server=server, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
         if default_overhead else q.runtime_overhead_gib)) for server in servers)
-    return text + ("; cabe em: " + ", ".join(found) if found else
-                   "; em nenhum servidor do catálogo")
+    if others:
+        return text + "; cabe em: " + ", ".join(others)
+    return text if found else text + "; em nenhum servidor do catálogo"
 
 
 def plan_too_small(q: Question, unit: int) -> SizingError:
@@ -2678,11 +2678,11 @@ def nothing_held(q: Question, offer: Offer) -> SizingError:
     """A recusa quando, com a reserva de HA e o pico à parte, não sobra lugar nos nós dados."""
     nodes = q.nodes or 0
     return refusal(
-        q, offer.limited_by, "%s de %s, com %d de reserva e pico de %s, não mantêm uma sessão "
+        q, offer.limited_by, "%s de %s, com %d de reserva e pico de %s, não %s uma sessão "
         "(%d por %s)" % (
             plural(nodes, "nó", "nós"), q.server.name, HA_SPARES[q.ha_mode] * offer.unit,
-            percent_text(q.peak_headroom_ratio), offer.sessions,
-            "nó" if offer.unit == 1 else "%d nós" % offer.unit),
+            percent_text(q.peak_headroom_ratio), "mantém" if nodes == 1 else "mantêm",
+            offer.sessions, "nó" if offer.unit == 1 else "%d nós" % offer.unit),
         lambda: [("--nodes %d" % n, True, q.under(nodes=n, concurrency=0))
                  for n in [offer.bought(q.under(concurrency=1))]])
 
@@ -2760,9 +2760,9 @@ def cold_start_text(result: SizingResult) -> str:
     cold = plan["cold_start_seconds"]
     if cold is None:
         return text + ": a partida a frio não se calcula sem checkpoint_bytes no catálogo"
-    return text + ": partida a frio de %s%s; um nó volta em %s" % (
-        seconds_text(cold), ", acima de %d s" % SLOW_COLD_START_SECONDS
-        if cold > SLOW_COLD_START_SECONDS else "", seconds_text(plan["node_recovery_seconds"]))
+    return text + ": partida a frio de %s (%s de leitura); um nó volta em %s" % (
+        seconds_text(cold), seconds_text(cold - ENGINE_START_SECONDS),
+        seconds_text(plan["node_recovery_seconds"]))
 
 
 def speed_warnings(result: SizingResult) -> Iterator[str]:
@@ -3067,7 +3067,8 @@ def alternatives(result: SizingResult, servers: Sequence[Server],
     if larger:
         server = min(larger, key=lambda item: item.total_hbm_gb)
         overhead = DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
-        options.append(("o servidor seguinte em HBM, " + server.name, replace(
+        options.append(("o servidor seguinte em HBM, %s (%s por nó)" % (
+            server.name, plural(server.gpus, "GPU", "GPUs")), replace(
             q, server=server, calibration=None, tpot_scale=1.0, tensor_parallel=None,
             runtime_overhead_gib=overhead if default_overhead else q.runtime_overhead_gib)))
     found = []
@@ -3159,7 +3160,7 @@ def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
         if row["unit"] == "B":
             value = "%s B (%s)" % (value, size_text(row["value"]))
         elif isinstance(row["value"], float):
-            value = "%s %s" % (number_text(row["value"], 6), row["unit"])
+            value = "%s %s" % (number_text(row["value"], 9), row["unit"])
         else:
             value += " " + row["unit"]
         lines += ["", *folded("%s: %s" % (row["label"], value.strip()), 2)]
@@ -3184,7 +3185,7 @@ def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
     for row in parts["alternatives"]:
         lines += folded("%s: %s" % (row["change"], "nada cabe" if row["answer"] is None else
                                     plural(row["answer"], one, many)), 2)
-    lines += ["", "Para pôr no ar (%s), em cada nó:" % ENGINE, *parts["launch"]]
+    lines += ["", "Para pôr no ar (%s):" % ENGINE, *parts["launch"]]
     return "\n".join(lines) + "\n"
 
 
@@ -3333,6 +3334,8 @@ def cost_text(result: SizingResult) -> str:
                                                                   costs["energy"])):
             parts.append(label % money_text(value))
     years = result.question.years
+    parts += ["sem a energia"] if costs["energy"] is None else []
+    parts += ["sem a compra"] if costs["purchase"] is None else []
     return "; ".join(parts) + ("" if years is None else " (%s anos)" % decimal_text(years, 2))
 
 
@@ -3586,18 +3589,25 @@ VARIED: Dict[str, Tuple[str, Callable[[Any], str]]] = {
     "--ha": ("HA", lambda q: q.ha_mode)}
 # As colunas de cada pergunta: (título, lado, valor).
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
-# Ordem das linhas → o que se compara, do melhor ao pior (None: vem por último).
-SORTS: Dict[str, Callable[[Any], Any]] = {
-    "nodes": lambda r: r.nodes_final, "sessions_per_node": lambda r: -r.sessions_per_node,
-    "tpot_ms": lambda r: r.performance[0].tpot_ms[0] if r.performance else None,
-    "power_kw": lambda r: r.physical["power_kw"], "rack_units": lambda r: r.physical["rack_units"]}
+# Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
+SORTS: Dict[str, Tuple[str, Callable[[Any], Any]]] = {
+    "nodes": ("menos nós", lambda r: r.nodes_final),
+    "sessions_per_node": ("mais sessões por nó", lambda r: -r.sessions_per_node),
+    "tpot_ms": ("menor TPOT", lambda r: r.performance[0].tpot_ms[0] if r.performance else None),
+    "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
+    "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
 
 
 def rank(result: SizingResult, sort: Optional[str]) -> Tuple[Any, ...]:
-    """A posição de uma linha: a ordem pedida, a resposta, a potência e o TPOT."""
-    answer = answer_number(result) * (1 if result.asks == "nodes" else -1)
-    keys = [SORTS[sort](result)] if sort else []
-    keys += [answer, SORTS["power_kw"](result), SORTS["tpot_ms"](result)]
+    """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW e TPOT.
+
+    Servidores diferentes se comparam pela potência, que acompanha o preço e o espaço: um nó pode
+    ser uma máquina de mesa ou um rack de 72 GPUs.
+    """
+    first = SORTS[sort][1](result) if sort else SORTS["power_kw"][1](result) if (
+        result.asks == "nodes") else -answer_number(result)
+    keys = [None if not (sort or result.performance) else 0, first]
+    keys += [SORTS[name][1](result) for name in ("nodes", "power_kw", "tpot_ms")]
     return tuple((key is None, key or 0) for key in keys)
 
 
@@ -3629,7 +3639,8 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
     fixed += [] if scenario else ["pico de " + percent_text(first.peak_headroom_ratio)]
     titles = ["cenário"] * scenario + [VARIED[flag][0] for flag in varied]
     head = ["", *titles, ANSWER_COLUMNS[asks], "sessões/nó", "limite", "TPOT ms", "kW", "U"]
-    head += ["quedas cobertas"] * scenario
+    priced = first.node_price is not None or first.energy_price is not None
+    head += ["custo"] * priced + ["quedas cobertas"] * scenario
     table, reasons, best = [head], [], best_rows(rows, sort)
     for index, (q, outcome, label) in enumerate(rows):
         cells = ["*" if index in best else ""] + [label] * scenario
@@ -3640,21 +3651,22 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
                       if outcome.performance else "-"]
             cells += ["-" if value is None else decimal_text(value, 2) for value in (
                 outcome.physical["power_kw"], outcome.physical["rack_units"])]
+            cells += [money_text(outcome.costs["total"])] if priced else []
             cells += ["pico %d, nominal %d" % (
                 outcome.failures_covered_peak, outcome.failures_covered_nominal)] * scenario
         else:
             cells += ["-", "-", "não cabe" if outcome.status == 3 else "recusado", "-", "-", "-"]
-            cells += ["-"] * scenario
+            cells += ["-"] * (scenario + priced)
             reasons += folded("- %s: %s" % (", ".join(cells[1:1 + len(titles)]), outcome.expected),
                               2)
         table.append(cells)
     sides = "l" + "l" * scenario + "".join(
         "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
-    sides += "rrlrrr" + "r" * scenario
+    sides += "rrlrrr" + "r" * (scenario + priced)
     load = next((item.performance[0] for _, item, _ in rows
                  if isinstance(item, SizingResult) and item.performance), None)
-    notes = ["* a melhor de cada carga: %s, depois menos kW e menor TPOT" % (
-        sort or {"nodes": "menos nós"}.get(asks, "a maior resposta"))] if best else []
+    notes = ["* a melhor de cada carga: " + (SORTS[sort][0] if sort else "menos kW" if (
+        asks == "nodes") else "a maior resposta")] if best else []
     notes += ["%s: pico de %s, HA %s, %s da HBM para KV" % (
         label, percent_text(q.peak_headroom_ratio), q.ha_mode, percent_text(q.kv_budget_ratio))
         for q, _, label in rows if scenario]
@@ -3670,7 +3682,7 @@ def flat(document: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Any]]:
     for name, value in document.items():
         if isinstance(value, dict):
             yield from flat(value, path + name + ".")
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):
             if all(isinstance(item, str) for item in value) and name not in ("source", "notes"):
                 yield path + name, "; ".join(value)
         elif name not in ("source", "notes"):
@@ -3952,10 +3964,15 @@ def values_of(args: argparse.Namespace) -> Dict[str, Any]:
             if element != text and re.fullmatch("0[0-9]+", element):
                 raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não "
                                   "se separa", value=text)
-            if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
-                found.append(quantity(flag, metavar, element))
-            elif flag in CHOICES:
-                found.append(choice(flag, element, tuple(CHOICES[flag])))
+            try:
+                if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
+                    found.append(quantity(flag, metavar, element))
+                elif flag in CHOICES:
+                    found.append(choice(flag, element, tuple(CHOICES[flag])))
+            except SizingError as error:
+                if element != text:
+                    error.expected += "; a vírgula separa os valores a comparar"
+                raise
         if found:
             values[flag[2:].replace("-", "_")] = found if flag in VARIED else found[0]
     return values

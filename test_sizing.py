@@ -155,7 +155,7 @@ class Cenarios(Case):
         document = self.sized(storage="profile_network_ssd")
         # 65,19 GB pelo carregador de 3 GB/s, mais 90 s; 2 nós dividem 12 GB/s e ainda sobra.
         self.assertIn("network_storage: profile_network_ssd, 12 GB/s divididos pelos nós, P99 de "
-                      "2 ms: partida a frio de 112 s, acima de 60 s; um nó volta em 112 s",
+                      "2 ms: partida a frio de 112 s (21.7 s de leitura); um nó volta em 112 s",
                       document["warnings"])
         self.assertEqual(document["results"], self.sized()["results"])
 
@@ -175,7 +175,7 @@ class Cenarios(Case):
         document = self.sized(storage="profile_cloud_premium")
         self.assertEqual(document["storage"]["latency_read_ms_p99"], 5)
         self.assertIn("cloud_storage: profile_cloud_premium, 4 GB/s por nó, P99 de 5 ms: partida "
-                      "a frio de 112 s, acima de 60 s; um nó volta em 112 s",
+                      "a frio de 112 s (21.7 s de leitura); um nó volta em 112 s",
                       document["warnings"])
 
 
@@ -1954,7 +1954,8 @@ class Comparacoes(Case):
         fitting = [row for row in rows if row["nós"] != "-"]
         best = [row for row in rows if row[""] == "*"]
         self.assertEqual(len(best), 1)
-        self.assertEqual(best[0]["nós"], min((row["nós"] for row in fitting), key=int))
+        self.assertEqual(best[0]["kW"], min((row["kW"] for row in fitting if row["TPOT ms"] != "-"),
+                                            key=float))
         self.assertIn("llama-3.3-70b-instruct, 50 sessões, 131072 tokens, HA none", text)
 
     def test_ordem_e_melhor(self):
@@ -3295,7 +3296,7 @@ class Documentos(Case):
                               encoding="utf-8", cwd=os.path.sep,
                               env=utf8_environment(PYTHON=sys.executable), timeout=120)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 8)
+        self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 10)
         self.assertTrue(os.access(path, os.X_OK))
         broken = subprocess.run(["bash", path], capture_output=True,
                                 env=utf8_environment(PYTHON="false"), timeout=120)
