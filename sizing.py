@@ -2436,6 +2436,7 @@ def size(q: Question) -> SizingResult:
         nodes_per_unit=unit, sessions_per_unit=offer.sessions,
         offers=tuple(item for item in offers if item.unit == unit),
         wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
+                                       and q.nodes is None
                                        and offer.sessions < q.plan_sessions(1)) else (0, 0),
         missing=tuple(missing),
         concurrency=offer.load(q, 0, final // unit),
@@ -2455,8 +2456,7 @@ def offers_of(q: Question, missing: Sequence[str]) -> Tuple[Question, List[Offer
         raise nothing_fits(q, layouts)
     if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
         raise refusal(q, "engine_memory", "uma réplica de %s não cabe num nó de %s, e a "
-                      "velocidade entre nós não é modelada: sem objetivos há resposta"
-                      % (q.model.name, q.server.name))
+                      "velocidade entre nós não é modelada" % (q.model.name, q.server.name))
     if q.nodes is not None:  # uma réplica maior que os nós dados não serve, se há outra
         layouts = [item for item in layouts if item.nodes_per_unit <= q.nodes] or layouts
     if q.calibration:
@@ -2489,13 +2489,30 @@ def answer_of(q: Question) -> int:
 
 
 def longest_context(q: Question) -> Question:
-    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível."""
+    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível.
+
+    Caber não é monótono no contexto inteiro: quando um nó já não admite uma sessão, réplicas de
+    vários nós podem comprar menos. Procura-se acima e abaixo desse ponto.
+    """
+    limit = q.model.max_position_embeddings
+
     def at(tokens: int) -> Question:
         return replace(q, requested_context=tokens)
 
-    limit = q.model.max_position_embeddings
-    first = 1 + largest(limit - 1, lambda tokens: not at(tokens).request_fits)
-    return at(largest(limit, lambda tokens: answer_of(at(tokens)) > 0, first))
+    def fits(tokens: int) -> bool:
+        return answer_of(at(tokens)) > 0
+
+    def longest(low: int, high: int) -> int:
+        # De dois em dois: num contexto ímpar e curto a saída padrão é menor que a entrada.
+        even = 2 * largest(high // 2, lambda half: fits(2 * half), (low - 1) // 2)
+        found = [tokens for tokens in (even + 1, even) if low <= tokens <= high]
+        return next((tokens for tokens in found if tokens == even or fits(tokens)), 0)
+
+    first, inside = 1 + largest(limit - 1, lambda tokens: not at(tokens).request_fits), limit
+    if not missing_for_ceiling(q):
+        inside = largest(limit, lambda tokens: any(
+            layout.sessions_per_unit for layout in layouts_of(at(tokens), 1)), first - 1)
+    return at(longest(inside + 1, limit) or longest(first, inside) or first)
 
 
 def require_speed(q: Question, gap: Sequence[str]) -> None:
@@ -2664,14 +2681,15 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
 
 def too_few_nodes(q: Question, offer: Offer, needed: int) -> SizingError:
     """A recusa de uma carga que não cabe nos nós dados."""
-    nodes = q.nodes or 0
+    nodes, spares = q.nodes or 0, HA_SPARES[q.ha_mode] * offer.unit
     return refusal(
-        q, offer.limited_by, "%s de %s admitem %s de %d tokens (%d por %s, limite: %s); esta carga "
-        "pede %s" % (
-            plural(nodes, "nó", "nós"), q.server.name,
-            plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"), q.effective_context,
-            offer.sessions, "nó" if offer.unit == 1 else "%d nós" % offer.unit,
-            LIMITS[offer.limited_by], plural(needed, "nó", "nós")))
+        q, offer.limited_by, "%s de %s %s %s de %s (%d por %s, limite: %s); esta carga pede %s%s"
+        % (plural(nodes, "nó", "nós"), q.server.name, "admite" if nodes == 1 else "admitem",
+           plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"),
+           plural(q.effective_context, "token", "tokens"), offer.sessions,
+           "nó" if offer.unit == 1 else "%d nós" % offer.unit, LIMITS[offer.limited_by],
+           plural(needed, "nó", "nós"), " (%d de reserva)" % spares if spares else ""),
+        lambda: [("--nodes %d" % needed, True, q.under(nodes=needed))])
 
 
 def nothing_held(q: Question, offer: Offer) -> SizingError:
@@ -3103,24 +3121,25 @@ def launch_lines(result: SizingResult) -> List[str]:
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
     replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
     notes, wide = [], []
-    if q.precision != model.native_precision:
-        notes.append("# %s em %s: %s" % (
-            model.name, q.precision, "quantizado na carga" if q.precision == "fp8" else
-            "pede um checkpoint nesta precisão no lugar de " + (model.hf_id or model.name)))
+    online = q.precision == "fp8" and model.native_precision in ("bf16", "fp16")
+    if q.precision != model.native_precision and not online:
+        notes.append("# pesos em %s: use um checkpoint nesta precisão" % q.precision)
     if KV_PRECISIONS[q.kv_precision] == 2:
         notes.append("# KV no tipo do modelo, de 16 bits como %s" % q.kv_precision)
     if nodes > 1:
-        notes.append("# em cada um dos %d nós da réplica, com o seu número no lugar de N" % nodes)
-        wide = ["--data-parallel-size-local %d" % gpus, "--data-parallel-start-rank N*%d" % gpus,
+        notes += ["# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
+                  % (nodes - 1), "# acrescente --headless"]
+        wide = ["--data-parallel-size-local %d" % gpus,
+                "--data-parallel-start-rank $((N*%d))" % gpus,
                 "--data-parallel-address IP_DO_NÓ_0"] if layout.data_parallel > 1 else [
-                    "--nnodes %d" % nodes, "--node-rank N", "--master-addr IP_DO_NÓ_0"]
+                    "--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"]
     if replicas > 1:
         notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
                      "8000+i" % (replicas, layout.gpus))
     words = [
         "CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.gpus))) if replicas > 1 else "",
-        "vllm serve " + (model.hf_id or model.name),
-        "--quantization fp8" if q.precision == "fp8" != model.native_precision else "",
+        "vllm serve " + (model.hf_id or "CAMINHO_DO_MODELO"),
+        "--quantization fp8" if online else "",
         "--tensor-parallel-size %d" % layout.tensor_parallel,
         "--data-parallel-size %d --enable-expert-parallel" % layout.data_parallel
         if layout.data_parallel > 1 else "", *wide,
@@ -3246,9 +3265,10 @@ def headline(result: SizingResult) -> str:
     if q.requests_per_second is not None:
         load = "%s/s (%s)" % ("1 pedido" if q.requests_per_second == 1 else
                               number_text(q.requests_per_second, 9) + " pedidos", load)
-    return "%d × %s: %s, %s%s × %s%d tokens, KV %s" % (
+    return "%d × %s: %s, %s%s × %s%s, KV %s" % (
         result.nodes_final, product, q.model.name, "até " * (result.asks == "sessions"), load,
-        "até " * (result.asks == "context"), q.effective_context, q.kv_precision)
+        "até " * (result.asks == "context"), plural(q.effective_context, "token", "tokens"),
+        q.kv_precision)
 
 
 def assumptions(result: SizingResult) -> str:
@@ -3411,7 +3431,7 @@ def speed_lines(result: SizingResult) -> List[str]:
     rows, binds = [("Previsto (80%)", "TPOT ms", "tok/s sessão", "tok/s nó", "TTFT ms")], []
     for item in result.performance:
         kind = "cache" if item.cached_tokens else "novo"
-        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 1000 else (
+        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 100 else (
             "todos" if item.nodes == result.nodes_final else "falha")
         rows.append((kind + ", " + nodes, range_text(item.tpot_ms),
                      range_text(item.output_tokens_per_second_per_session),
@@ -3423,7 +3443,7 @@ def speed_lines(result: SizingResult) -> List[str]:
                 "+" if item.cached_tokens else "", item.input_tokens))
     if not result.performance:
         return []
-    lines = [label + tpot.rjust(30 - len(label)) + "%17s%16s%17s" % tuple(rest)
+    lines = [label + tpot.rjust(29 - len(label)) + "%17s%17s%17s" % tuple(rest)
              for label, tpot, *rest in rows]
     lines += folded("Domina: " + "; ".join(binds), 2)
     outside = extrapolations(result)
@@ -3435,7 +3455,7 @@ def range_text(figure: Range) -> str:
     divisor, unit = next((size for size in ((10**6, "M"), (1000, "k"))
                           if figure[0] >= 0.9995 * size[0]), (1, ""))
     estimate, low, high = (value / divisor for value in figure)
-    if estimate < 0.1:
+    if estimate < 1:
         return "%.2f (%.2f-%.2f)" % (estimate, low, high)
     return "%s%s (%s-%s)" % (number_text(estimate, 3 if estimate >= 1 else 2), unit,
                              number_text(low, 2), number_text(high, 2))
@@ -3584,7 +3604,8 @@ VARIED: Dict[str, Tuple[str, Callable[[Any], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
     "--server": ("servidor", lambda q: q.server.name),
     "--concurrency": ("sessões", lambda q: str(q.concurrency)),
-    "--effective-context": ("contexto", lambda q: str(q.effective_context)),
+    "--effective-context": ("contexto", lambda q: str(q.effective_context) + (
+        " (de %d)" % q.requested_context if q.requested_context > q.effective_context else "")),
     "--kv-precision": ("KV", lambda q: q.kv_precision),
     "--ha": ("HA", lambda q: q.ha_mode)}
 # As colunas de cada pergunta: (título, lado, valor).
@@ -3637,6 +3658,10 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
                                                          "HA " + first.ha_mode))
         if text and flag not in varied]
     fixed += [] if scenario else ["pico de " + percent_text(first.peak_headroom_ratio)]
+    if first.requests_per_second is not None:
+        fixed.append("%s pedidos/s" % number_text(first.requests_per_second, 9))
+    if first.nodes is not None:
+        fixed.append("%s por linha" % plural(first.nodes, "nó", "nós"))
     titles = ["cenário"] * scenario + [VARIED[flag][0] for flag in varied]
     head = ["", *titles, ANSWER_COLUMNS[asks], "sessões/nó", "limite", "TPOT ms", "kW", "U"]
     priced = first.node_price is not None or first.energy_price is not None
@@ -3646,7 +3671,9 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
         cells = ["*" if index in best else ""] + [label] * scenario
         cells += [VARIED[flag][1](q) for flag in varied]
         if isinstance(outcome, SizingResult):
-            cells += [str(answer_number(outcome)), str(outcome.sessions_per_node),
+            unit = outcome.nodes_per_unit
+            cells += [str(answer_number(outcome)), "%d%s" % (
+                outcome.sessions_per_unit, " em %d" % unit if unit > 1 else ""),
                       LIMITS[outcome.limited_by], range_text(outcome.performance[0].tpot_ms)
                       if outcome.performance else "-"]
             cells += ["-" if value is None else decimal_text(value, 2) for value in (
@@ -3657,8 +3684,8 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
         else:
             cells += ["-", "-", "não cabe" if outcome.status == 3 else "recusado", "-", "-", "-"]
             cells += ["-"] * (scenario + priced)
-            reasons += folded("- %s: %s" % (", ".join(cells[1:1 + len(titles)]), outcome.expected),
-                              2)
+            reason = outcome.expected if outcome.status == 3 else str(outcome)
+            reasons += folded("- %s: %s" % (", ".join(cells[1:1 + len(titles)]), reason), 2)
         table.append(cells)
     sides = "l" + "l" * scenario + "".join(
         "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
@@ -3674,7 +3701,8 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
         notes.append("TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
             "prefixo em cache" if load.cached_tokens else "todo pedido com prompt novo"))
     text = [*folded(", ".join(fixed)), "", *markdown_table(table, sides), ""]
-    return "\n".join([*text, *reasons, *folded("; ".join(notes) + ".", 2)]) + "\n"
+    notes = folded("; ".join(notes) + ".", 2) if notes else []
+    return "\n".join([*text, *reasons, *notes]).rstrip("\n") + "\n"
 
 
 def flat(document: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Any]]:
@@ -4040,7 +4068,7 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
     name = "".join(c if c in NAME_CHARACTERS else "-" for c in
                    (os.path.basename(folder) if stem == "config" else stem).lower())[:80]
     values = values_of(args)
-    weights = values.get("weights_gib")
+    weights, contexts = values.get("weights_gib"), values.get("effective_context", [])
     index = os.path.join(folder, "model.safetensors.index.json")
     index_bytes = None
     if weights is None and os.path.exists(index):
@@ -4048,7 +4076,7 @@ def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
         index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
     return model_from_hf_config(path, config, name or "modelo", index_bytes,
                                 None if weights is None else ceil_div(weights * GIB, 1),
-                                max(values.get("effective_context", [0])))
+                                contexts[0] if len(contexts) == 1 else None)
 
 
 def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
@@ -4094,7 +4122,7 @@ def check_combination(args: argparse.Namespace) -> None:
         for other in others.split():
             if given(flag) and given(other):
                 raise SizingError(flag, "não se combina com " + other)
-    for flag in ("--explain", "--scenarios"):
+    for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
         if given(flag) and several:
             raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
     if given("--sort") and not (several or given("--scenarios")):
@@ -4172,13 +4200,18 @@ def answered(args: argparse.Namespace, q: Question) -> SizingResult:
     """A resposta a uma pergunta. Levanta `SizingError`, também se uma flag não teve efeito."""
     if not q.request_fits:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
-        raise SizingError(flag, "com a saída de %d, não cabe no contexto de %d tokens" % (
-            q.output, q.effective_context), value=str(q.input_tokens or q.output))
+        raise SizingError(flag, "com a saída de %d, não cabe no contexto de %s" % (
+            q.output, plural(q.effective_context, "token", "tokens")),
+            value=str(q.input_tokens or q.output))
     for flag in ("pue", "energy_price"):
         if getattr(args, flag) is not None and q.server.power_kw is None:
             raise SizingError(flag_of(flag), "sem efeito: falta power_kw no catálogo, em "
                               + q.server.name)
     result = size(q)
+    for flag in ("input_tokens", "output_tokens"):
+        if result.speed_gap and getattr(args, flag) is not None:
+            raise SizingError(flag_of(flag), "sem efeito: não há velocidade prevista, "
+                              + result.speed_gap)
     for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
         if result.layout is None and getattr(args, flag) not in (None, "auto"):
             raise SizingError(flag_of(flag), "sem efeito: o teto físico pede no catálogo "
@@ -4291,7 +4324,8 @@ def sizing_text(args: argparse.Namespace, ascii_only: bool) -> str:
         return "[\n%s\n]\n" % ",\n".join(
             json.dumps(document, ensure_ascii=ascii_only) for document in documents)
     values: Dict[str, Any] = {flag: {VARIED[flag][1](q) for q, _, _ in rows} for flag in VARIED}
-    varied = [flag for flag in VARIED if len(values[flag]) > 1 and not args.scenarios]
+    varied = [flag for flag in VARIED if len(values[flag]) > 1 and not args.scenarios
+              and not (flag == "--effective-context" and not questions[0][0].requested_context)]
     return comparison_text(rows, varied, args.sort and args.sort.lower())
 
 

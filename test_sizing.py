@@ -1945,7 +1945,8 @@ class Comparacoes(Case):
                 self.assertIn("- %s, %s: " % (row["servidor"], row["KV"]), text)
                 continue
             self.assertEqual(int(row["nós"]), document["results"]["nodes_final"])
-            self.assertEqual(int(row["sessões/nó"]), document["results"]["sessions_per_node"])
+            self.assertEqual(int(row["sessões/nó"].split()[0]),
+                             document["results"]["sessions_per_unit"])
             self.assertEqual(float(row["kW"]), document["physical"]["power_kw"])
             self.assertEqual(row["U"], str(document["physical"]["rack_units"] or "-"))
             if document["performance"]:
@@ -2024,6 +2025,8 @@ class Comparacoes(Case):
         for flag in ("--explain", "--scenarios"):
             self.refused([*flags(dict(BASE, server="dgx300,dgx200")), flag], flag, "--server")
             self.refused([*flags(dict(BASE, server="all")), flag], flag, "--server")
+        self.refused(flags(dict(BASE, server="dgx300,dgx200", calibrate_tpot_ms="30@64")),
+                     "--calibrate-tpot-ms", "--server")
         for pair in (("--json", "--csv"), ("--explain", "--csv"), ("--explain", "--scenarios")):
             self.refused([*flags(BASE), *pair], *pair)
 
@@ -2042,7 +2045,16 @@ class Comparacoes(Case):
         """Um contexto acima do máximo de um modelo aparece com o que se usou"""
         rows = table_rows(self.ok(*flags({"model": "qwen3-32b,opt-oss-120b", "server": "dgx300",
                                           "concurrency": 10, "effective_context": "128k"})))
-        self.assertEqual([row["contexto"] for row in rows], ["40960", "131072"])
+        self.assertEqual([row["contexto"] for row in rows], ["40960 (de 131072)", "131072"])
+        text = self.ok(*flags({"model": "opt-oss-20b,opt-oss-120b", "server": "dgx300",
+                               "requests_per_second": 5, "nodes": 3}))
+        self.assertIn("5 pedidos/s, 3 nós por linha", text)
+        self.assertEqual(list(table_rows(text)[0])[:3], ["", "modelo", "até tokens"])
+        wide = self.ok(*flags({"model": "llama-4-scout", "server": "dgx-spark,l40s-8x",
+                               "concurrency": 10, "effective_context": "200k"}))
+        self.assertEqual(table_rows(wide)[0]["sessões/nó"], "37 em 4")
+        refused = self.ok(*flags(dict(BASE, server="dgx300,dgx-spark", tensor_parallel=8)))
+        self.assertIn("- dgx-spark: --tensor-parallel 8: espera-se", refused)
 
 
 class Invertida(Case):
@@ -2125,6 +2137,34 @@ class Invertida(Case):
                     self.assertGreater(forward_nodes(asked, requested_context=longest + 1), nodes)
         self.assertTrue(all(count > 20 for count in seen.values()), seen)
 
+    def test_maior_de_todos(self):
+        """Nenhum contexto maior cabe, nem onde réplicas de vários nós compram menos"""
+        rows = (("kimi-k2.5", "h100-nvl-8x", 5, 2, 262144), ("kimi-k2.5", "rtx-pro-6000-8x", 100,
+                                                             4, 262144))
+        for model, server, sessions, nodes, longest in rows:
+            document = json.loads(self.ok("--model", model, "--server", server, "--concurrency",
+                                          sessions, "--nodes", nodes, "--json"))
+            self.assertEqual(document["results"]["max_context"], longest)
+        generator, models, servers = random.Random(11), entries_of("models"), entries_of("servers")
+        checked = 0
+        while checked < 25:
+            model, server = generator.choice(models), generator.choice(servers)
+            asked = asking(model, server, generator.choice((20, 500, 20000)), 0, nodes=1)
+            if not sizing.missing_for_speed(asked):
+                ends = [sizing.size(sizing.replace(asked, requested_context=n, nodes=None)) for n in
+                        (64, 512) if answer_to(sizing.replace(asked, requested_context=n,
+                                                              nodes=None))]
+                if ends and ends[-1].performance:
+                    asked = sizing.replace(asked, max_tpot_ms=generator.uniform(0.2, 2)
+                                           * ends[-1].performance[0].tpot_ms[0])
+            result = answer_to(asked)
+            found = result.question.effective_context if result else 0
+            top = min(model.max_position_embeddings, 3000)
+            beyond = [n for n in range(2, top) if n > found
+                      and forward_nodes(asked, requested_context=n) <= 1]
+            self.assertEqual(beyond, [], (model.name, server.name, asked.max_tpot_ms, found))
+            checked += 1
+
     def test_carga_literal(self):
         """Nós, sessões e contexto: avalia a carga literalmente; cabe ou diz quantos pede"""
         base = dict(BASE, nodes=2, concurrency=1226)
@@ -2152,7 +2192,9 @@ class Invertida(Case):
                             "1 nó de dgx300, com 2 de reserva", "cabe com --nodes 3", status=3)
         self.assertNotIn("Traceback", line)
         self.refused(["--model=opt-oss-120b", "--server=dgx300", "--nodes=1",
-                      "--concurrency=100000000"], "de 1 tokens", status=3)
+                      "--concurrency=100000000"], "1 nó de dgx300 admite", "de 1 token", status=3)
+        self.refused(["--model=opt-oss-120b", "--server=dgx300", "--nodes=2", "--concurrency=10",
+                      "--ha=n+2"], "pede 3 nós (2 de reserva)", "cabe com --nodes 3", status=3)
 
     def test_pedidos_por_segundo(self):
         """Uma taxa com nós dados: o maior contexto, ou se ela cabe"""
@@ -2246,9 +2288,11 @@ class Explicacao(Case):
             ({"model": "llama-3.1-70b", "server": "dgx200", "weights_precision": "fp8"},
              ["--quantization fp8"]),
             ({"model": "llama-3.1-405b", "server": "dgx-a100", "nodes": 8,
-              "effective_context": "8k"}, ["--nnodes", "--node-rank N"]),
+              "effective_context": "8k"}, ["--nnodes 4", "--node-rank $N"]),
             ({"model": "kimi-k2", "server": "dgx-h100", "nodes": 8, "effective_context": "8k"},
-             ["--data-parallel-address", "--data-parallel-size-local 8", "--trust-remote-code"]),
+             ["--data-parallel-address IP_DO_NÓ_0", "--data-parallel-size-local 8", "--headless",
+              "--data-parallel-start-rank $((N*8))", "--trust-remote-code"]),
+            (dict(BASE, weights_precision="fp8"), ["# pesos em fp8: use um checkpoint nesta"]),
             (dict(BASE, kv_precision="int8"), ["o vLLM não serve KV em int8"]))
         for question, words in rows:
             text = self.ok(*flags(question), "--explain").split("Para pôr no ar")[1]
@@ -2256,6 +2300,8 @@ class Explicacao(Case):
             for word in words:
                 self.assertIn(word, text, question)
         self.assertNotIn("CUDA_VISIBLE_DEVICES", self.ok(*flags(BASE), "--explain"))
+        self.assertNotIn("--quantization", self.ok(*flags(BASE), "--weights-precision=fp8",
+                                                   "--explain"))
 
     def test_cenarios(self):
         """Mínimo, recomendado e ideal: as respostas das perguntas e o que cada um aguenta"""
@@ -2379,7 +2425,10 @@ class StorageECusto(Case):
         rows = (({"pue": "0.9"}, "--pue"), ({"pue": "11"}, "--pue"), ({"node_price": 0}, "--node"),
                 ({"node_price": "R$5"}, "--node-price"), ({"years": 0, "node_price": 1}, "--years"),
                 ({"years": 101, "node_price": 1}, "--years"), ({"years": 3}, "--years", "--node"),
-                ({"energy_price": 1}, "--energy-price", "--years"))
+                ({"energy_price": 1}, "--energy-price", "--years"),
+                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"),
+                ({"model": "kimi-k2", "server": "dgx-h100", "output_tokens": 64},
+                 "--output-tokens", "não é modelada"))
         for changes, *words in rows:
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
@@ -3029,11 +3078,11 @@ HBM por nó     2142 GiB visíveis em 8 GPUs; em GiB:
 [▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
 ▓ pesos 90  ▒ motor 47  █ KV das sessões 1381  ░ livre 410  . fora do motor 214
 
-Previsto (80%)         TPOT ms     tok/s sessão        tok/s nó          TTFT ms
-novo, 3 nós      213 (130-300)    4.7 (3.4-7.7) 1.56k (1.2-1.9)             fila
-novo, 2 nós      317 (190-440)   3.16 (2.3-5.2) 1.58k (1.2-1.9)             fila
-cache, 3 nós      24.5 (15-34)     40.9 (29-67)   13.6k (10-16)     106 (64-560)
-cache, 2 nós      34.5 (21-48)       29 (21-48)   14.5k (11-17)     111 (67-590)
+Previsto (80%)        TPOT ms     tok/s sessão         tok/s nó          TTFT ms
+novo, 3 nós     213 (130-300)    4.7 (3.4-7.7)  1.56k (1.2-1.9)             fila
+novo, 2 nós     317 (190-440)   3.16 (2.3-5.2)  1.58k (1.2-1.9)             fila
+cache, 3 nós     24.5 (15-34)     40.9 (29-67)    13.6k (10-16)     106 (64-560)
+cache, 2 nós     34.5 (21-48)       29 (21-48)    14.5k (11-17)     111 (67-590)
 Domina: prefill 89% (novo: 130048); leitura do KV 67% (cache: +1024)
 Extrapolado: contexto acima de 32768
 3 avisos
