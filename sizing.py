@@ -2285,6 +2285,11 @@ class SizingResult(Record):
         return tuple(performances(self))
 
     @cached_property
+    def nominal(self) -> Optional[Performance]:
+        """A velocidade na carga dos objetivos com todos os nós, sem calcular as outras."""
+        return next(performances(self), None)
+
+    @cached_property
     def storage_plan(self) -> Dict[str, Any]:
         """O tempo de carga e o KV guardado."""
         return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
@@ -3614,7 +3619,7 @@ ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até token
 SORTS: Dict[str, Tuple[str, Callable[[Any], Any]]] = {
     "nodes": ("menos nós", lambda r: r.nodes_final),
     "sessions_per_node": ("mais sessões por nó", lambda r: -r.sessions_per_node),
-    "tpot_ms": ("menor TPOT", lambda r: r.performance[0].tpot_ms[0] if r.performance else None),
+    "tpot_ms": ("menor TPOT", lambda r: r.nominal and r.nominal.tpot_ms[0]),
     "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
     "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
 
@@ -3627,7 +3632,7 @@ def rank(result: SizingResult, sort: Optional[str]) -> Tuple[Any, ...]:
     """
     first = SORTS[sort][1](result) if sort else SORTS["power_kw"][1](result) if (
         result.asks == "nodes") else -answer_number(result)
-    keys = [None if not (sort or result.performance) else 0, first]
+    keys = [None if not (sort or result.nominal) else 0, first]
     keys += [SORTS[name][1](result) for name in ("nodes", "power_kw", "tpot_ms")]
     return tuple((key is None, key or 0) for key in keys)
 
@@ -3674,8 +3679,8 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
             unit = outcome.nodes_per_unit
             cells += [str(answer_number(outcome)), "%d%s" % (
                 outcome.sessions_per_unit, " em %d" % unit if unit > 1 else ""),
-                      LIMITS[outcome.limited_by], range_text(outcome.performance[0].tpot_ms)
-                      if outcome.performance else "-"]
+                      LIMITS[outcome.limited_by], range_text(outcome.nominal.tpot_ms)
+                      if outcome.nominal else "-"]
             cells += ["-" if value is None else decimal_text(value, 2) for value in (
                 outcome.physical["power_kw"], outcome.physical["rack_units"])]
             cells += [money_text(outcome.costs["total"])] if priced else []
@@ -3690,8 +3695,8 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
     sides = "l" + "l" * scenario + "".join(
         "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
     sides += "rrlrrr" + "r" * (scenario + priced)
-    load = next((item.performance[0] for _, item, _ in rows
-                 if isinstance(item, SizingResult) and item.performance), None)
+    load = next((item.nominal for _, item, _ in rows
+                 if isinstance(item, SizingResult) and item.nominal), None)
     notes = ["* a melhor de cada carga: " + (SORTS[sort][0] if sort else "menos kW" if (
         asks == "nodes") else "a maior resposta")] if best else []
     notes += ["%s: pico de %s, HA %s, %s da HBM para KV" % (
