@@ -5,6 +5,7 @@ O programa é exercitado como subprocesso, como um usuário o roda; só as propr
 de casos e os doctests importam o módulo. `python3 test_sizing.py Interface` roda as classes cujo
 nome contém a palavra; `--atualizar-docs` reescreve as saídas mostradas nos documentos.
 """
+import collections
 import contextlib
 import csv
 import dataclasses
@@ -3357,6 +3358,152 @@ class Documentos(Case):
         self.assertEqual(visible, {"sizing.py", "models.json", "servers.json", "storage.json",
                                    "test_sizing.py", "examples.sh", "README.md", "QUICKREF.md",
                                    "USE_CASES.md", "requirements.txt"})
+
+
+# ── Ataque: perguntas, catálogos e config.json ao acaso ───────────────────────────────────────
+
+JUNK = ("", " ", "0", "-1", "1e99", "nan", "abc", "1,2", "é", "\x00", "--", "9" * 31, "0.5", "all",
+        "١٢", "1_0", "128k", "none,", "%", "null", "{}", "fp8,fp16", "'", "\u202e", "1e-30")
+JUNK_VALUES = (None, True, 0, -1, 1, 2**70, 0.5, -0.25, "", "abc", "\x00", [], {}, [1], {"a": 1},
+               [None], [{}], float("1e300"), "full", "nvfp4", 10**8, [{"kind": "full"}],
+               [{"kind": "mla", "layers": 3, "kv_lora_rank": 8, "qk_rope_head_dim": 8}])
+
+
+def in_process_run(argv):
+    """(saída, status) de uma linha de comando no próprio processo; o erro é uma linha."""
+    try:
+        return sizing.answer(sizing.parse_arguments(argv), False)
+    except sizing.SizingError as error:
+        line = str(error)
+        assert error.status in (2, 3) and line.isprintable() and line, repr(line)
+        return "", error.status
+
+
+def random_flags(generator):
+    """Uma linha de comando ao acaso: quase sempre bem formada, às vezes com lixo."""
+    pick = generator.choice
+    argv = ["--model=" + pick(FUZZ_MODELS), "--server=" + pick(FUZZ_SERVERS)]
+    options = {
+        "concurrency": ("1", "7", "1000", "10,500", "1e6", "1e30", "250k"),
+        "effective-context": ("1", "2", "64", "8k", "128k", "1m", "4k,32k", "200000"),
+        "kv-precision": ("fp8", "fp16", "bf16", "int8", "fp8,fp16"),
+        "kv-budget-ratio": ("0.01", "0.5", "70%", "1"), "ha": ("none", "n+1", "n+2", "none,n+2"),
+        "runtime-overhead-gib": ("0.5", "60", "900"), "peak-headroom-ratio": ("0", "0.3", "900%"),
+        "gpu-memory-utilization": ("0.05", "0.5", "1"), "tensor-parallel": ("1", "2", "8", "auto"),
+        "weights-precision": ("fp8", "bf16", "nvfp4", "int4"), "nodes": ("1", "2", "9", "1e9"),
+        "input-tokens": ("1", "1024", "100k"), "output-tokens": ("1", "300", "64k"),
+        "max-tpot-ms": ("1", "30", "1e4"), "max-ttft-ms": ("90", "900", "1e7"),
+        "requests-per-second": ("0.01", "9", "1e6"), "calibrate-tpot-ms": ("30@8", "5@1", "1@1e9"),
+        "storage": ("profile_network_ssd", "aws_ebs_gp3", "gcp_hyperdisk_ml"),
+        "pue": ("1", "1.7"), "node-price": ("1", "5e5", "1e30"), "energy-price": ("0.1",),
+        "years": ("0.5", "5"), "sort": ("tpot_ms", "nodes", "power_kw")}
+    for name in generator.sample(sorted(options), generator.randint(0, 7)):
+        value = pick(options[name]) if generator.random() < 0.93 else pick(JUNK)
+        argv.append("--%s=%s" % (name, value))
+    if generator.random() < 0.5 and not any("=1e30" in word for word in argv):
+        argv.append(pick(("--json", "--csv", "--explain", "--scenarios")))
+    return argv
+
+
+FUZZ_MODELS = ("opt-oss-120b", "kimi-k2", "deepseek-v3.2", "deepseek-v4", "llama-3.1-8b",
+               "qwen3-next-80b", "gemma-3-27b", "kimi-k2.5,phi-4", "nemotron-3-nano", "glm-4.5")
+FUZZ_SERVERS = ("dgx300", "dgx200", "dgx-spark", "dgx-h100", "gb200-nvl72", "l40s-8x,dgx-a100",
+                "h100-nvl-8x", "rtx-pro-6000-8x")
+
+
+class Ataque(Case):
+    """Milhares de casos ao acaso: nunca um traceback, nunca um status errado"""
+
+    def test_perguntas(self):
+        """Linhas de comando: status 0, 2 ou 3, texto em 80 colunas, JSON e CSV bem formados"""
+        generator, seen = random.Random(2026), collections.Counter()
+        for number in range(1100):
+            argv = random_flags(generator)
+            with self.subTest(argv=argv):
+                text, status = in_process_run(argv)
+                seen[status] += 1
+                self.assertIn(status, (0, 2, 3))
+                self.assertEqual(bool(text), status == 0)
+                if number % 60 == 0:
+                    done = run(*argv)
+                    self.assertEqual((done.returncode, done.stdout), (status, text))
+                    self.assertEqual(len(done.stderr.splitlines()), int(status > 0))
+                if status:
+                    continue
+                if "--json" in argv:
+                    json.loads(text, parse_constant=self.fail)
+                elif "--csv" in argv:
+                    self.assertEqual(len({len(row) for row in csv.reader(io.StringIO(text))}), 1)
+                elif "|" not in text:
+                    self.assertLessEqual(max(map(len, text.splitlines())), 80)
+                    plain = not any("1e30" in word or "1e9" in word for word in argv)
+                    if plain and "--explain" not in argv:
+                        self.assertLessEqual(len(text.splitlines()), 24)
+        self.assertTrue(all(seen[status] > 100 for status in (0, 2, 3)), seen)
+
+    def test_catalogos(self):
+        """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
+        generator, seen = random.Random(7), collections.Counter()
+        originals = {kind: catalogue(kind)[sizing.CATALOGUES[kind][1]]
+                     for kind in sizing.CATALOGUES}
+        for _ in range(2500):
+            kind = generator.choice(("models", "models", "servers", "storage"))
+            entry = json.loads(json.dumps(generator.choice(originals[kind])))
+            name = generator.choice([*sizing.CATALOGUES[kind][0].__dataclass_fields__, "novo"])
+            entry[name] = generator.choice(JUNK_VALUES)
+            if generator.random() < 0.2:
+                entry.pop(generator.choice(sorted(entry)))
+            data = json.dumps({sizing.CATALOGUES[kind][1]: [entry]}).encode()
+            if generator.random() < 0.1:
+                place = generator.randrange(len(data))
+                data = data[:place] + bytes([generator.randrange(256)]) + data[place + 1:]
+            found, problems = sizing.load_catalogue(kind, "arquivo.json", data)
+            for problem in problems:
+                self.assertTrue(str(problem).startswith("arquivo.json"), problem)
+                self.assertTrue(str(problem).isprintable(), problem)
+            seen[bool(problems)] += 1
+            if problems:
+                continue
+            chosen = {"models": in_catalogue("models", "opt-oss-120b"),
+                      "servers": in_catalogue("servers", "dgx300"), kind: found[0]}
+            asked = asking(chosen["models"], chosen["servers"], 10, 4096)
+            if kind == "storage":
+                asked = sizing.replace(asked, storage=found[0])
+            try:
+                result = sizing.size(asked)
+                sizing.text_report(result)
+                json.dumps(sizing.json_document(result))
+                sizing.explanation_text(result, sizing.explanation_of(result, [], True))
+            except sizing.SizingError as error:
+                self.assertIn(error.status, (2, 3))
+                self.assertTrue(str(error).isprintable())
+        self.assertTrue(all(count > 200 for count in seen.values()), seen)
+
+    def test_configs(self):
+        """config.json com um campo trocado: uma entrada válida, ou a recusa com o campo"""
+        generator, seen = random.Random(9), collections.Counter()
+        configs = list(CONFIGS.values())
+        for _ in range(2000):
+            config = json.loads(json.dumps(generator.choice(configs)))
+            place = config
+            inner = [value for value in config.values() if isinstance(value, dict)]
+            if inner and generator.random() < 0.4:
+                place = generator.choice(inner)
+            name = generator.choice([*place, "sliding_window", "num_local_experts", "kv_lora_rank",
+                                     "quantization_config", "layer_types", "attn_novo"])
+            if generator.random() < 0.3:
+                place.pop(name, None)
+            else:
+                place[name] = generator.choice(JUNK_VALUES)
+            try:
+                entry = sizing.model_from_hf_config("config.json", config, "m")
+                _, problems = sizing.check_document("models", {"models": [entry]})
+                self.assertTrue(all(expected for _, _, expected in problems))
+                seen["aceito"] += 1
+            except sizing.SizingError as error:
+                self.assertTrue(str(error).startswith("config.json"), error)
+                seen["recusado"] += 1
+        self.assertTrue(all(count > 300 for count in seen.values()), seen)
 
 
 # ── Relatório dos testes ──────────────────────────────────────────────────────────────────────
