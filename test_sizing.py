@@ -3,7 +3,8 @@
 
 O programa é exercitado como subprocesso, como um usuário o roda; só as propriedades com milhares
 de casos e os doctests importam o módulo. `python3 test_sizing.py Interface` roda as classes cujo
-nome contém a palavra; `--atualizar-docs` reescreve as saídas mostradas nos documentos.
+nome contém a palavra, e com `--parar` só até a primeira falha; `--atualizar-docs` reescreve as
+saídas mostradas nos documentos.
 """
 import collections
 import contextlib
@@ -2186,6 +2187,11 @@ class Invertida(Case):
         self.assertEqual(document["results"]["nodes_final"], 13 // unit * unit)
         self.assertIn("idle_nodes", self.codes(document))
         self.refused(flags(dict(question, nodes=1)), status=3)
+        # 13 nós são 3 unidades de 4 e um ocioso, que substitui o primeiro que cair.
+        load = json.loads(self.ok(*flags(dict(question, concurrency=100,
+                                              effective_context="128k")), "--json"))
+        self.assertEqual(load["results"]["nodes_per_unit"], 4)
+        self.assertEqual(load["ha_plan"]["failures_covered_nominal"], 3)
 
     def test_nada_se_mantem(self):
         """Reserva que toma todos os nós: status 3 e quantos bastam"""
@@ -2344,13 +2350,16 @@ class StorageECusto(Case):
             plan = document["storage_plan"]
             self.assertAlmostEqual(plan["node_recovery_seconds"], 65.190340224 / one + 90, places=5)
             self.assertAlmostEqual(plan["cold_start_seconds"], 65.190340224 / cold + 90, places=5)
-        unit = self.sized(model="kimi-k2", server="dgx-h100", concurrency=100,
-                          storage="profile_network_ssd")
+        slow = catalogue("storage")
+        slow["profiles"][1]["throughput_read_gbps"] = 6
+        with temporary_file(slow) as path:
+            unit = self.sized(model="kimi-k2", server="dgx-h100", concurrency=100,
+                              storage="profile_network_ssd", storage_file=path)
         nodes, bytes_read = unit["results"]["nodes_per_unit"], unit["storage_plan"][
             "checkpoint_bytes"]
         self.assertGreaterEqual(nodes, 4)
         self.assertAlmostEqual(unit["storage_plan"]["node_recovery_seconds"],
-                               bytes_read / 1e9 / (12 / nodes) + 90, places=4)
+                               bytes_read / 1e9 / (6 / nodes) + 90, places=4)
 
     def test_kv_guardado(self):
         """Repor o KV do storage contra o prefill; o espaço do checkpoint e das sessões"""
@@ -2618,12 +2627,13 @@ class HuggingFace(Case):
             entry = json.loads(self.ok("--hf-config", path, "--print-model"))
             self.assertEqual(entry["checkpoint_bytes"], 16060522496)
             self.assertEqual(entry["name"], os.path.basename(folder).lower())
-            for content in ({"metadata": {"total_size": 5}}, {"metadata": {"total_size": -1}},
-                            {"metadata": {"total_size": "x"}}, {"metadata": {}}, {}, [], 5):
+            far = [{"metadata": {"total_size": size}} for size in (5, 16060522496 * 115 // 100)]
+            for content in (*far, {"metadata": {"total_size": -1}}, {"metadata": {}}, {}, [], 5,
+                            {"metadata": {"total_size": "x"}}):
                 with open(index, "w") as stream:
                     json.dump(content, stream)
-                self.refused(["--hf-config", path, "--print-model"], "index.json" if content != {
-                    "metadata": {"total_size": 5}} else "difere mais de 10%")
+                self.refused(["--hf-config", path, "--print-model"],
+                             "difere mais de 10%" if content in far else "index.json")
 
     def test_quantizacao(self):
         """int4 só nos especialistas (o resto está em `ignore`) e NVFP4 num modelo denso"""
@@ -2931,6 +2941,7 @@ class CatalogosRuins(Case):
         """Campos que se contradizem"""
         rows = (
             ("models", {"hybrid_full_layers": 30, "hybrid_sliding_layers": 30}, ("60", "36")),
+            ("models", {"hybrid_full_layers": 10}, ("28", "36")),
             ("models", {"hybrid_full_layers": None}, ("hybrid_full_layers = null",)),
             ("models", {"sliding_window": sizing.ABSENT}, ("sliding_window",)),
             ("models", {"attention_pattern": "full", "hybrid_full_layers": None,
@@ -3553,12 +3564,14 @@ def main(argv):
     if argv == ["--atualizar-docs"]:
         update_documents()
         return 0
+    words = [word for word in argv if word != "--parar"]
     classes = [cls for cls in Case.__subclasses__()
-               if not argv or any(word.lower() in cls.__name__.lower() for word in argv)]
+               if not words or any(word.lower() in cls.__name__.lower() for word in words)]
     suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(cls)
                                for cls in classes)
     print("Testes de sizing.py (Python %s)" % sys.version.split()[0])
     report = Report()
+    report.failfast = "--parar" in argv
     suite.run(report)
     report.close_group()
     for title, text in report.details:
