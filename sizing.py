@@ -327,6 +327,11 @@ def size_text(size_bytes: Exact) -> str:
     return "%.5g %s" % (value, unit)
 
 
+def significant(value: Union[Exact, float]) -> float:
+    """Nove algarismos significativos."""
+    return float("%.9g" % value)
+
+
 def json_number(value: Any) -> Any:
     """Frações viram inteiro, se o são, ou float; o resto fica como está."""
     if not isinstance(value, Fraction):
@@ -393,9 +398,15 @@ class Record:
 
     @cached_property
     def document(self) -> Dict[str, Any]:
-        """Os campos, com frações como inteiro ou float."""
-        return {name: json_number(getattr(self, name)) for name in vars(type(self))[
+        """Os campos, com frações como inteiro ou float, e o que deles se deriva."""
+        fields = {name: json_number(getattr(self, name)) for name in vars(type(self))[
             "__dataclass_fields__"]}
+        return dict(fields, **self.derived)
+
+    @property
+    def derived(self) -> Dict[str, Any]:
+        """O que o documento diz além dos campos."""
+        return {}
 
 
 # ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
@@ -666,6 +677,13 @@ class Model(Record):
         return tuple(group for kind, group in groups.items()
                      if self.attention_pattern in (kind, "hybrid"))
 
+    @property
+    def derived(self) -> Dict[str, Any]:
+        """Os grupos de camadas e, se conhecidos, os GiB de pesos do checkpoint."""
+        known, experts = self.weights_dense_bytes, self.weights_expert_bytes or 0
+        return dict({"kv_groups": [group.document for group in self.layer_groups]}, **(
+            {"weights_gib": significant(Fraction(known + experts, GIB))} if known else {}))
+
     @cached_property
     def latent(self) -> bool:
         """Guarda um vetor latente, que o tensor parallel repete em cada GPU."""
@@ -771,6 +789,11 @@ class Server(Record):
     max_num_seqs: MaybeInt = checked(COUNT, None)
     max_num_batched_tokens: MaybeInt = checked(COUNT, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
+
+    @property
+    def derived(self) -> Dict[str, Any]:
+        """A HBM total em GiB."""
+        return {"total_hbm_gib": significant(Fraction(self.total_hbm_gb * GB, GIB))}
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) se a HBM total ou a visível contradiz a HBM por GPU."""
@@ -3483,15 +3506,11 @@ def json_document(result: SizingResult) -> Dict[str, Any]:
     """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
     q, kv_bytes = result.question, result.question.kv_bytes
     kv_total = kv_bytes * result.concurrency
-    weights = {"weights_gib": significant(Fraction(sum(weight_bytes(q.model, None)), GIB))
-               } if q.model.weights_dense_bytes else {}
     return {
         "schema_version": 1,
         "question": result.asks,
-        "model": dict(q.model.document, kv_groups=[group.document for group
-                                                     in q.model.layer_groups], **weights),
-        "server": dict(q.server.document, total_hbm_gib=significant(
-            Fraction(q.server.total_hbm_gb * GB, GIB))),
+        "model": q.model.document,
+        "server": q.server.document,
         "storage": q.storage.document,
         "parameters": parameters_json(q, concurrency=result.concurrency),
         "results": {
@@ -3710,6 +3729,21 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
     return "\n".join([*text, *reasons, *notes]).rstrip("\n") + "\n"
 
 
+def json_lines(documents: Iterable[Dict[str, Any]], ascii_only: bool) -> Iterator[str]:
+    """Uma lista JSON aos pedaços, um documento por linha; as entradas de catálogo se repetem."""
+    known: Dict[int, str] = {}
+    yield "["
+    for number, document in enumerate(documents):
+        parts = []
+        for name, value in document.items():
+            text = known.get(id(value)) or json.dumps(value, ensure_ascii=ascii_only)
+            if name in ("model", "server", "storage"):
+                known[id(value)] = text
+            parts.append('"%s": %s' % (name, text))
+        yield "%s\n{%s}" % ("," if number else "", ", ".join(parts))
+    yield "\n]\n"
+
+
 def flat(document: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Any]]:
     """(caminho, valor) de cada valor simples de um documento; as listas de textos, juntas."""
     for name, value in document.items():
@@ -3729,23 +3763,26 @@ def csv_text(documents: Iterable[Dict[str, Any]]) -> str:
 
     columns: Dict[str, int] = {}
     rows = []
+    known: Dict[int, List[Tuple[str, Any]]] = {}  # as entradas de catálogo se repetem
     for document in documents:
         row: List[Any] = [""] * len(columns)
-        for name, value in flat(document):
-            if columns.setdefault(name, len(row)) == len(row):
-                row.append("")
-            row[columns[name]] = json.dumps(value) if isinstance(value, bool) else value
+        for block, content in document.items():
+            shared = isinstance(content, dict) and block in ("model", "server", "storage")
+            cells = known.get(id(content)) if shared else None
+            if cells is None:
+                cells = list(flat({block: content}))
+                if shared:
+                    known[id(content)] = cells
+            for name, value in cells:
+                if columns.setdefault(name, len(row)) == len(row):
+                    row.append("")
+                row[columns[name]] = json.dumps(value) if isinstance(value, bool) else value
         rows.append(row)
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(columns)
     writer.writerows(row + [""] * (len(columns) - len(row)) for row in rows)
     return stream.getvalue()
-
-
-def significant(value: Union[Exact, float]) -> float:
-    """Nove algarismos significativos."""
-    return float("%.9g" % value)
 
 
 # Colunas de --list: campo e título, `campo=título`; pesos em GB.
@@ -4268,8 +4305,8 @@ def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
     return document, "\n".join(lines) + "\n", 2 if problems else 0
 
 
-def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
-    """(saída padrão, status) das flags. Levanta `SizingError`."""
+def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[Union[str, Iterator[str]], int]:
+    """(saída padrão, inteira ou aos pedaços; status) das flags. Levanta `SizingError`."""
     if args.help:
         return build_parser().format_help(), 0
     text, status = "", 0
@@ -4300,7 +4337,7 @@ def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[str, int]:
     return text, status
 
 
-def sizing_text(args: argparse.Namespace, ascii_only: bool) -> str:
+def sizing_text(args: argparse.Namespace, ascii_only: bool) -> Union[str, Iterator[str]]:
     """A resposta à pergunta das flags, na forma pedida. Levanta `SizingError`."""
     questions = list(questions_of(args))
     if len(questions) == 1:
@@ -4326,8 +4363,7 @@ def sizing_text(args: argparse.Namespace, ascii_only: bool) -> str:
     if args.csv:
         return csv_text(documents)
     if args.json:  # uma combinação por linha
-        return "[\n%s\n]\n" % ",\n".join(
-            json.dumps(document, ensure_ascii=ascii_only) for document in documents)
+        return json_lines(documents, ascii_only)
     values: Dict[str, Any] = {flag: {VARIED[flag][1](q) for q, _, _ in rows} for flag in VARIED}
     varied = [flag for flag in VARIED if len(values[flag]) > 1 and not args.scenarios
               and not (flag == "--effective-context" and not questions[0][0].requested_context)]
@@ -4367,13 +4403,14 @@ def complain(message: str) -> None:
             pass
 
 
-def emit(text: str) -> int:
+def emit(text: Union[str, Iterable[str]]) -> int:
     """Escreve a saída padrão; status 1 se não pôde (sem mensagem se o leitor fechou o pipe)."""
     if sys.stdout is None:
         complain("sizing.py: a saída padrão está fechada")
         return 1
     try:
-        sys.stdout.write(encoded_for(sys.stdout, text))
+        for piece in [text] if isinstance(text, str) else text:
+            sys.stdout.write(encoded_for(sys.stdout, piece))
         sys.stdout.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):

@@ -3383,7 +3383,8 @@ JUNK_VALUES = (None, True, 0, -1, 1, 2**70, 0.5, -0.25, "", "abc", "\x00", [], {
 def in_process_run(argv):
     """(saída, status) de uma linha de comando no próprio processo; o erro é uma linha."""
     try:
-        return sizing.answer(sizing.parse_arguments(argv), False)
+        text, status = sizing.answer(sizing.parse_arguments(argv), False)
+        return "".join(text), status
     except sizing.SizingError as error:
         line = str(error)
         assert error.status in (2, 3) and line.isprintable() and line, repr(line)
