@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
 """Dimensiona servidores NVIDIA para servir um LLM: quantos nós, por quê, a que velocidade.
 
-Responde: quantos servidores (DGX B300, DGX H200, …) mantêm N sessões simultâneas deste modelo,
-com este contexto e estes objetivos de latência, e o que acontece quando um nó cai.
-
     python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000
 
 Fórmulas, na ordem em que são calculadas (tamanhos em bytes, n tokens, b bytes por elemento):
 
     KV de uma sessão     Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
     orçamento de KV      total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
-    sessões por nó       S = ⌊orçamento / KV de uma sessão⌋
+    sessões por nó       S = ⌊orçamento / KV de uma sessão⌋, até o teto físico e os objetivos
     capacidade pura      ⌈concurrency / S⌉
     com pico             ⌈concurrency · (1 + headroom) / S⌉
     com N+1, N+2         com pico + 1, com pico + 2
@@ -20,16 +17,14 @@ Fórmulas, na ordem em que são calculadas (tamanhos em bytes, n tokens, b bytes
 Toda conta que termina em piso ou teto usa inteiros ou frações exatas, lidas do texto decimal:
 nenhum arredondamento de ponto flutuante compra ou deixa de comprar um servidor.
 
->>> hybrid = (full_group(18, 8, 64, 64), sliding_group(18, 8, 64, 64, window=128))
->>> session_kv_bytes(hybrid, context_tokens=131072, kv_precision="fp8")
+>>> hybrid = (KINDS["full"](18, 8, 64, 64), KINDS["sliding"](18, 8, 64, 64, 128))
+>>> session_kv_bytes(hybrid, 131072, "fp8")
 2418278400
 >>> nodes_for(1500, Fraction("0.1"), sessions_per_unit=275)
 6
 
-O módulo se lê de cima para baixo: unidades, erros, cache KV, catálogos, config.json, pergunta,
-leiautes e teto físico, velocidade, nós e falhas, storage, energia e custo, `size` (que compõe
-tudo), recusas, avisos, explicação, visões (texto, tabela, CSV e JSON) e linha de comando. Entre o
-catálogo carregado e o texto impresso só há funções puras.
+O módulo se lê de cima para baixo; cada seção só usa o que está acima dela. Entre o catálogo
+carregado e o texto impresso só há funções puras; `size` compõe todas elas.
 """
 from __future__ import annotations
 
@@ -67,29 +62,26 @@ if TYPE_CHECKING:
     Exact = Union[int, Fraction]
     MaybeInt = Optional[int]
     MaybeExact = Optional[Exact]
+    Json = Dict[str, Any]
     Path = Tuple[Union[str, int], ...]
     Rule = Tuple[Callable[[Any], Any], str]
-    Problem = Tuple[Path, Any, str]
-    Range = Tuple[float, float, float]  # (previsto, baixo, alto)
-    Options = Sequence[Tuple[str, bool, Any]]  # (texto, faz sentido?, pergunta)
+    Problem = Tuple[Path, Any, str]  # (caminho no documento, valor, esperado)
+    Option = Tuple[str, bool, Any]  # (texto, faz sentido?, pergunta)
+    # De uma camada: (grupos de cache, parâmetros, os que todo rank do tensor parallel repete).
+    Layer = Tuple[List[Json], int, int]
     Outcome = Tuple[Any, Any, str]  # (pergunta, resultado ou erro, cenário)
 
 __version__ = "1.0"
 
 # ── Unidades e constantes ─────────────────────────────────────────────────────────────────────
 
-GB = 10**9  # unidade dos fabricantes (HBM, discos)
-GIB = 2**30  # unidade dos drivers e dos motores de inferência
-TIB = 2**40
+GB, GIB, TIB = 10**9, 2**30, 2**40  # GB dos fabricantes; GiB dos drivers e dos motores
 
-# Bytes por elemento do cache KV.
-KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}
-# Nós de reserva de cada modo de alta disponibilidade.
-HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
-
-# Bits por parâmetro dos pesos, com as escalas dos blocos: (especialistas roteados, o resto);
-# embeddings e cabeça ficam em 16 bits. Os formatos de 4 bits só quantizam os especialistas, ou
-# todas as camadas lineares de um modelo denso.
+KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
+HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}  # nós de reserva
+# Bits por parâmetro, com as escalas dos blocos: (especialistas roteados, o resto). Embeddings e
+# cabeça ficam em 16; os formatos de 4 bits só quantizam os especialistas, ou as camadas lineares
+# de um modelo denso.
 WEIGHT_BITS: Dict[str, Tuple[Exact, Exact]] = {
     "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
     "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
@@ -99,12 +91,11 @@ WEIGHT_BITS: Dict[str, Tuple[Exact, Exact]] = {
 DEFAULT_KV_BUDGET_RATIO = Fraction(70, 100)
 DEFAULT_OVERHEAD_GIB_PER_GPU = 15
 DEFAULT_PEAK_HEADROOM_RATIO = Fraction(20, 100)
-DEFAULT_STORAGE = "profile_default"
 DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(90, 100)  # o padrão do vLLM
+DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 
-# O que o motor (vLLM 0.21 ou mais novo) ocupa em cada GPU além de pesos e KV; valores ajustados a
-# registros de 34 pares (modelo, tp), erro no README.
-# Até a versão 0.20 os grafos CUDA ficavam fora do orçamento e o NCCL ocupava mais.
+# O que o motor ocupa em cada GPU além de pesos e KV; ajustado a registros de 34 pares (modelo,
+# tp), erro no README. Até a versão 0.20 os grafos CUDA ficavam fora do orçamento.
 ENGINE = "vLLM >= 0.21"
 SAMPLER_BYTES = (366 * 4, 100)  # 3.66 cópias fp32 de [max_num_seqs, vocab] vivas no amostrador
 NON_TORCH_BYTES = GIB // 4  # contexto CUDA de uma GPU sozinha
@@ -118,13 +109,11 @@ DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
 PAGE_TOKENS = 16
 MAX_NODES_PER_REPLICA = 8
 
-# Velocidade: a parte do pico do hardware que um motor alcança e os custos fixos. Ajustados a
+# Velocidade: a parte do pico do hardware que um motor alcança e os custos fixos, ajustados a
 # metade de umas 2.300 medidas públicas (InferenceX e tabelas do TensorRT-LLM, pelo aiconfigurator
-# da NVIDIA), conferidos na outra metade; erro no README. Valores próximos se compensam (a fração
-# da banda e o tempo por camada, a dos especialistas e a das suas contas): a soma é mais certa.
-WEIGHTS_MBU = 0.90  # da banda da HBM, ao ler pesos densos (fixado, não ajustado)
-EXPERTS_MBU = 0.70  # ao ler os especialistas tocados
-KV_MBU = 0.79  # ao ler o KV
+# da NVIDIA) e conferidos na outra; erro no README. Valores próximos se compensam (banda e tempo
+# por camada; leitura e contas dos especialistas): a soma é mais certa que as parcelas.
+WEIGHTS_MBU, EXPERTS_MBU, KV_MBU = 0.90, 0.70, 0.79  # da banda da HBM, ao ler cada coisa
 DECODE_MFU = 0.86  # do pico denso da precisão, nas camadas densas do decode
 DECODE_EXPERTS_MFU = 0.10  # nos especialistas do decode: poucas linhas em cada um
 PREFILL_MFU = {"bf16": 0.71, "fp8": 0.62, "fp4": 0.36}  # nas camadas densas do prefill
@@ -141,38 +130,32 @@ FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TT
 TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
 TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
 MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
-MEASURED_GPUS = ("H100", "H200", "B200", "B300", "GB200")
+MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 QUEUE_RATIO = 0.70  # do tempo da réplica em prefill: daí em diante os pedidos esperam em fila
-DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 
-# Carga e falha: o carregador padrão (safetensors) chega a 1-4 GB/s por nó, por mais rápido que seja
-# o disco (2.3 em 8 B300, 3.2-3.4 em H100, 4.3 em 8 H200); os paralelos, a 3-9; os de E/S direta, a
-# 20-45. Depois dos pesos o motor ainda parte: 15-25 s num modelo denso pequeno, uns 90 s num MoE
-# com os kernels em cache e até 400 s sem eles (Run:ai, InstantTensor, ServerlessLLM, ModelExpress).
+# Carga: o carregador padrão (safetensors) chega a 1-4 GB/s por nó, por mais rápido que seja o
+# disco (2.3 em 8 B300, 3.2-3.4 em H100, 4.3 em 8 H200). Depois o motor ainda parte: 15-25 s num
+# modelo denso pequeno, uns 90 s num MoE com os kernels em cache e até 400 s sem eles (Run:ai,
+# InstantTensor, ServerlessLLM, ModelExpress).
 LOADER_GBPS = 3
 ENGINE_START_SECONDS = 90
-# Espaço e energia.
 RACK_UNITS, RACK_KW = 42, 45
 HOURS_PER_YEAR = 8760
 DEFAULT_PUE = Fraction(13, 10)
-# Os contextos da tabela de uma pergunta invertida.
-USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))
 
+USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
+IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO = Fraction(75, 100)
 TIGHT_LAST_NODE_RATIO = Fraction(10, 100)
 IDLE_CEILING_RATIO = Fraction(1, 3)
-# O cenário ideal.
-IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
 SLOW_TOKENS_PER_SECOND = 10
 HEAVY_PREFILL_RATIO = 0.5
 FAR_CALIBRATION, ABSURD_CALIBRATION = 2, 100  # medido / previsto que avisa, que é recusado
 
-# O que limita as sessões de um nó, como o relatório o chama.
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
-
-WIDTH = 80  # colunas do terminal
+WIDTH, MAX_LINES = 80, 24  # do relatório
 GLUE = "\x00"  # um espaço em que a linha não se parte
 MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não deixa a conta explodir
 MAX_FILE_BYTES = 64 * 2**20
@@ -190,16 +173,16 @@ class SizingError(Exception):
     `expected`, o que era esperado. O texto é sempre uma linha só.
     """
 
+    # De uma recusa de status 3: a pergunta e as opções com que caberia, calculadas se preciso.
+    question: Any = None
+    limit = lead = ""
+    options: Callable[[], Sequence[Option]] = tuple
+
     def __init__(self, where: str, expected: str, *, value: Any = ABSENT, path: Path = (),
                  line: Optional[int] = None, status: int = 2) -> None:
         self.where, self.expected, self.value = where, expected, value
         self.path, self.line, self.status = path, line, status
         super().__init__(where, expected)
-
-    # De uma recusa de status 3, para dizer o que caberia.
-    question: Any = None
-    limit = lead = ""
-    options: Callable[[], Options] = tuple
 
     def __str__(self) -> str:
         text = one_line(self.where)
@@ -215,19 +198,14 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def flag_of(name: str) -> str:
-    """A flag de um campo: `max_tpot_ms` é `--max-tpot-ms`."""
-    return "--" + name.replace("_", "-")
-
-
 def path_text(path: Path) -> str:
     """Caminho num documento JSON: ("models", 0, "notes") é `models[0].notes`."""
-    parts = ["[%d]" % key if isinstance(key, int) else "." + one_line(key) for key in path]
-    return "".join(parts).lstrip(".")
+    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
+                   for key in path).lstrip(".")
 
 
 def value_text(value: Any) -> str:
-    """Um valor numa mensagem: como no JSON, numa linha, sem passar de 60 caracteres."""
+    """Um valor numa mensagem: como no JSON, sem passar de 60 caracteres."""
     if isinstance(value, (dict, list)):
         return "{…}" if isinstance(value, dict) else "[…]"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
@@ -264,14 +242,9 @@ def exact_decimal(text: str) -> Optional[Fraction]:
         return None
 
 
-def floor_div(numerator: Exact, denominator: Exact) -> int:
-    """⌊numerator / denominator⌋, exato."""
-    return int(numerator // denominator)
-
-
 def ceil_div(numerator: Exact, denominator: Exact) -> int:
-    """⌈numerator / denominator⌉, exato."""
-    return -floor_div(-numerator, denominator)
+    """⌈numerator / denominator⌉, exato; o piso é `//`."""
+    return -(-numerator // denominator)
 
 
 def largest(limit: int, accepts: Callable[[int], bool], low: int = 0) -> int:
@@ -317,26 +290,18 @@ def percent_text(ratio: Exact) -> str:
     return decimal_text(ratio * 100, 2) + "%"
 
 
+def money_text(value: Union[Exact, float]) -> str:
+    """Um valor em dinheiro: centavos só abaixo de 1000."""
+    return decimal_text(Fraction(value), 0 if value >= 1000 else 2 if value >= 1 else 4)
+
+
 def size_text(size_bytes: Exact) -> str:
     """Um tamanho com 5 algarismos, na unidade binária em que fica abaixo de 1024."""
-    value, unit = float(size_bytes), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
-        if abs(value) < 1024 or unit == "EiB":
-            break
+    value, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while abs(value) >= 1024 and len(units) > 1:
         value /= 1024
-    return "%.5g %s" % (value, unit)
-
-
-def significant(value: Union[Exact, float]) -> float:
-    """Nove algarismos significativos."""
-    return float("%.9g" % value)
-
-
-def json_number(value: Any) -> Any:
-    """Frações viram inteiro, se o são, ou float; o resto fica como está."""
-    if not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
+        del units[0]
+    return "%.5g %s" % (value, units[0])
 
 
 def seconds_text(seconds: float) -> str:
@@ -345,19 +310,29 @@ def seconds_text(seconds: float) -> str:
     >>> seconds_text(0.0123), seconds_text(111.73), seconds_text(200), seconds_text(9000)
     ('0.0123 s', '112 s', '3.33 min', '2.5 h')
     """
-    value, unit = next(((seconds / size, unit) for size, unit in ((1, "s"), (60, "min"))
-                        if seconds <= 120 * size), (seconds / 3600, "h"))
-    return "%s %s" % (number_text(value), unit)
+    size, unit = (1, "s") if seconds <= 120 else (60, "min") if seconds <= 7200 else (3600, "h")
+    return "%s %s" % (number_text(seconds / size), unit)
 
 
-def amount_text(value: Exact) -> str:
-    """Uma quantidade com até 2 casas; com expoente se passa de 7 algarismos."""
-    return decimal_text(value, 2) if value < 10**7 else "%.3g" % value
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 nó`, `2 nós`; sem `many`, acrescenta um s."""
+    return "%d %s" % (count, one if count == 1 else many or one + "s")
 
 
-def plural(count: int, one: str, many: str) -> str:
-    """`1 nó`, `2 nós`."""
-    return "%d %s" % (count, one if count == 1 else many)
+def sessions_text(count: int) -> str:
+    """`1 sessão`, `2 sessões`."""
+    return plural(count, "sessão", "sessões")
+
+
+def plain(value: Any) -> Any:
+    """O valor como o JSON o leva: frações como inteiro ou float, floats com 9 algarismos."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return int(value)
+    if isinstance(value, (float, Fraction)):
+        return float("%.9g" % value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def folded(text: str, indent: int = 0, width: int = WIDTH) -> List[str]:
@@ -397,14 +372,13 @@ class Record:
     __delattr__ = __setattr__
 
     @cached_property
-    def document(self) -> Dict[str, Any]:
-        """Os campos, com frações como inteiro ou float, e o que deles se deriva."""
-        fields = {name: json_number(getattr(self, name)) for name in vars(type(self))[
+    def document(self) -> Json:
+        """Os campos, como o JSON os leva, e o que deles se deriva."""
+        fields = {name: plain(getattr(self, name)) for name in vars(type(self))[
             "__dataclass_fields__"]}
-        return dict(fields, **self.derived)
+        return dict(fields, **self.derived())
 
-    @property
-    def derived(self) -> Dict[str, Any]:
+    def derived(self) -> Json:
         """O que o documento diz além dos campos."""
         return {}
 
@@ -434,17 +408,16 @@ class Group(Record):
     pair_dims: int = 0
     read_tokens: Optional[int] = None
 
-    def session_bytes(self, context_tokens: int, element_bytes: int, page_tokens: int = 1) -> int:
+    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
         """Bytes de uma sessão nestas camadas, em páginas de `page_tokens` tokens."""
-        held = context_tokens if self.cap_tokens is None else min(context_tokens, self.cap_tokens)
+        held = context if self.cap_tokens is None else min(context, self.cap_tokens)
         held = ceil_div(held // self.stride, page_tokens) * page_tokens
         per_token = self.elements_per_token * element_bytes + self.bytes_per_token
         return self.layers * (held * per_token + self.fixed_bytes)
 
-    def read_bytes(self, context_tokens: int, element_bytes: int) -> int:
+    def read_bytes(self, context: int, element_bytes: int) -> int:
         """Bytes que um passo de decode lê de uma sessão; o estado fixo é lido e escrito."""
-        read = context_tokens if self.read_tokens is None else min(context_tokens,
-                                                                   self.read_tokens)
+        read = context if self.read_tokens is None else min(context, self.read_tokens)
         return self.session_bytes(read, element_bytes) + self.layers * self.fixed_bytes
 
     def pairs(self, new_tokens: int, cached_tokens: int) -> float:
@@ -452,7 +425,7 @@ class Group(Record):
 
         Atenção completa: T²/2 + T · cache; numa janela W, a partir de W tokens, T · W.
 
-        >>> sliding_group(1, 8, 64, 64, window=128).pairs(1000, 0) == 1000 * 128 - 128**2 / 2
+        >>> KINDS["sliding"](1, 8, 64, 64, 128).pairs(1000, 0) == 1000 * 128 - 128**2 / 2
         True
         """
         cap = self.cap_tokens or self.read_tokens
@@ -467,61 +440,44 @@ class Group(Record):
         return (until(cached_tokens + new_tokens) - until(cached_tokens)) / self.stride
 
 
-def full_group(layers: int, kv_heads: int, k_dim: int, v_dim: int) -> Group:
-    """Atenção completa: K e V de todo o contexto (`v_dim` 0: V é o próprio K)."""
-    return Group(kind="full", layers=layers, elements_per_token=kv_heads * (k_dim + v_dim),
-                 shards=kv_heads, pair_dims=k_dim + (v_dim or k_dim))
+def heads_group(kind: str, layers: int, kv_heads: int, k_dim: int, v_dim: int,
+                cap_tokens: Optional[int] = None) -> Group:
+    """K e V de cada cabeça; `v_dim` 0: V é o próprio K."""
+    return Group(kind=kind, layers=layers, elements_per_token=kv_heads * (k_dim + v_dim),
+                 cap_tokens=cap_tokens, shards=kv_heads, pair_dims=k_dim + (v_dim or k_dim))
 
 
-def sliding_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, window: int) -> Group:
-    """Janela deslizante: K e V dos últimos `window` tokens, nunca mais que o contexto."""
-    return replace(full_group(layers, kv_heads, k_dim, v_dim), kind="sliding", cap_tokens=window)
-
-
-def chunked_group(layers: int, kv_heads: int, k_dim: int, v_dim: int, chunk: int) -> Group:
-    """Atenção por blocos (Llama 4): no máximo um bloco de `chunk` tokens."""
-    return replace(full_group(layers, kv_heads, k_dim, v_dim), kind="chunked", cap_tokens=chunk)
-
-
-def mla_group(layers: int, kv_lora_rank: int, qk_rope_head_dim: int) -> Group:
-    """MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em cada GPU do tp."""
-    return Group(kind="mla", layers=layers, elements_per_token=kv_lora_rank + qk_rope_head_dim,
-                 pair_dims=2 * kv_lora_rank + qk_rope_head_dim)
-
-
-def indexer_group(layers: int, index_head_dim: int) -> Group:
-    """Indexador da DSA: chave fp8 e escalas fp32 de blocos de 128 (132 bytes por token)."""
-    key_bytes, scale_bytes = index_head_dim, 4 * ceil_div(index_head_dim, 128)
-    return Group(kind="indexer", layers=layers, bytes_per_token=key_bytes + scale_bytes,
-                 pair_dims=index_head_dim)
-
-
-def compressed_group(layers: int, dim: int, ratio: int) -> Group:
-    """DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela."""
-    return Group(kind="compressed", layers=layers, elements_per_token=dim, stride=ratio,
-                 pair_dims=2 * dim)
-
-
-def compressed_indexer_group(layers: int, index_head_dim: int, ratio: int) -> Group:
-    """DeepSeek V4: o indexador das camadas comprimidas."""
-    return replace(indexer_group(layers, index_head_dim), kind="compressed_indexer", stride=ratio)
-
-
-def linear_group(layers: int, state_bytes: int, heads: int) -> Group:
-    """Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência), sem depender de n."""
-    return Group(kind="linear", layers=layers, fixed_bytes=state_bytes, shards=heads)
-
-
-def none_group(layers: int) -> Group:
-    """Camadas sem cache próprio: só FFN, ou com o KV de outra camada."""
-    return Group(kind="none", layers=layers)
+def indexer_group(kind: str, layers: int, dim: int, stride: int = 1) -> Group:
+    """O indexador da DSA: chave fp8 e escalas fp32 de blocos de 128, 132 bytes por token."""
+    return Group(kind=kind, layers=layers, bytes_per_token=dim + 4 * ceil_div(dim, 128),
+                 stride=stride, pair_dims=dim)
 
 
 # Tipo → construtor; os nomes dos argumentos são os campos do grupo em `models.json`.
 KINDS: Dict[str, Callable[..., Group]] = {
-    "full": full_group, "sliding": sliding_group, "chunked": chunked_group, "mla": mla_group,
-    "indexer": indexer_group, "compressed": compressed_group,
-    "compressed_indexer": compressed_indexer_group, "linear": linear_group, "none": none_group}
+    "full": lambda layers, kv_heads, k_dim, v_dim: heads_group(
+        "full", layers, kv_heads, k_dim, v_dim),
+    # Janela deslizante: os últimos `window` tokens, nunca mais que o contexto.
+    "sliding": lambda layers, kv_heads, k_dim, v_dim, window: heads_group(
+        "sliding", layers, kv_heads, k_dim, v_dim, window),
+    # Por blocos (Llama 4): no máximo um bloco de `chunk` tokens.
+    "chunked": lambda layers, kv_heads, k_dim, v_dim, chunk: heads_group(
+        "chunked", layers, kv_heads, k_dim, v_dim, chunk),
+    # MLA (DeepSeek): um vetor latente por token, sem fator 2, repetido em cada GPU do tp.
+    "mla": lambda layers, kv_lora_rank, qk_rope_head_dim: Group(
+        kind="mla", layers=layers, elements_per_token=kv_lora_rank + qk_rope_head_dim,
+        pair_dims=2 * kv_lora_rank + qk_rope_head_dim),
+    "indexer": lambda layers, index_head_dim: indexer_group("indexer", layers, index_head_dim),
+    # DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela.
+    "compressed": lambda layers, dim, ratio: Group(
+        kind="compressed", layers=layers, elements_per_token=dim, stride=ratio, pair_dims=2 * dim),
+    "compressed_indexer": lambda layers, index_head_dim, ratio: indexer_group(
+        "compressed_indexer", layers, index_head_dim, ratio),
+    # Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência), sem depender de n.
+    "linear": lambda layers, state_bytes, heads: Group(
+        kind="linear", layers=layers, fixed_bytes=state_bytes, shards=heads),
+    # Só FFN, ou com o KV de outra camada.
+    "none": lambda layers: Group(kind="none", layers=layers)}
 RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
 LATENT = ("mla", "compressed")  # um vetor para todas as cabeças: cada GPU do tp o guarda inteiro
 
@@ -532,41 +488,16 @@ def kind_fields(kind: str) -> Tuple[str, ...]:
     return code.co_varnames[:code.co_argcount]
 
 
-def group_problems(groups: Sequence[Dict[str, Any]], num_layers: int) -> Iterator[Problem]:
-    """(caminho, valor, esperado) de cada grupo malformado, ou se as camadas não se somam."""
-    total, good = 0, True
-    for index, group in enumerate(groups):
-        path, kind = ("groups", index), group.get("kind")
-        if not isinstance(kind, str) or kind not in KINDS:
-            yield (*path, "kind"), kind, "espera-se um destes: " + ", ".join(KINDS)
-            good = False
-            continue
-        names = kind_fields(kind)
-        wrong = [key for key in group if key not in ("kind", *names)]
-        wrong += [key for key in names if type(group.get(key)) is not int
-                  or group[key] < (key != "v_dim")]
-        for key in wrong:
-            yield ((*path, key), group.get(key),
-                   "espera-se só kind e os inteiros positivos " + ", ".join(names))
-        good, total = good and not wrong, total + (0 if kind in RIDERS or wrong
-                                                   else group["layers"])
-    if groups and good and all(group["kind"] == "none" for group in groups):
-        yield ("groups",), ABSENT, "nenhum grupo guarda cache"
-    elif groups and good and total != num_layers:
-        yield ("groups",), total, "soma das camadas; espera-se num_layers, %d" % num_layers
-
-
-def session_kv_bytes(groups: Sequence[Group], context_tokens: int, kv_precision: str) -> int:
+def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
     """Bytes de cache KV de uma sessão: Σ camadas · elementos por token · min(n, janela) · b.
 
     O fator 2 (K e V) está nos elementos por token; é a conta do `kv_cache_interface.py` do vLLM
     sem o arredondamento a páginas.
 
-    >>> session_kv_bytes([sliding_group(36, 8, 64, 64, window=128)], 64, "fp16")
+    >>> session_kv_bytes([KINDS["sliding"](36, 8, 64, 64, 128)], 64, "fp16")
     4718592
     """
-    element = KV_PRECISIONS[kv_precision]
-    return sum(group.session_bytes(context_tokens, element) for group in groups)
+    return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
 
 
 # ── Catálogos ─────────────────────────────────────────────────────────────────────────────────
@@ -602,9 +533,7 @@ def or_null(rule: Rule) -> Rule:
 
 def checked(rule: Rule, default: Any = MISSING) -> Any:
     """Campo de catálogo com a sua regra; sem `default` é obrigatório, com None aceita null."""
-    if default is MISSING:
-        return field(metadata={"rule": rule})
-    return field(default=default, metadata={"rule": rule})
+    return field(metadata={"rule": rule}, **({} if default is MISSING else {"default": default}))
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -632,7 +561,7 @@ class Model(Record):
     hybrid_full_layers: MaybeInt = checked(COUNT, None)
     hybrid_sliding_layers: MaybeInt = checked(COUNT, None)
     sliding_window: MaybeInt = checked(COUNT, None)
-    groups: Optional[Tuple[Dict[str, Any], ...]] = checked(GROUPS, None)
+    groups: Optional[Tuple[Json, ...]] = checked(GROUPS, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
     hf_id: Optional[str] = checked(NAME, None)
     vocab_size: MaybeInt = checked(COUNT, None)
@@ -662,32 +591,35 @@ class Model(Record):
     @cached_property
     def layer_groups(self) -> Tuple[Group, ...]:
         """Os grupos de camadas, da lista `groups` ou de `attention_pattern`."""
-        if self.groups is not None:
-            listed = [KINDS[group["kind"]](*map(group.get, kind_fields(group["kind"])))
-                      for group in self.groups]
-            indexed = {group.stride for group in listed if "indexer" in group.kind}
-            return tuple(replace(group, read_tokens=(self.index_topk or 0) * group.stride or None)
-                         if group.kind in LATENT and group.stride in indexed else group
-                         for group in listed)
-        heads, dim, window = self.num_key_value_heads, self.head_dim, self.sliding_window or 0
-        full = self.hybrid_full_layers or self.num_layers
-        sliding = self.hybrid_sliding_layers or self.num_layers
-        groups = {"full": full_group(full, heads, dim, dim),
-                  "sliding": sliding_group(sliding, heads, dim, dim, window)}
-        return tuple(group for kind, group in groups.items()
-                     if self.attention_pattern in (kind, "hybrid"))
+        if self.groups is None:
+            heads, dim, pattern = self.num_key_value_heads, self.head_dim, self.attention_pattern
+            full = heads_group("full", self.hybrid_full_layers or self.num_layers, heads, dim, dim)
+            sliding = heads_group("sliding", self.hybrid_sliding_layers or self.num_layers, heads,
+                                  dim, dim, self.sliding_window)
+            return tuple(group for group in (full, sliding) if pattern in (group.kind, "hybrid"))
+        listed = [KINDS[group["kind"]](*map(group.get, kind_fields(group["kind"])))
+                  for group in self.groups]
+        # A atenção esparsa só lê os `index_topk` tokens que o indexador escolhe.
+        indexed = {group.stride for group in listed if "indexer" in group.kind}
+        return tuple(replace(group, read_tokens=(self.index_topk or 0) * group.stride or None)
+                     if group.kind in LATENT and group.stride in indexed else group
+                     for group in listed)
 
-    @property
-    def derived(self) -> Dict[str, Any]:
-        """Os grupos de camadas e, se conhecidos, os GiB de pesos do checkpoint."""
+    def derived(self) -> Json:
+        """Os grupos de camadas e, se conhecidos, os GiB de pesos."""
         known, experts = self.weights_dense_bytes, self.weights_expert_bytes or 0
         return dict({"kv_groups": [group.document for group in self.layer_groups]}, **(
-            {"weights_gib": significant(Fraction(known + experts, GIB))} if known else {}))
+            {"weights_gib": plain(Fraction(known + experts, GIB))} if known else {}))
 
     @cached_property
     def latent(self) -> bool:
         """Guarda um vetor latente, que o tensor parallel repete em cada GPU."""
         return any(group.kind in LATENT for group in self.layer_groups)
+
+    @cached_property
+    def indexer_layers(self) -> int:
+        """Camadas com indexador de atenção esparsa."""
+        return sum(group.layers for group in self.layer_groups if "indexer" in group.kind)
 
     @cached_property
     def sublayers(self) -> int:
@@ -718,43 +650,60 @@ class Model(Record):
                                      + 2 * group.fixed_bytes * new)
         return total
 
-    @cached_property
-    def indexer_layers(self) -> int:
-        """Camadas com indexador de atenção esparsa."""
-        return sum(group.layers for group in self.layer_groups if "indexer" in group.kind)
-
     def inconsistencies(self) -> Iterator[Problem]:
-        """(campo, valor, esperado) de cada campo que contradiz `attention_pattern`."""
+        """(campo, valor, esperado) de cada campo que contradiz outro."""
         pattern = self.attention_pattern
-        needed = {"sliding_window": ("sliding", "hybrid"), "hybrid_full_layers": ("hybrid",),
-                  "hybrid_sliding_layers": ("hybrid",), "groups": ("groups",)}
-        for name, patterns in needed.items():
+        for name, patterns in (
+                ("sliding_window", ("sliding", "hybrid")), ("hybrid_full_layers", ("hybrid",)),
+                ("hybrid_sliding_layers", ("hybrid",)), ("groups", ("groups",))):
             value = getattr(self, name)
             if (value is not None) != (pattern in patterns):
                 expected = self.__dataclass_fields__[name].metadata["rule"][1]
                 yield ((name,), value, "espera-se %s com attention_pattern %r"
                        % (expected if pattern in patterns else "null", pattern))
-        if pattern == "hybrid" and self.hybrid_full_layers and self.hybrid_sliding_layers:
-            total = self.hybrid_full_layers + self.hybrid_sliding_layers
-            if total != self.num_layers:
-                yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
-                       "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
-                       % (total, self.num_layers))
+        total = (self.hybrid_full_layers or 0) + (self.hybrid_sliding_layers or 0)
+        if pattern == "hybrid" and total != self.num_layers:
+            yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
+                   "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
+                   % (total, self.num_layers))
         for small, large in (
                 ("experts_per_token", "num_experts"), ("params_active", "params_total"),
                 ("params_experts", "params_total"), ("params_embedding", "params_total"),
-                ("moe_layers", "num_layers"),
-                ("num_key_value_heads", "num_attention_heads")):
+                ("moe_layers", "num_layers"), ("num_key_value_heads", "num_attention_heads")):
             limit = getattr(self, large)
             if limit is not None and (getattr(self, small) or 0) > limit:
                 yield (small,), getattr(self, small), "espera-se até %s, %d" % (large, limit)
         if self.experts_per_token and not self.num_experts:
             yield ("num_experts",), None, "espera-se um inteiro positivo com experts_per_token"
-        kept = (self.params_experts or 0) + (self.params_embedding or 0)
-        if kept > (self.params_total or kept):
+        if (self.params_experts or 0) + (self.params_embedding or 0) > (
+                self.params_total or float("inf")):
             yield (("params_embedding",), self.params_embedding,
                    "com params_experts passa de params_total, %d" % (self.params_total or 0))
         yield from group_problems(self.groups or (), self.num_layers)
+
+
+def group_problems(groups: Sequence[Json], num_layers: int) -> Iterator[Problem]:
+    """(caminho, valor, esperado) de cada grupo malformado, ou se as camadas não se somam."""
+    total, good = 0, True
+    for index, group in enumerate(groups):
+        path, kind = ("groups", index), group.get("kind")
+        if not isinstance(kind, str) or kind not in KINDS:
+            yield (*path, "kind"), kind, "espera-se um destes: " + ", ".join(KINDS)
+            good = False
+            continue
+        names = kind_fields(kind)
+        wrong = [key for key in group if key not in ("kind", *names)]
+        wrong += [key for key in names if type(group.get(key)) is not int
+                  or group[key] < (key != "v_dim")]
+        for key in wrong:
+            yield ((*path, key), group.get(key),
+                   "espera-se só kind e os inteiros positivos " + ", ".join(names))
+        good, total = good and not wrong, total + (0 if kind in RIDERS or wrong
+                                                   else group["layers"])
+    if groups and good and all(group["kind"] == "none" for group in groups):
+        yield ("groups",), ABSENT, "nenhum grupo guarda cache"
+    elif groups and good and total != num_layers:
+        yield ("groups",), total, "soma das camadas; espera-se num_layers, %d" % num_layers
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -790,10 +739,13 @@ class Server(Record):
     max_num_batched_tokens: MaybeInt = checked(COUNT, None)
     aliases: Tuple[str, ...] = checked(NAMES, ())
 
-    @property
-    def derived(self) -> Dict[str, Any]:
+    def derived(self) -> Json:
         """A HBM total em GiB."""
-        return {"total_hbm_gib": significant(Fraction(self.total_hbm_gb * GB, GIB))}
+        return {"total_hbm_gib": plain(Fraction(self.total_hbm_gb * GB, GIB))}
+
+    def nvlink_reaches(self, gpus: int) -> bool:
+        """As GPUs de uma réplica estão no mesmo domínio NVLink."""
+        return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
 
     def inconsistencies(self) -> Iterator[Problem]:
         """(campo, valor, esperado) se a HBM total ou a visível contradiz a HBM por GPU."""
@@ -844,10 +796,8 @@ class Storage(Record):
 
 # Catálogo → (classe das entradas, chave da lista no documento, singular em português).
 CATALOGUES: Dict[str, Tuple[Any, str, str]] = {
-    "models": (Model, "models", "modelo"),
-    "servers": (Server, "servers", "servidor"),
-    "storage": (Storage, "profiles", "perfil de storage"),
-}
+    "models": (Model, "models", "modelo"), "servers": (Server, "servers", "servidor"),
+    "storage": (Storage, "profiles", "perfil de storage")}
 
 
 def load_catalogue(kind: str, file: str, data: bytes) -> Tuple[List[Any], List[SizingError]]:
@@ -862,21 +812,18 @@ def load_catalogue(kind: str, file: str, data: bytes) -> Tuple[List[Any], List[S
     entries, problems = check_document(kind, document)
     if not (problems or duplicated):
         return entries, []
-    positions = list(json_positions(text))
-    lines = dict(positions)  # o campo que falta fica na linha da sua entrada
-    errors = [SizingError(file, expected, value=value, path=path,
-                          line=lines.get(path, lines.get(path[:-1])))
-              for path, value, expected in problems]
     seen: Dict[Path, int] = {}
     repeated = set()
-    for path, line in positions:
-        if path[:-1] in repeated:  # já acusado no nível de cima
+    for path, line in json_positions(text):
+        if path in seen:
+            if path[:-1] not in repeated:  # senão, já acusada no nível de cima
+                problems.append((path, line, "chave repetida, já usada na linha %d" % seen[path]))
             repeated.add(path)
-        elif path in seen:
-            repeated.add(path)
-            errors.append(SizingError(file, "chave repetida, já usada na linha %d" % seen[path],
-                                      path=path, line=line))
         seen.setdefault(path, line)
+    errors = [SizingError(file, expected, value=ABSENT if path in repeated else value, path=path,
+                          line=value if path in repeated else  # a que falta: a da sua entrada
+                          seen.get(path, seen.get(path[:-1])))
+              for path, value, expected in problems]
     return entries, sorted(errors, key=lambda error: error.line or 0)
 
 
@@ -885,29 +832,26 @@ def parse_json(file: str, data: bytes) -> Tuple[Any, str, bool]:
 
     Um número fora dos limites, NaN ou Infinity vira float: tipo que nenhuma regra aceita.
     """
-    try:
-        text = data[3 if data.startswith(b"\xef\xbb\xbf") else 0:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SizingError(file, "espera-se texto UTF-8; byte 0x%02x inválido" % data[error.start],
-                          line=data.count(b"\n", 0, error.start) + 1) from None
     duplicated = []
 
-    def to_dict(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    def to_dict(pairs: List[Tuple[str, Any]]) -> Json:
         mapping = dict(pairs)
         if len(mapping) != len(pairs):
             duplicated.append(True)
         return mapping
 
-    def to_int(digits: str) -> Any:
-        return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
-
-    def to_fraction(digits: str) -> Any:
+    def to_number(digits: str) -> Any:
         value = exact_decimal(digits)
         return float(digits) if value is None else value
 
     try:
-        document = json.loads(text, object_pairs_hook=to_dict, parse_int=to_int,
-                              parse_float=to_fraction, parse_constant=float)
+        text = data[3 if data.startswith(b"\xef\xbb\xbf") else 0:].decode("utf-8")
+        document = json.loads(
+            text, object_pairs_hook=to_dict, parse_float=to_number, parse_constant=float,
+            parse_int=lambda digits: (int if len(digits) <= MAX_DIGITS else float)(digits))
+    except UnicodeDecodeError as error:
+        raise SizingError(file, "espera-se texto UTF-8; byte 0x%02x inválido" % data[error.start],
+                          line=data.count(b"\n", 0, error.start) + 1) from None
     except json.JSONDecodeError as error:
         near = text[error.pos:error.pos + 20].split("\n")[0]
         raise SizingError(file, "JSON inválido na coluna %d, %s" % (
@@ -957,10 +901,8 @@ def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
         path: Path = (root, index)
         entry, found = check_entry(cls, raw)
         problems += [(path + tail, value, expected) for tail, value, expected in found]
-        if entry is None:
-            continue
-        entries.append(entry)
-        for name in names_of(entry):
+        entries += [entry] if entry else []
+        for name in names_of(entry) if entry else ():
             if name.lower() in owners:
                 problems.append((path, ABSENT, "nome repetido: %r já é de %s"
                                  % (name, path_text(owners[name.lower()]))))
@@ -970,33 +912,29 @@ def check_document(kind: str, document: Any) -> Tuple[List[Any], List[Problem]]:
 
 def names_of(entry: Any) -> Tuple[str, ...]:
     """O nome, os apelidos e o id no Hugging Face de uma entrada."""
-    hf_id = getattr(entry, "hf_id", None)
-    return (entry.name, *entry.aliases, *((hf_id,) if hf_id else ()))
+    return (entry.name, *entry.aliases, *filter(None, [getattr(entry, "hf_id", None)]))
 
 
 def check_entry(cls: Any, raw: Any) -> Tuple[Any, List[Problem]]:
-    """A entrada construída (None se algum campo está errado) e os seus problemas."""
+    """A entrada construída (None se há problemas) e os seus problemas."""
     if not isinstance(raw, dict):
         return None, [((), raw, "espera-se um objeto {…} com os campos da entrada")]
-    specs = cls.__dataclass_fields__
-    problems: List[Problem] = []
-    unknown: List[Problem] = []
-    values = {}
-    for name, value in raw.items():
-        if name not in specs:
-            unknown.append(((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs))))
-            continue
-        accepts, expected = specs[name].metadata["rule"]
-        if accepts(value):
-            values[name] = tuple(value) if isinstance(value, list) else value
-        elif value is not None or specs[name].default is not None:
-            problems.append(((name,), value, "espera-se " + expected))
+    specs, values = cls.__dataclass_fields__, {}
+    wrong: List[Problem] = []
+    unknown: List[Problem] = [
+        ((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs)))
+        for name in raw if name not in specs]
     for name, spec in specs.items():
-        if spec.default is MISSING and name not in raw:
-            problems.append(((), ABSENT, "falta o campo %r: %s"
-                             % (name, spec.metadata["rule"][1])))
-    if problems:
-        return None, unknown + problems
+        accepts, expected = spec.metadata["rule"]
+        if name not in raw:
+            if spec.default is MISSING:
+                wrong.append(((), ABSENT, "falta o campo %r: %s" % (name, expected)))
+        elif accepts(raw[name]):
+            values[name] = tuple(raw[name]) if isinstance(raw[name], list) else raw[name]
+        elif raw[name] is not None or spec.default is not None:
+            wrong.append(((name,), raw[name], "espera-se " + expected))
+    if wrong:
+        return None, unknown + wrong
     entry = cls(**values)
     problems = unknown + list(entry.inconsistencies())
     return (None if problems else entry), problems
@@ -1070,20 +1008,26 @@ FP4|float4 nvfp4 4.5
 int4|(gptq|awq).*4.g int4 4
 int8|(gptq|awq).*8.g int8 8
 """
+HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
 # Nomes que o mesmo campo tem em arquiteturas diferentes.
 HF_EXPERTS = "n_routed_experts num_experts num_local_experts moe_num_experts"
 HF_HEADS = "num_attention_heads n_head n_heads"
-HF_DTYPES = {"bfloat16": 16, "float16": 16, "half": 16, "float32": 32, "auto": 16}
+HF_HIDDEN = "hidden_size n_embd d_model"
+HF_CONTEXT = "max_position_embeddings n_positions max_seq_len model_max_length"
 
 
 class HfConfig:
-    """Um objeto de um config.json: toda leitura confere tipo e faixa, e anota o campo lido."""
+    """Um objeto de um config.json: toda leitura confere tipo e faixa, e anota o campo lido.
+
+    `traits` são os de `HF_FAMILIES`, no objeto do decodificador.
+    """
 
     def __init__(self, file: str, data: Any, path: Path = ()) -> None:
         if not isinstance(data, dict):
             raise SizingError(file, "espera-se um objeto JSON", path=path)
         self.file, self.data, self.path = file, data, path
         self.read = {"model_type", "architectures"}
+        self.traits: Dict[str, str] = {}
 
     def fail(self, name: str, expected: str) -> SizingError:
         """O erro de um campo."""
@@ -1114,17 +1058,6 @@ class HfConfig:
             raise self.fail(name, "uma lista")
         return value or []
 
-    def dtype_bits(self, names: str) -> int:
-        """Bits do tipo de dado no primeiro destes campos que não é nulo; sem ele, bf16."""
-        for name in names.split():
-            value = self.get(name)
-            text = value.replace("torch.", "") if isinstance(value, str) else value
-            if isinstance(text, str) and text in HF_DTYPES:
-                return HF_DTYPES[text]
-            if text is not None:
-                raise self.fail(name, "um destes: " + ", ".join(HF_DTYPES))
-        return 16
-
     def flag(self, name: str, default: bool = False) -> bool:
         """Um booleano."""
         value = self.get(name)
@@ -1137,28 +1070,63 @@ class HfConfig:
         value = self.get(name)
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
+    def dtype_bits(self, names: str) -> int:
+        """Bits do tipo de dado no primeiro destes campos que não é nulo; sem ele, bf16."""
+        for name in names.split():
+            value = self.get(name)
+            text = value.replace("torch.", "") if isinstance(value, str) else value
+            if isinstance(text, str) and text in HF_DTYPES:
+                return HF_DTYPES[text]
+            if text is not None:
+                raise self.fail(name, "um destes: " + ", ".join(HF_DTYPES))
+        return 16
 
-def hf_traits(c: HfConfig) -> Dict[str, str]:
-    """Os traços do `model_type`. Levanta `SizingError` se ele não é conhecido."""
+    def shares_kv(self, i: int) -> bool:
+        """A camada usa o KV de outra (Gemma 3n e 4: as últimas `num_kv_shared_layers`)."""
+        return bool(i >= self.data["num_hidden_layers"] - self.count("num_kv_shared_layers", 0, 0))
+
+    def block(self, i: int, part: str) -> Optional[HfConfig]:
+        """A parte `attention` ou `ffn` da camada, se o config descreve cada uma (Nemotron NAS)."""
+        blocks = self.items("block_configs")
+        return HfConfig(self.file, blocks[i] if i < len(blocks) else None,
+                        (*self.path, "block_configs", i)).child(part) if blocks else None
+
+    def expert_width(self, low: int) -> Any:
+        """A largura de um especialista; 0, se `low` permite, num modelo denso sem o campo."""
+        return self.count("intermediate_size" if "wide" in self.traits else
+                          "moe_intermediate_size intermediate_size", ABSENT if low else 0, low)
+
+
+def hf_decoder(root: HfConfig) -> HfConfig:
+    """O objeto do decodificador de texto, com o que herda da raiz e da família."""
+    nested = next((key for key in ("text_config", "llm_config", "language_config")
+                   if root.data.get(key)), None)
+    c = root.child(nested) if nested else root
+    inherited = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
+    c.data = dict({key: root.data[key] for key in inherited if key in root.data},
+                  **{key: value for key, value in c.data.items() if value is not None})
     for line in HF_FAMILIES.replace("\n  ", " ").strip().splitlines():
         names, _, words = line.partition(":")
         if c.data.get("model_type") in names.split():
-            return {word.partition("=")[0]: word.partition("=")[2] for word in words.split()}
+            c.traits = {word.partition("=")[0]: word.partition("=")[2] for word in words.split()}
+            for key, text in c.traits.items():
+                if text.isdigit():
+                    c.data.setdefault(key, int(text))
+            return c
     raise c.fail("model_type", "uma arquitetura conhecida (ou descreva o modelo em models.json)")
 
 
-def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
+def hf_kinds(c: HfConfig) -> List[str]:
     """O tipo de cada camada: pela lista do config, ou pela regra da família."""
     for name in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
         listed = c.get(name)
         if listed is not None:
-            count = c.count("num_hidden_layers", len(listed) if isinstance(listed, (list, str))
-                            else ABSENT)
-            if not isinstance(listed, (list, str)) or len(listed) != count:
+            good = isinstance(listed, (list, str))
+            count = c.count("num_hidden_layers", len(listed) if good else ABSENT)
+            if not good or len(listed) != count:
                 raise c.fail(name, "uma lista com as %d camadas" % count)
-            for item in listed:
-                if not isinstance(item, str) or item not in HF_LAYERS:
-                    raise c.fail(name, "camadas destes tipos: %s" % ", ".join(HF_LAYERS))
+            if any(not isinstance(item, str) or item not in HF_LAYERS for item in listed):
+                raise c.fail(name, "camadas destes tipos: %s" % ", ".join(HF_LAYERS))
             return [HF_LAYERS[item] for item in listed]
     layers = range(c.count("num_hidden_layers num_layers n_layer", high=4096))
     if c.get("compress_ratios") is not None:
@@ -1166,71 +1134,38 @@ def hf_kinds(c: HfConfig, traits: Dict[str, str]) -> List[str]:
         if len(ratios) < len(layers) or any(type(n) is not int or n < 0 for n in ratios):
             raise c.fail("compress_ratios", "um inteiro por camada")
         return ["compressed"] * len(layers)
-    if "linear" in traits:
+    if "linear" in c.traits:
         interval = c.count("full_attention_interval", 4)
         return ["linear" if (i + 1) % interval else "full" for i in layers]
-    if "chunked" in traits:
+    if "chunked" in c.traits:
         rope = c.items("no_rope_layers") or [(i + 1) % 4 for i in layers]
         return ["chunked" if rope[i:i + 1] != [0] else "full" for i in layers]
     period = c.count("sliding_window_pattern _sliding_window_pattern",
-                     int(traits.get("period") or 0), low=0)
-    upper = c.count("max_window_layers", 0, low=0)
-    first = {"all": 0, "upper": upper if c.flag("use_sliding_window") else len(layers)}.get(
-        traits.get("window", ""), len(layers))
-    if traits.get("window") or period:
-        windowed = c.count("sliding_window sliding_window_size", 0) > 0
-        return ["sliding" if windowed and ((period and (i + 1) % period) or first <= i) else "full"
-                for i in layers]
-    return ["full"] * len(layers)
+                     int(c.traits.get("period") or 0), low=0)
+    first, upper = len(layers), c.count("max_window_layers", 0, low=0)
+    if c.traits.get("window") == "all":
+        first = 0
+    elif c.traits.get("window") and c.flag("use_sliding_window"):
+        first = upper
+    windowed = (c.traits.get("window") or period) and c.count(
+        "sliding_window sliding_window_size", 0) > 0
+    return ["sliding" if windowed and ((period and (i + 1) % period) or first <= i) else "full"
+            for i in layers]
 
 
-def hf_shares_kv(c: HfConfig, i: int) -> bool:
-    """A camada usa o KV de outra (Gemma 3n e 4: as últimas `num_kv_shared_layers`)."""
-    layers: int = c.data["num_hidden_layers"]
-    shared: int = c.count("num_kv_shared_layers", 0, low=0)
-    return i >= layers - shared
-
-
-def hf_block(c: HfConfig, i: int, part: str) -> Optional[HfConfig]:
-    """A parte `attention` ou `ffn` da camada, se o config descreve cada uma (Nemotron NAS)."""
-    blocks = c.items("block_configs")
-    return HfConfig(c.file, blocks[i] if i < len(blocks) else None,
-                    (*c.path, "block_configs", i)).child(part) if blocks else None
-
-
-def hf_expert_width(c: HfConfig, traits: Dict[str, str], low: int) -> Any:
-    """A largura de um especialista roteado; 0, se `low` permite, num modelo denso sem o campo."""
-    return c.count("intermediate_size" if "wide" in traits else
-                   "moe_intermediate_size intermediate_size", ABSENT if low else 0, low=low)
-
-
-def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
-             i: int) -> Tuple[List[Dict[str, Any]], int, int]:
-    """(grupos de cache, parâmetros, parâmetros que todo rank repete) da atenção de uma camada."""
-    hidden = c.count("hidden_size n_embd d_model")
+def hf_mixer(c: HfConfig, kind: str, i: int) -> Layer:
+    """A atenção, ou o que está no lugar dela, da camada `i`."""
+    hidden = c.count(HF_HIDDEN)
     if kind in ("moe", "mlp"):
         return [{"kind": "none"}], 0, 0
     if kind == "linear":
-        return hf_recurrence(c, traits["linear"], hidden)
+        return hf_recurrence(c, hidden)
     heads = c.count(HF_HEADS)
     if kind == "compressed":
         return hf_compressed(c, c.items("compress_ratios")[i], heads, hidden)
     if c.get("kv_lora_rank") is not None:
-        rank, rope, query = c.count("kv_lora_rank"), c.count("qk_rope_head_dim"), c.count(
-            "q_lora_rank", 0)
-        nope, value = c.count("qk_nope_head_dim"), c.count("v_head_dim")
-        down = hidden * (query + rank + rope)
-        up = (query or hidden) * heads * (nope + rope) + rank * heads * (nope + value)
-        groups: List[Dict[str, Any]] = [
-            {"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
-        types = c.items("indexer_types")
-        if c.get("index_head_dim") is not None and (not types or types[i:i + 1] == ["full"]):
-            dim, ways = c.count("index_head_dim"), c.count("index_n_heads")
-            groups.append({"kind": "indexer", "index_head_dim": dim})
-            down += query * ways * dim + hidden * dim
-            up += hidden * ways
-        return groups, down + up + heads * value * hidden, down
-    block = hf_block(c, i, "attention")
+        return hf_mla(c, i, heads, hidden)
+    block = c.block(i, "attention")
     if block:
         if block.flag("no_op") or block.flag("replace_with_linear"):
             return [{"kind": "none"}], hidden * hidden * block.flag("replace_with_linear"), 0
@@ -1238,7 +1173,6 @@ def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
     else:
         kv_heads = c.count("num_key_value_heads num_kv_heads", heads)
     dim = c.count("head_dim attention_head_dim kv_channels", hidden // heads)
-    shared = c.flag("attention_k_eq_v") and kind == "full"
     if kind == "full" and c.get("global_head_dim") is not None:
         dim = c.count("global_head_dim")
         kv_heads = c.count("num_global_key_value_heads", kv_heads)
@@ -1247,15 +1181,33 @@ def hf_mixer(c: HfConfig, traits: Dict[str, str], kind: str,
         group["window"] = c.count("sliding_window sliding_window_size")
     if kind == "chunked":
         group["chunk"] = c.count("attention_chunk_size")
-    query = hidden * heads * dim * (3 if c.flag("attn_output_gate", "gate" in traits) else 2)
-    if hf_shares_kv(c, i):
+    shared = c.flag("attention_k_eq_v") and kind == "full"
+    query = hidden * heads * dim * (3 if c.flag("attn_output_gate", "gate" in c.traits) else 2)
+    if c.shares_kv(i):
         return [{"kind": "none"}], query, 0
     return [group], query + hidden * kv_heads * dim * (1 if shared else 2), 0
 
 
-def hf_recurrence(c: HfConfig, name: str, hidden: int) -> Tuple[List[Dict[str, Any]], int, int]:
+def hf_mla(c: HfConfig, i: int, heads: int, hidden: int) -> Layer:
+    """MLA, com o indexador da DSA nas camadas que o têm."""
+    rank, rope, query = (c.count("kv_lora_rank"), c.count("qk_rope_head_dim"),
+                         c.count("q_lora_rank", 0))
+    nope, value = c.count("qk_nope_head_dim"), c.count("v_head_dim")
+    down = hidden * (query + rank + rope)
+    up = (query or hidden) * heads * (nope + rope) + rank * heads * (nope + value)
+    groups = [{"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
+    types = c.items("indexer_types")
+    if c.get("index_head_dim") is not None and (not types or types[i:i + 1] == ["full"]):
+        dim, ways = c.count("index_head_dim"), c.count("index_n_heads")
+        groups.append({"kind": "indexer", "index_head_dim": dim})
+        down += query * ways * dim + hidden * dim
+        up += hidden * ways
+    return groups, down + up + heads * value * hidden, down
+
+
+def hf_recurrence(c: HfConfig, hidden: int) -> Layer:
     """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
-    if name == "gdn":
+    if c.traits["linear"] == "gdn":
         heads, dim = c.count("linear_num_value_heads"), c.count("linear_value_head_dim")
         keys = c.count("linear_num_key_heads") * c.count("linear_key_head_dim")
         inner, state = heads * dim, heads * dim * c.count("linear_key_head_dim")
@@ -1269,20 +1221,17 @@ def hf_recurrence(c: HfConfig, name: str, hidden: int) -> Tuple[List[Dict[str, A
         state, kernel = inner * size, c.count("conv_kernel mamba_d_conv")
         params = hidden * (conv + 2 * inner + heads)
     state_bits = c.dtype_bits("mamba_ssm_cache_dtype mamba_ssm_dtype")
-    state_bytes = state * state_bits // 8 + conv * (kernel - 1) * 2
-    return ([{"kind": "linear", "state_bytes": state_bytes, "heads": heads}],
-            params + conv * kernel, 0)
+    return [{"kind": "linear", "heads": heads, "state_bytes": state * state_bits // 8 + conv * (
+        kernel - 1) * 2}], params + conv * kernel, 0
 
 
-def hf_compressed(c: HfConfig, ratio: int, heads: int,
-                  hidden: int) -> Tuple[List[Dict[str, Any]], int, int]:
+def hf_compressed(c: HfConfig, ratio: int, heads: int, hidden: int) -> Layer:
     """DeepSeek V4: janela em toda camada e um vetor K = V a cada `ratio` tokens."""
-    dim, query = c.count("head_dim"), c.count("q_lora_rank")
-    groups: List[Dict[str, Any]] = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
-                                     "window": c.count("sliding_window")}]
-    output = c.count("o_groups") * c.count("o_lora_rank")
-    params = (hidden * (query + dim) + query * heads * dim + heads * dim * c.count("o_lora_rank")
-              + output * hidden)
+    dim, query, output = c.count("head_dim"), c.count("q_lora_rank"), c.count("o_lora_rank")
+    groups = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
+               "window": c.count("sliding_window")}]
+    params = (hidden * (query + dim) + query * heads * dim + heads * dim * output
+              + c.count("o_groups") * output * hidden)
     if ratio:
         groups.append({"kind": "compressed", "dim": dim, "ratio": ratio})
     if 0 < ratio <= 4:
@@ -1292,19 +1241,16 @@ def hf_compressed(c: HfConfig, ratio: int, heads: int,
     return groups, params + 3 * hidden * dim, hidden * (query + dim)
 
 
-def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
-           hidden: int) -> Dict[str, int]:
-    """Parâmetros do FFN de uma camada: dense, shared, experts."""
-    matrices = int(traits.get("mats") or 3) * hidden
-    wide, experts = hf_expert_width(c, traits, 0), c.count(HF_EXPERTS, 0, low=0)
-    skipped = c.items("mlp_only_layers")
+def hf_ffn(c: HfConfig, kind: str, i: int, hidden: int) -> Dict[str, int]:
+    """Parâmetros do FFN de uma camada: dense, shared, experts, router."""
+    matrices = int(c.traits.get("mats") or 3) * hidden
+    wide, experts = c.expert_width(0), c.count(HF_EXPERTS, 0, low=0)
     step = c.count("decoder_sparse_step interleave_moe_layer_step moe_layer_freq", 1)
     first = c.count("first_k_dense_replace num_dense_layers", 0, low=0)
-    sparse = (experts > 0 and i >= first and (i + 1) % step == 0 and i not in skipped
-              and kind != "mlp")
-    if c.data["model_type"] == "nemotron_h" and (kind not in ("moe", "mlp")):
+    skipped = c.items("mlp_only_layers")
+    if c.data["model_type"] == "nemotron_h" and kind not in ("moe", "mlp"):
         return {}
-    ffn = hf_block(c, i, "ffn")
+    ffn = c.block(i, "ffn")
     if ffn:
         if ffn.flag("no_op") or ffn.flag("replace_with_linear"):
             return {"dense": hidden * hidden * ffn.flag("replace_with_linear")}
@@ -1312,17 +1258,16 @@ def hf_ffn(c: HfConfig, traits: Dict[str, str], kind: str, i: int,
         if type(times) not in (int, Fraction) or not 0 < times < 100:
             raise ffn.fail("ffn_mult", "um número positivo")
         return {"dense": matrices * ceil_div(int(2 * times * hidden / 3), 256) * 256}
-    if not sparse:
-        double = c.flag("use_double_wide_mlp") and hf_shares_kv(c, i)
+    if not experts or i < first or (i + 1) % step or i in skipped or kind == "mlp":
+        double = c.flag("use_double_wide_mlp") and c.shares_kv(i)
         width = c.count("intermediate_size_mlp shared_intermediate_size", 0, low=0) or c.count(
             "intermediate_size n_inner")
         return {"dense": matrices * (1 + double) * width}
     latent = c.count("moe_latent_size", 0, low=0)
     shared = c.count("shared_expert_intermediate_size moe_shared_expert_intermediate_size "
                      "shared_intermediate_size", 0, low=0)
-    copies = c.count("n_shared_experts num_shared_experts", "chunked" in traits, low=0)
-    per_expert = matrices // hidden * (latent or hidden) * wide
-    return {"experts": experts * per_expert,
+    copies = c.count("n_shared_experts num_shared_experts", "chunked" in c.traits, low=0)
+    return {"experts": experts * (matrices // hidden * (latent or hidden) * wide),
             "shared": matrices * (shared or copies * wide),
             "router": hidden * experts + 2 * hidden * latent}
 
@@ -1336,13 +1281,6 @@ def hf_vision(root: HfConfig, hidden: int) -> int:
     ffn: int = v.count("intermediate_size vt_intermediate_size")
     depth: int = v.count("depth num_hidden_layers vt_num_hidden_layers")
     return depth * width * (4 * width + 2 * ffn) + 4 * width * (4 * width + hidden)
-
-
-def hf_kept(c: HfConfig, pattern: str, kept: Sequence[str]) -> bool:
-    """As exceções da quantização cobrem este papel: em geral, ou em mais da metade das camadas."""
-    cited = [re.findall(r"layers\.(\d+)\.", name) for name in kept if re.search(pattern, name)]
-    layers = {layer for found in cited for layer in found}
-    return [] in cited or 2 * len(layers) > c.data["num_hidden_layers"]
 
 
 def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
@@ -1360,12 +1298,19 @@ def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
         raise q.fail("config_groups", "um só formato de pesos")
     kept = [str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
             for item in q.items(field) if not re.search("visi|visual|audio|mm_", str(item))]
+
+    def is_kept(pattern: str) -> bool:
+        # As exceções citam o papel em geral, ou em mais da metade das camadas.
+        cited = [re.findall(r"layers\.(\d+)\.", name) for name in kept if re.search(pattern, name)]
+        return [] in cited or 2 * len({layer for found in cited for layer in found}) > c.data[
+            "num_hidden_layers"]
+
     for line in HF_SCHEMES.strip().splitlines():
         pattern, label, number = line.split()
         if re.search(pattern, found):
             scheme = label, Fraction(number) + (Fraction(16, size) if label == "int4" else 0)
             for role, name in HF_ROLES.items():
-                if role == "experts" or (method != "mxfp4" and not hf_kept(c, name, kept)):
+                if role == "experts" or (method != "mxfp4" and not is_kept(name)):
                     bits[role] = scheme
             if c.get("expert_dtype") == "fp4":
                 bits["experts"] = "mxfp4", Fraction("4.25")
@@ -1373,39 +1318,21 @@ def hf_bits(c: HfConfig) -> Dict[str, Tuple[str, Exact]]:
     raise q.fail("quant_method", "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
 
 
-def hf_decoder(root: HfConfig) -> Tuple[HfConfig, Dict[str, str]]:
-    """(o objeto do decodificador de texto, com o que herda da raiz e da família; os traços)."""
-    nested = next((key for key in ("text_config", "llm_config", "language_config")
-                   if root.data.get(key)), None)
-    c = root.child(nested) if nested else root
-    inherited = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
-    c.data = dict({key: root.data[key] for key in inherited if key in root.data},
-                  **{key: value for key, value in c.data.items() if value is not None})
-    traits = hf_traits(c)
-    for key, text in traits.items():
-        if text.isdigit():
-            c.data.setdefault(key, int(text))
-    return c, traits
-
-
-def hf_layers(c: HfConfig, traits: Dict[str, str],
-              hidden: int) -> Tuple[List[Dict[str, Any]], Dict[str, int], Dict[str, int]]:
+def hf_layers(c: HfConfig, hidden: int) -> Tuple[List[Json], Dict[str, int], Dict[str, int]]:
     """(grupos de cache, parâmetros por papel, parâmetros da última camada).
 
     Além dos papéis de `hf_bits`: router (com as normas), layers e moe_layers (quantas camadas) e
     replicated (os da atenção que todo rank do tensor parallel repete).
     """
-    kinds = hf_kinds(c, traits)
+    kinds = hf_kinds(c)
     c.data["num_hidden_layers"] = len(kinds)
-    groups: Dict[str, Dict[str, Any]] = {}
-    params = dict.fromkeys(("attention", "dense", "shared", "experts", "router", "replicated",
-                            "moe_layers"), 0)
+    groups: Dict[str, Json] = {}
+    params = dict.fromkeys((*HF_ROLES, "router", "replicated", "moe_layers"), 0)
     params["layers"] = len(kinds)
     layer: Dict[str, int] = {}
     for i, kind in enumerate(kinds):
-        cached, attention, replicated = hf_mixer(c, traits, kind, i)
-        layer = dict({"attention": attention, "router": 2 * hidden},
-                     **hf_ffn(c, traits, kind, i, hidden))
+        cached, attention, replicated = hf_mixer(c, kind, i)
+        layer = dict({"attention": attention, "router": 2 * hidden}, **hf_ffn(c, kind, i, hidden))
         for role, number in layer.items():
             params[role] += number
         params["replicated"] += replicated
@@ -1415,91 +1342,9 @@ def hf_layers(c: HfConfig, traits: Dict[str, str],
     return list(groups.values()), params, layer
 
 
-def hf_experts(c: HfConfig, traits: Dict[str, str], params: Dict[str, int],
-               text_params: int) -> Dict[str, int]:
-    """Os campos de `models.json` que só um MoE tem."""
-    number = c.count(HF_EXPERTS)
-    top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
-    return {"moe_layers": params["moe_layers"], "num_experts": number, "experts_per_token": top,
-            "moe_intermediate_size": hf_expert_width(c, traits, 1),
-            "params_experts": params["experts"],
-            "params_active": text_params - params["experts"] * (number - top) // number}
-
-
-def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optional[int] = None,
-                         weights_bytes: Optional[int] = None,
-                         context: Optional[int] = None) -> Dict[str, Any]:
-    """A entrada de `models.json` de um config.json já lido.
-
-    Parâmetros contados pela arquitetura e bytes pela quantização; `weights_bytes` (informado) ou
-    `index_bytes` (`total_size` do índice ao lado) valem mais; `context` é o máximo de tokens se o
-    config não o diz. Levanta `SizingError` com o campo que não foi entendido: nada é adivinhado.
-    """
-    root = HfConfig(file, config)
-    c, traits = hf_decoder(root)
-    hidden, vocab = c.count("hidden_size n_embd d_model"), c.count("vocab_size")
-    groups, params, layer = hf_layers(c, traits, hidden)
-    bits, vision = hf_bits(c), hf_vision(root, hidden)
-    embedding = vocab * hidden * (1 if c.flag("tie_word_embeddings", "tied" in traits) else 2)
-    by_layer = c.count("hidden_size_per_layer_input", 0, low=0) * params["layers"]  # Gemma 3n e 4
-    embedding += by_layer and by_layer * c.count("vocab_size_per_layer_input")
-    params["dense"] += 3 * hidden * by_layer
-    mtp = c.count("num_nextn_predict_layers mtp_num_hidden_layers", int(
-        c.data["model_type"] == "qwen3_next"), low=0) if "mtp" in traits else 0
-
-    def size(counts: Dict[str, int], roles: str) -> int:
-        return sum(ceil_div(counts.get(role, 0) * bits.get(role, ("", 16))[1], 8)
-                   for role in roles.split())
-
-    experts = size(params, "experts")
-    dense = 2 * (embedding + vision) + size(params, "attention dense shared router")
-    checkpoint = dense + experts + mtp * (size(layer, "attention dense shared router experts")
-                                          + 4 * hidden * hidden
-                                          + ("dup" in traits) * 4 * vocab * hidden)
-    if index_bytes and abs(index_bytes - checkpoint) * 10 > checkpoint:
-        raise SizingError(file, "o total_size do índice ao lado, %d, difere mais de 10%% dos %d "
-                          "bytes calculados com quantization_config; informe --weights-gib"
-                          % (index_bytes, checkpoint))
-    given = weights_bytes or index_bytes or checkpoint
-    first = next((group for group in groups if "k_dim" in group), None)
-    plain = len(groups) == 1 and first is not None and first["kind"] == "full"
-    total = embedding + vision + sum(params[role] for role in
-                                     ("attention", "dense", "shared", "router", "experts"))
-    entry = {
-        "name": name, "num_layers": params["layers"],
-        "num_attention_heads": c.count(HF_HEADS),
-        "num_key_value_heads": first["kv_heads"] if first else 1,
-        "head_dim": first["k_dim"] if first else c.count("qk_rope_head_dim head_dim"),
-        "hidden_size": hidden, "vocab_size": vocab,
-        "intermediate_size": params["dense"] and c.count("intermediate_size_mlp intermediate_size",
-                                                         0),
-        "max_position_embeddings": hf_context(c, context),
-        "attention_pattern": "full" if plain else "groups", "groups": not plain and groups,
-        **{key: c.count(key, 0) for key in ("qk_nope_head_dim", "v_head_dim", "index_n_heads",
-                                            "index_topk")
-           if c.data.get("kv_lora_rank") or c.data.get("index_topk")},
-        "default_kv_precision": "fp8", "params_total": total, "params_active": total - vision,
-        "params_embedding": embedding + vision, "native_precision": bits["dense"][0],
-        "checkpoint_bytes": given, "weights_dense_bytes": max(dense * given // checkpoint, 1),
-        "weights_replicated_bytes": size({"attention": params["replicated"]}, "attention"),
-        "multimodal": vision > 0,
-        "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file}
-    if params["experts"]:
-        entry.update(hf_experts(c, traits, params, total - vision),
-                     native_precision=bits["experts"][0],
-                     weights_expert_bytes=experts * given // checkpoint)
-    for key, value in c.data.items():
-        if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
-                HF_INERT, key):
-            raise SizingError(file, "campo de atenção ou de cache que não é entendido",
-                              path=(*c.path, key), value=value)
-    return {key: value for key, value in entry.items() if value}
-
-
 def hf_context(c: HfConfig, default: Optional[int]) -> int:
     """O contexto máximo; YaRN só estende o que `max_position_embeddings` ainda não inclui."""
-    names = "max_position_embeddings n_positions max_seq_len model_max_length"
-    limit: int = c.count(names, default or 0)
+    limit: int = c.count(HF_CONTEXT, default or 0)
     if not limit:
         raise c.fail("max_position_embeddings", "um inteiro positivo (ou --effective-context)")
     for name in ("rope_scaling", "rope_parameters"):
@@ -1510,6 +1355,79 @@ def hf_context(c: HfConfig, default: Optional[int]) -> int:
                 raise rope.fail("factor", "um número positivo")
             limit = max(limit, int(rope.count("original_max_position_embeddings", limit) * factor))
     return limit
+
+
+def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optional[int] = None,
+                         weights_bytes: Optional[int] = None,
+                         context: Optional[int] = None) -> Json:
+    """A entrada de `models.json` de um config.json já lido.
+
+    Parâmetros contados pela arquitetura e bytes pela quantização; `weights_bytes` (informado) ou
+    `index_bytes` (`total_size` do índice ao lado) valem mais; `context` é o máximo de tokens se o
+    config não o diz. Levanta `SizingError` com o campo que não foi entendido: nada é adivinhado.
+    """
+    root = HfConfig(file, config)
+    c = hf_decoder(root)
+    hidden, vocab = c.count(HF_HIDDEN), c.count("vocab_size")
+    groups, params, layer = hf_layers(c, hidden)
+    bits, vision = hf_bits(c), hf_vision(root, hidden)
+    embedding = vocab * hidden * (1 if c.flag("tie_word_embeddings", "tied" in c.traits) else 2)
+    by_layer = c.count("hidden_size_per_layer_input", 0, low=0) * params["layers"]  # Gemma 3n e 4
+    embedding += by_layer and by_layer * c.count("vocab_size_per_layer_input")
+    params["dense"] += 3 * hidden * by_layer
+    mtp = "mtp" in c.traits and c.count("num_nextn_predict_layers mtp_num_hidden_layers", int(
+        c.data["model_type"] == "qwen3_next"), low=0)
+
+    def size(counts: Dict[str, int], roles: str = "attention dense shared router") -> int:
+        return sum(ceil_div(counts.get(role, 0) * bits.get(role, ("", 16))[1], 8)
+                   for role in roles.split())
+
+    experts, dense = size(params, "experts"), 2 * (embedding + vision) + size(params)
+    checkpoint = dense + experts + mtp * (size(layer) + size(layer, "experts") + 4 * hidden * hidden
+                                          + ("dup" in c.traits) * 4 * vocab * hidden)
+    if index_bytes and abs(index_bytes - checkpoint) * 10 > checkpoint:
+        raise SizingError(file, "o total_size do índice ao lado, %d, difere mais de 10%% dos %d "
+                          "bytes calculados com quantization_config; informe --weights-gib"
+                          % (index_bytes, checkpoint))
+    given = weights_bytes or index_bytes or checkpoint
+    first = next((group for group in groups if "k_dim" in group), None)
+    plain_full = len(groups) == 1 and first is not None and first["kind"] == "full"
+    active = embedding + sum(params[role] for role in
+                             ("attention", "dense", "shared", "router", "experts"))
+    entry = {
+        "name": name, "num_layers": params["layers"],
+        "num_attention_heads": c.count(HF_HEADS),
+        "num_key_value_heads": first["kv_heads"] if first else 1,
+        "head_dim": first["k_dim"] if first else c.count("qk_rope_head_dim head_dim"),
+        "hidden_size": hidden, "vocab_size": vocab,
+        "intermediate_size": params["dense"] and c.count("intermediate_size_mlp intermediate_size",
+                                                         0),
+        "max_position_embeddings": hf_context(c, context),
+        "attention_pattern": "full" if plain_full else "groups",
+        "groups": not plain_full and groups,
+        **{key: c.count(key, 0) for key in ("qk_nope_head_dim", "v_head_dim", "index_n_heads",
+                                            "index_topk")
+           if c.data.get("kv_lora_rank") or c.data.get("index_topk")},
+        "default_kv_precision": "fp8", "params_total": active + vision, "params_active": active,
+        "params_embedding": embedding + vision, "native_precision": bits["dense"][0],
+        "checkpoint_bytes": given, "weights_dense_bytes": max(dense * given // checkpoint, 1),
+        "weights_replicated_bytes": size({"attention": params["replicated"]}),
+        "multimodal": vision > 0,
+        "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file}
+    if params["experts"]:
+        number = c.count(HF_EXPERTS)
+        top = c.count("num_experts_per_tok num_experts_per_token experts_per_token top_k_experts")
+        entry.update(
+            moe_layers=params["moe_layers"], num_experts=number, experts_per_token=top,
+            moe_intermediate_size=c.expert_width(1), params_experts=params["experts"],
+            params_active=active - params["experts"] * (number - top) // number,
+            native_precision=bits["experts"][0], weights_expert_bytes=experts * given // checkpoint)
+    for key, value in c.data.items():
+        if value and key not in c.read and re.search(HF_SUSPECT, key) and not re.search(
+                HF_INERT, key):
+            raise SizingError(file, "campo de atenção ou de cache que não é entendido",
+                              path=(*c.path, key), value=value)
+    return {key: value for key, value in entry.items() if value}
 
 
 # ── A pergunta ────────────────────────────────────────────────────────────────────────────────
@@ -1569,10 +1487,35 @@ class Question(Record):
         return other
 
     @cached_property
+    def memory(self) -> Dict[Any, Any]:
+        """O que já se calculou desta pergunta, seja qual for a carga: leiautes e velocidades."""
+        return {}
+
+    @cached_property
     def effective_context(self) -> int:
         """Tokens por sessão, até o máximo do modelo."""
         limit = self.model.max_position_embeddings
         return min(self.requested_context or limit, limit)
+
+    @cached_property
+    def element_bytes(self) -> int:
+        """Bytes de um elemento do cache KV."""
+        return KV_PRECISIONS[self.kv_precision]
+
+    @property
+    def spares(self) -> int:
+        """Unidades de reserva."""
+        return HA_SPARES[self.ha_mode]
+
+    @cached_property
+    def max_num_seqs(self) -> int:
+        """Sequências que um motor admite por padrão."""
+        return self.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+
+    @cached_property
+    def max_num_batched_tokens(self) -> int:
+        """Tokens que um motor calcula de uma vez, por padrão."""
+        return self.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
 
     @cached_property
     def precision(self) -> str:
@@ -1625,7 +1568,7 @@ class Question(Record):
 
     @property
     def turn(self) -> Optional[Question]:
-        """A pergunta na outra ponta da carga, com o prefixo em cache; None se só há uma."""
+        """A pergunta na outra ponta da carga; None se só há uma."""
         return self.other_end and self.other_end.under(
             concurrency=self.concurrency, ha_mode=self.ha_mode, nodes=self.nodes,
             peak_headroom_ratio=self.peak_headroom_ratio)
@@ -1649,12 +1592,7 @@ class Question(Record):
     def usable_bytes(self) -> int:
         """Bytes de cada GPU que o motor pode usar."""
         visible = Fraction(self.server.hbm_usable_gib_per_gpu or 0) * GIB
-        return floor_div(self.gpu_memory_utilization * visible, 1)
-
-    @cached_property
-    def memory(self) -> Dict[Any, Any]:
-        """O que já se calculou desta pergunta, seja qual for a carga: leiautes e velocidades."""
-        return {}
+        return self.gpu_memory_utilization * visible // 1
 
     @cached_property
     def budget_bytes(self) -> Fraction:
@@ -1677,15 +1615,16 @@ class Question(Record):
 def missing_for_ceiling(q: Question) -> List[str]:
     """Os campos que faltam nos catálogos para calcular o teto físico."""
     moe = bool(q.model.num_experts or q.model.weights_expert_bytes)
-    weights = ["weights_dense_bytes"]
+    names = ["vocab_size", "hidden_size", "num_attention_heads"]
     if q.precision != q.model.native_precision and q.weights_precision:
         # Sem eles, o que fica em 16 bits contaria como convertido: pesos de menos.
-        weights = ["params_total", "params_embedding"] + ["params_experts"] * moe
+        names += ["params_total", "params_embedding"] + ["params_experts"] * moe
+    else:
+        names.append("weights_dense_bytes")
     if moe:
-        weights += ["num_experts", "experts_per_token", "moe_intermediate_size",
-                    "weights_expert_bytes"]
-    needed = ("vocab_size", "hidden_size", "num_attention_heads", *weights)
-    missing = [name for name in needed if getattr(q.model, name) is None]
+        names += ["num_experts", "experts_per_token", "moe_intermediate_size",
+                  "weights_expert_bytes"]
+    missing = [name for name in names if getattr(q.model, name) is None]
     return missing + ["hbm_usable_gib_per_gpu"] * (q.server.hbm_usable_gib_per_gpu is None)
 
 
@@ -1733,8 +1672,7 @@ def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> Dict[s
     O amostrador guarda cópias fp32 dos logits de `max_num_seqs` sequências; a área do FFN é a de
     `max_num_batched_tokens` tokens.
     """
-    model = q.model
-    tokens = q.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+    model, tokens = q.model, q.max_num_batched_tokens
     hidden, width = model.hidden_size or 0, ceil_div(model.moe_intermediate_size or 0, tp * dp)
     routed = model.num_experts and q.precision != "mxfp4"
     return {
@@ -1744,8 +1682,7 @@ def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> Dict[s
         "moe_bytes": 2 * tokens * (model.experts_per_token or 0) * (
             max(2 * width, hidden) + width) if routed else 0,
         "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-        "indexer_bytes": INDEXER_BYTES if any(
-            "indexer" in group["kind"] for group in model.groups or ()) else 0}
+        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
 
 
 def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
@@ -1775,32 +1712,16 @@ class Layout(Record):
     tensor_parallel: int
     data_parallel: int
     nodes_per_unit: int
+    gpus: int  # de uma réplica
     replicas_per_unit: int
     usable_bytes: int
     weights_bytes: int
     runtime_parts: Tuple[int, int, int]  # ativações, contexto CUDA e NCCL, grafos CUDA
+    runtime_bytes: int
+    kv_capacity_bytes: int  # negativo se nem os pesos cabem
     session_bytes: int
     sessions_per_replica: int
-
-    @property
-    def gpus(self) -> int:
-        """GPUs de uma réplica."""
-        return self.tensor_parallel * self.data_parallel
-
-    @property
-    def sessions_per_unit(self) -> int:
-        """Sessões que o motor admite numa unidade."""
-        return self.sessions_per_replica * self.replicas_per_unit
-
-    @property
-    def runtime_bytes(self) -> int:
-        """Bytes do motor por GPU."""
-        return sum(self.runtime_parts)
-
-    @property
-    def kv_capacity_bytes(self) -> int:
-        """Bytes de KV por GPU; negativo se nem os pesos cabem."""
-        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
+    sessions_per_unit: int  # as que o motor admite
 
     def __str__(self) -> str:
         return "dp %d" % self.data_parallel if self.data_parallel > 1 else (
@@ -1812,23 +1733,22 @@ def fit_layout(q: Question, tp: int, dp: int, nodes: int) -> Layout:
 
     Acima de `max_num_seqs` sequências, cada sessão a mais também aumenta o amostrador.
     """
-    usable, element, context = q.usable_bytes, KV_PRECISIONS[q.kv_precision], (
-        q.effective_context)
-    weights = weights_per_gpu(q, tp, dp)
-    session = sum(ceil_div(group.session_bytes(context, element, PAGE_TOKENS),
+    weights, default = weights_per_gpu(q, tp, dp), q.max_num_seqs
+    session = sum(ceil_div(group.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS),
                            min(tp, group.shards)) for group in q.model.layer_groups)
-    default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-    runtime = runtime_per_gpu(q, tp, dp, default)
-    sessions = max(0, (usable - weights - sum(runtime)) // session)
+    free, runtime = q.usable_bytes - weights, runtime_per_gpu(q, tp, dp, default)
+    sessions = max(0, (free - sum(runtime)) // session)
     if sessions > default:
-        sessions = largest(sessions, lambda n: n * session <= usable - weights - sum(
+        sessions = largest(sessions, lambda n: n * session <= free - sum(
             runtime_per_gpu(q, tp, dp, n)), default)
         runtime = runtime_per_gpu(q, tp, dp, sessions)
+    replicas = nodes * q.server.gpus // (tp * dp)
     return Layout(
-        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes,
-        replicas_per_unit=nodes * q.server.gpus // (tp * dp), usable_bytes=usable,
-        weights_bytes=weights, runtime_parts=runtime, session_bytes=session,
-        sessions_per_replica=sessions * dp)
+        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes, gpus=tp * dp,
+        replicas_per_unit=replicas, usable_bytes=q.usable_bytes, weights_bytes=weights,
+        runtime_parts=runtime, runtime_bytes=sum(runtime), kv_capacity_bytes=free - sum(runtime),
+        session_bytes=session, sessions_per_replica=sessions * dp,
+        sessions_per_unit=sessions * dp * replicas)
 
 
 def layouts_of(q: Question, nodes: int) -> List[Layout]:
@@ -1867,22 +1787,16 @@ def unit_layouts(q: Question) -> List[Layout]:
 # ── Velocidade: decode, prefill e objetivos ───────────────────────────────────────────────────
 
 
-def nvlink_reaches(server: Server, gpus: int) -> bool:
-    """As GPUs de uma réplica estão no mesmo domínio NVLink."""
-    return bool(server.nvlink_bandwidth_tbps) and gpus <= (server.nvlink_domain_gpus
-                                                           or server.gpus)
-
-
 def missing_for_speed(q: Question) -> List[str]:
     """Os campos que faltam nos catálogos para prever a velocidade."""
     kinds = {group.kind for group in q.model.layer_groups}
     names = ["params_total", "params_embedding"]
     names += ["params_experts", "moe_layers"] if q.model.num_experts else []
     names += ["qk_nope_head_dim", "v_head_dim"] if "mla" in kinds else []
-    names += ["index_n_heads", "index_topk"] if kinds & {"indexer", "compressed_indexer"} else []
+    names += ["index_n_heads", "index_topk"] if q.model.indexer_layers else []
     missing = [name for name in names if getattr(q.model, name) is None]
     names = ["hbm_bandwidth_tbps", "tflops_bf16"]
-    if q.server.gpus > 1 and not nvlink_reaches(q.server, q.server.gpus):
+    if q.server.gpus > 1 and not q.server.nvlink_reaches(q.server.gpus):
         names.append("pcie_bandwidth_gbps")
     return missing + [name for name in names if getattr(q.server, name) is None]
 
@@ -1899,6 +1813,17 @@ def tensor_peak(server: Server, precision: str) -> Tuple[float, float]:
     return float(getattr(server, "tflops_" + unit)) * 1e12, PREFILL_MFU[unit]
 
 
+def mxfp4_bias(q: Question) -> Tuple[float, float]:
+    """(fator sobre o TPOT previsto, fator sobre o pé da faixa): 1, salvo o gpt-oss em Blackwell.
+
+    Em B200 o viés foi medido; noutra GPU com FP4 só alarga a faixa, porque não há medida.
+    """
+    native = q.model.native_precision == q.precision == "mxfp4"
+    if not native or not q.server.tflops_fp4 or q.model.latent:
+        return 1.0, 1.0
+    return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
+
+
 @dataclass(eq=False, repr=False, init=False)
 class Speed(Record):
     """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
@@ -1909,8 +1834,9 @@ class Speed(Record):
     untouched: float  # 1 - k/E
     data_parallel: int
     output: int
+    spread_seconds: float  # do prefill, a parte que não é atenção
     prefill_seconds: float  # de um pedido entre os outros
-    alone_seconds: float  # até o primeiro token numa réplica ociosa, sem o passo de decode
+    alone_seconds: float  # de um prompt numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
 
     @cached_property
@@ -1945,7 +1871,7 @@ class Speed(Record):
 
     def ttft_ms(self, sessions: int) -> float:
         """Milissegundos até o primeiro token, sem fila: prefill e meio passo de espera."""
-        return 1e3 * self.alone_seconds + self.tpot_ms(sessions) / 2
+        return 1e3 * (FIRST_TOKEN_SECONDS + self.alone_seconds) + self.tpot_ms(sessions) / 2
 
     def prefill_ratio(self, sessions: int) -> float:
         """A parte do tempo da réplica gasta em prefill."""
@@ -1967,71 +1893,78 @@ class Speed(Record):
         """
         if q.max_tpot_ms is not None and self.tpot_ms(sessions) > q.max_tpot_ms:
             return "tpot"
-        if q.max_ttft_ms is None:
-            return ""
-        late = self.ttft_ms(sessions) > q.max_ttft_ms
-        return "ttft" if late or self.prefill_ratio(sessions) >= QUEUE_RATIO else ""
+        late = q.max_ttft_ms is not None and (
+            self.ttft_ms(sessions) > q.max_ttft_ms or self.prefill_ratio(sessions) >= QUEUE_RATIO)
+        return "ttft" if late else ""
 
 
-def speed_of(q: Question, layout: Layout) -> Speed:
-    """Os tempos de uma réplica na carga dos objetivos: ler pesos e KV, calcular, comunicar, partir.
+def speed_terms(q: Question, layout: Layout) -> Dict[str, float]:
+    """As grandezas das fórmulas da velocidade: parâmetros, bytes lidos, FLOPs e os picos da GPU.
 
-    O contexto é o da sessão no fim do pedido; o que não é entrada nem saída já está em cache.
-    tp divide as camadas densas e as cabeças; tp · dp, os especialistas. Equações no README.
+    O contexto é o da sessão no meio da geração; o que não é entrada nem saída já está em cache.
     """
     model, server, tp, gpus = q.model, q.server, layout.tensor_parallel, layout.gpus
+    embedding, experts = model.params_embedding or 0, model.params_experts or 0
     dense_bytes, expert_bytes = weight_bytes(model, q.weights_precision)
-    hidden, embedding = model.hidden_size or 0, model.params_embedding or 0
-    head, experts = hidden * (model.vocab_size or 0), model.params_experts or 0
-    linear = (model.params_total or 0) - embedding - experts
-    linear_bytes = max(0, dense_bytes - 2 * embedding)
-    touched = (model.experts_per_token or 0) / model.num_experts if model.num_experts else 0.0
+    head, linear = (model.hidden_size or 0) * (model.vocab_size or 0), (
+        model.params_total or 0) - embedding - experts
+    linear_bytes, mean = max(0, dense_bytes - 2 * embedding), q.effective_context - q.output // 2
     expert_peak, _ = tensor_peak(server, q.precision)
     # As camadas densas de um MoE podem ter outra precisão: a que os seus bytes mostram.
     dense_peak, dense_mfu = tensor_peak(server, q.precision if (
         not experts or 8 * linear_bytes < 6 * linear or q.precision in ("int4", "int8")) else (
         "fp8" if 8 * linear_bytes < 12 * linear else "bf16"))
-    peak = float(server.tflops_bf16 or 0) * 1e12
-    bandwidth = float(server.hbm_bandwidth_tbps or 0) * 1e12
     link = (float(server.nvlink_bandwidth_tbps or 0) * 1e12 / server.gpus / 2
-            if nvlink_reaches(server, gpus) else float(server.pcie_bandwidth_gbps or 0) * GB)
+            if server.nvlink_reaches(gpus) else float(server.pcie_bandwidth_gbps or 0) * GB)
+    return {
+        "linear_params": linear, "head_params": head, "expert_params": experts,
+        "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
+        "kv_read_bytes": sum(group.read_bytes(mean, q.element_bytes) / min(tp, group.shards)
+                             for group in model.layer_groups),
+        "absorbed_flops": sum(
+            2 * (model.num_attention_heads or 0) * group.pair_dims * group.layers
+            * min(mean, group.read_tokens or mean) / group.stride
+            for group in model.layer_groups if group.kind in LATENT),
+        "attention_flops": q.prompt_flops, "blocks": model.sublayers,
+        "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
+        "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12, "link_bandwidth": link or 1,
+        "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,
+        "expert_flops": expert_peak, "dense_prefill_mfu": dense_mfu, "replica_gpus": gpus}
 
-    element, mean = KV_PRECISIONS[q.kv_precision], q.effective_context - q.output // 2
-    read = sum(group.read_bytes(mean, element) / min(tp, group.shards)
-               for group in model.layer_groups)
-    absorbed = sum(2 * (model.num_attention_heads or 0) * group.pair_dims * group.layers
-                   * min(mean, group.read_tokens or mean) / group.stride
-                   for group in model.layer_groups if group.kind in LATENT)
-    blocks = model.sublayers
+
+def speed_of(q: Question, layout: Layout) -> Speed:
+    """Os tempos de uma réplica na carga dos objetivos: ler pesos e KV, calcular, comunicar, partir.
+
+    tp divide as camadas densas e as cabeças; tp · dp, os especialistas. Equações no README.
+    """
+    model, tp, gpus, t = q.model, layout.tensor_parallel, layout.gpus, speed_terms(q, layout)
+    bandwidth, attention_flops = t["hbm_bandwidth"], t["bf16_flops"] * ATTENTION_MFU
+    blocks, experts = t["blocks"], t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
     wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
     # Segundos por token: 2 bytes por elemento, ida e volta.
-    sent = blocks * 4 * hidden * (gpus - 1) / gpus / link if gpus > 1 else 0.0
+    sent = (blocks * 4 * (model.hidden_size or 0) * (gpus - 1) / gpus / t["link_bandwidth"]
+            if gpus > 1 else 0.0)
     parts = {
-        "weights": ((linear_bytes + 2 * head) / tp / (bandwidth * WEIGHTS_MBU),
-                    2 * (linear / dense_peak + head / peak) / tp / DECODE_MFU),
-        "experts": (0.0, 2 * experts * touched / tp / expert_peak / DECODE_EXPERTS_MFU),
-        "kv": (0.0, read / (bandwidth * KV_MBU) + absorbed / tp / (peak * ATTENTION_MFU)),
+        "weights": (t["weights_read_bytes"] / tp / (bandwidth * WEIGHTS_MBU),
+                    2 * (t["linear_params"] / t["dense_flops"] + t["head_params"] / t["bf16_flops"])
+                    / tp / DECODE_MFU),
+        "experts": (0.0, 2 * experts / tp / DECODE_EXPERTS_MFU),
+        "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
+               + t["absorbed_flops"] / tp / attention_flops),
         "communication": (wait, sent / DECODE_LINK_RATIO),
         "launch": (blocks / 2 * LAYER_SECONDS + (model.moe_layers or 0) * MOE_LAYER_SECONDS
                    + model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
-    experts_seconds = expert_bytes / gpus / (bandwidth * EXPERTS_MBU)
-
-    spread = q.inputs[0] * (2 * (linear / dense_peak / dense_mfu + experts * touched / expert_peak
-                                  / PREFILL_EXPERTS_MFU) / gpus + sent / PREFILL_LINK_RATIO)
-    attention = q.prompt_flops / (peak * ATTENTION_MFU)
+    experts_seconds = t["expert_bytes"] / gpus / (bandwidth * EXPERTS_MBU)
+    spread = q.inputs[0] * (
+        2 * (t["linear_params"] / t["dense_flops"] / t["dense_prefill_mfu"]
+             + experts / PREFILL_EXPERTS_MFU) / gpus + sent / PREFILL_LINK_RATIO)
+    attention = t["attention_flops"] / attention_flops
     alone = max(spread + attention / tp, parts["weights"][0] + experts_seconds)
     return Speed(
-        terms={"linear_params": linear, "head_params": head, "expert_params": experts,
-               "weights_read_bytes": linear_bytes + 2 * head, "kv_read_bytes": read,
-               "absorbed_flops": absorbed, "attention_flops": q.prompt_flops, "blocks": blocks,
-               "touched_ratio": touched, "hbm_bandwidth": bandwidth, "link_bandwidth": link or 1,
-               "bf16_flops": peak, "dense_flops": dense_peak, "expert_flops": expert_peak,
-               "dense_prefill_mfu": dense_mfu, "replica_gpus": gpus},
-        parts=parts, experts_seconds=experts_seconds, untouched=1 - touched,
-        data_parallel=layout.data_parallel, output=q.output,
+        terms=t, parts=parts, experts_seconds=experts_seconds, untouched=1 - t["touched_ratio"],
+        data_parallel=layout.data_parallel, output=q.output, spread_seconds=spread,
         prefill_seconds=spread + attention / gpus,
-        alone_seconds=FIRST_TOKEN_SECONDS + q.tpot_scale * (
-            alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
+        alone_seconds=q.tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * q.tpot_scale)
 
 
@@ -2043,62 +1976,32 @@ def known_speed(q: Question, layout: Layout) -> Speed:
     return speed
 
 
-def mxfp4_bias(q: Question) -> Tuple[float, float]:
-    """(fator sobre o TPOT previsto, fator sobre o pé da faixa): 1, salvo o gpt-oss em Blackwell.
+def interval(estimate: float, low: float, high: float) -> Dict[str, float]:
+    """Uma previsão e a sua faixa, de fatores sobre ela."""
+    return {"estimate": estimate, "low": estimate * low, "high": estimate * high}
 
-    Em B200 o viés foi medido; noutra GPU com FP4 só alarga a faixa, porque não há medida.
+
+def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int, sessions: int) -> Json:
+    """A velocidade da réplica mais cheia, com `sessions` sessões espalhadas por `nodes` nós.
+
+    As faixas são as de 80% das medidas. Com os pedidos em fila não há TTFT.
     """
-    native = q.model.native_precision == q.precision == "mxfp4"
-    if not native or not q.server.tflops_fp4 or q.model.latent:
-        return 1.0, 1.0
-    return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
-
-
-@dataclass(eq=False, repr=False, init=False)
-class Performance(Record):
-    """A velocidade prevista da réplica mais cheia, com a carga espalhada por `nodes` nós.
-
-    Os pares de três são (previsto, baixo, alto), a faixa de 80% das medidas. Com os pedidos em
-    fila não há TTFT.
-    """
-
-    input_tokens: int
-    cached_tokens: int
-    nodes: int
-    sessions: int  # em andamento em todos os nós
-    sessions_per_replica: int
-    tpot_ms: Range
-    ttft_ms: Optional[Range]
-    output_tokens_per_second_per_session: Range
-    output_tokens_per_second_per_node: Range
-    breakdown_ms: Dict[str, float]
-    binding: str
-    prefill_ratio: float
-
-
-def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int,
-                   sessions: int) -> Performance:
-    """A velocidade de `sessions` sessões espalhadas por `nodes` nós."""
     fullest = ceil_div(sessions, nodes * layout.replicas_per_unit)
     low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
-    low *= mxfp4_bias(q)[1]
-    if q.calibration:
-        low, high = TPOT_CALIBRATED_RANGE
-
-    def spread(estimate: float, factors: Tuple[float, float]) -> Range:
-        return estimate, estimate * factors[0], estimate * factors[1]
-
+    low, high = TPOT_CALIBRATED_RANGE if q.calibration else (low * mxfp4_bias(q)[1], high)
     parts, tpot = speed.breakdown_ms(fullest), speed.tpot_ms(fullest)
-    ratio = parts["prefill_interference"] / tpot
-    return Performance(
-        input_tokens=q.inputs[0], cached_tokens=q.cached,
-        nodes=nodes, sessions=sessions, sessions_per_replica=fullest,
-        tpot_ms=spread(tpot, (low, high)),
-        ttft_ms=spread(speed.ttft_ms(fullest), TTFT_RANGE) if ratio < QUEUE_RATIO else None,
-        output_tokens_per_second_per_session=spread(1e3 / tpot, (1 / high, 1 / low)),
-        output_tokens_per_second_per_node=spread(
-            sessions / nodes * q.output / speed.latency_seconds(fullest), THROUGHPUT_RANGE),
-        breakdown_ms=parts, binding=max(parts, key=lambda part: parts[part]), prefill_ratio=ratio)
+    prefill_ratio = parts["prefill_interference"] / tpot
+    case = {
+        "input_tokens": q.inputs[0], "cached_tokens": q.cached, "nodes": nodes,
+        "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
+        "ttft_ms": interval(speed.ttft_ms(fullest), *TTFT_RANGE)
+        if prefill_ratio < QUEUE_RATIO else None}
+    for name, rate in (("session", interval(1e3 / tpot, 1 / high, 1 / low)), ("node", interval(
+            sessions / nodes * q.output / speed.latency_seconds(fullest), *THROUGHPUT_RANGE))):
+        name = "output_tokens_per_second_per_" + name
+        case[name], case[name + "_range"] = rate.pop("estimate"), rate
+    return dict(case, breakdown_ms=parts, binding=max(parts, key=lambda part: parts[part]),
+                prefill_ratio=prefill_ratio)
 
 
 # ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
@@ -2121,14 +2024,10 @@ class Offer(Record):
     """O que uma unidade de um leiaute admite na pergunta; sem dados para o teto, sem leiaute."""
 
     layout: Optional[Layout]
+    unit: int  # nós de uma unidade
     sessions: int  # por unidade: o menor entre plano, teto físico e objetivos
-    limited_by: str
+    limited_by: str  # plan, engine_memory, tpot ou ttft
     speed: Optional[Speed]  # da carga dos objetivos, se a velocidade entra na conta dos nós
-
-    @property
-    def unit(self) -> int:
-        """Nós de uma unidade."""
-        return self.layout.nodes_per_unit if self.layout else 1
 
     def load(self, q: Question, headroom: Exact, units: int) -> int:
         """Sessões em andamento em `units` unidades, até as que elas admitem.
@@ -2167,12 +2066,12 @@ class Offer(Record):
 
     def bought(self, q: Question) -> int:
         """Nós com o pico e a reserva de HA."""
-        return self.nodes(q, q.peak_headroom_ratio) + self.unit * HA_SPARES[q.ha_mode]
+        return self.nodes(q, q.peak_headroom_ratio) + self.unit * q.spares
 
     def holds(self, q: Question) -> int:
         """Sessões que os nós dados mantêm, com o pico e a reserva de HA à parte; 0 se nenhuma."""
-        units = (q.nodes or 0) // self.unit - HA_SPARES[q.ha_mode]
-        return max(0, floor_div(units * self.sessions, 1 + q.peak_headroom_ratio))
+        units = (q.nodes or 0) // self.unit - q.spares
+        return max(0, units * self.sessions // (1 + q.peak_headroom_ratio))
 
     def cost(self, q: Question) -> Tuple[int, ...]:
         """A preferência: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp."""
@@ -2188,19 +2087,20 @@ def offer_of(q: Question, layout: Layout) -> Offer:
     """O que um leiaute admite na pergunta."""
     plan, ceiling = q.plan_sessions(layout.nodes_per_unit), layout.sessions_per_unit
     sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
-    if not q.timed:
-        return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=None)
-    speed, replicas = known_speed(q, layout), layout.replicas_per_unit
-    kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
-    if kept * replicas < sessions:
-        sessions, limit = kept * replicas, speed.missed(q, kept + 1)
-    return Offer(layout=layout, sessions=sessions, limited_by=limit, speed=speed)
+    speed = known_speed(q, layout) if q.timed else None
+    if speed:
+        kept = largest(ceil_div(sessions, layout.replicas_per_unit),
+                       lambda n: not speed.missed(q, n))
+        if kept * layout.replicas_per_unit < sessions:
+            sessions, limit = kept * layout.replicas_per_unit, speed.missed(q, kept + 1)
+    return Offer(layout=layout, unit=layout.nodes_per_unit, sessions=sessions, limited_by=limit,
+                 speed=speed)
 
 
 # ── Storage, energia e custo ──────────────────────────────────────────────────────────────────
 
 
-def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Dict[str, Any]:
+def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
     """Quanto leva pôr nós no ar e trazer o KV de uma sessão de volta, e o que cabe ao storage.
 
     Carga de um nó = checkpoint / min(throughput, carregador) + partida do motor; um perfil
@@ -2219,7 +2119,7 @@ def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Dic
     fresh = q.effective_context - q.output
     if offer.layout and offer.speed and fresh > 0:
         whole = q if q.inputs[0] == fresh else replace(q, input_tokens=fresh)
-        recompute = known_speed(whole, offer.layout).alone_seconds - FIRST_TOKEN_SECONDS
+        recompute = known_speed(whole, offer.layout).alone_seconds
     parked = sessions if storage.shared else ceil_div(sessions, nodes)
     return {
         "checkpoint_bytes": checkpoint or None, "scope": "shared" if storage.shared else "node",
@@ -2233,7 +2133,7 @@ def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Dic
         "capacity_bytes": checkpoint + parked * q.kv_bytes if checkpoint else None}
 
 
-def physical_of(q: Question, nodes: int) -> Dict[str, Any]:
+def physical_of(q: Question, nodes: int) -> Json:
     """Energia e espaço de `nodes` nós, pelos valores máximos do catálogo; None se ele não diz.
 
     Um rack tem `RACK_UNITS` U e leva até `RACK_KW` kW; um nó que sozinho passa disso tem o seu.
@@ -2241,7 +2141,7 @@ def physical_of(q: Question, nodes: int) -> Dict[str, Any]:
     server, kw, units = q.server, q.server.power_kw, q.server.rack_units
     racks, in_rack = None, 0
     if kw and units:
-        in_rack = min(RACK_UNITS // units, floor_div(RACK_KW, kw))
+        in_rack = min(RACK_UNITS // units, int(RACK_KW // kw))
         racks = ceil_div(nodes, in_rack) if in_rack else nodes * ceil_div(units, max(
             units, RACK_UNITS))
     return {
@@ -2252,7 +2152,7 @@ def physical_of(q: Question, nodes: int) -> Dict[str, Any]:
 
 
 def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
-             tokens_per_second: Optional[float]) -> Dict[str, Any]:
+             tokens_per_second: Optional[float]) -> Json:
     """O custo na moeda dos preços dados, em `years` anos na potência máxima; sem preço, nada.
 
     Por sessão e mês, e por milhão de tokens gerados, se os nós levam a carga nominal sem parar.
@@ -2263,14 +2163,12 @@ def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
     energy = None if q.energy_price is None or mwh_year is None or q.years is None else (
         1000 * mwh_year * q.energy_price * q.years)
     total = (purchase or 0) + (energy or 0)
-    monthly = tokens = None
-    if q.years is not None:
-        monthly = Fraction(total) / (q.years * 12 * sessions)
-        if tokens_per_second:
-            tokens = float(total) / (
-                tokens_per_second * 3600 * HOURS_PER_YEAR * float(q.years) / 1e6)
-    return {"purchase": purchase, "energy": energy, "total": total,
-            "per_session_month": monthly, "per_million_output_tokens": tokens}
+    seconds = 3600 * HOURS_PER_YEAR * float(q.years or 0)
+    return {
+        "purchase": purchase, "energy": energy, "total": total,
+        "per_session_month": q.years and Fraction(total) / (q.years * 12 * sessions),
+        "per_million_output_tokens": float(total) / (tokens_per_second * seconds / 1e6)
+        if seconds and tokens_per_second else None}
 
 
 # ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
@@ -2278,24 +2176,21 @@ def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
 
 @dataclass(eq=False, repr=False, init=False)
 class SizingResult(Record):
-    """Tudo o que as visões mostram. Tamanhos em bytes exatos; nada aqui é arredondado.
+    """Tudo o que as visões mostram, em blocos com os nomes do JSON; bytes e nós exatos.
 
     O que uma comparação de milhares de linhas não mostra só se calcula quando é lido.
     """
 
     question: Question  # com a carga ou o contexto que a resposta deu
     asks: str  # nodes, sessions, context ou load
-    offer: Offer
-    layout: Optional[Layout]  # o leiaute em uso; None: falta algum dado para o teto físico
-    limited_by: str  # plan, engine_memory, tpot ou ttft
-    nodes_per_unit: int
-    sessions_per_unit: int
+    offer: Offer  # a escolhida
     offers: Tuple[Offer, ...]  # as consideradas, da que compra menos nós à que compra mais
     wider: Tuple[int, int]  # (nós por réplica, nós no total) que comprariam bem menos, ou (0, 0)
     missing: Tuple[str, ...]  # os dados que faltam para o teto físico
     concurrency: int  # sessões em andamento
     peak_sessions: int
-    peak_nodes: int  # os que levam o pico: sem a reserva de HA, ou os da carga fixa
+    spare_sessions: int  # vagas que sobram no pico, sem contar a reserva de HA
+    peak_sequences: int  # por motor, no pico
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
@@ -2303,30 +2198,75 @@ class SizingResult(Record):
     speed_gap: str  # por que não há velocidade prevista
 
     @cached_property
-    def performance(self) -> Tuple[Performance, ...]:
+    def results(self) -> Json:
+        """O bloco central do JSON."""
+        q, offer, kv = self.question, self.offer, self.question.kv_bytes
+        total = kv * self.concurrency
+        block = {
+            "kv_per_session_gib": Fraction(kv, GIB), "kv_per_session_bytes": kv,
+            "kv_total_tib": Fraction(total, TIB), "kv_total_bytes": total,
+            "kv_budget_gib": q.budget_bytes / GIB, "kv_budget_bytes": q.budget_bytes // 1,
+            "sessions_per_node": offer.sessions // offer.unit, "sessions_per_unit": offer.sessions,
+            "nodes_per_unit": offer.unit, "limited_by": offer.limited_by,
+            "peak_sessions": self.peak_sessions, "nodes_minimum": self.nodes_minimum,
+            "nodes_with_headroom": self.nodes_with_headroom, "nodes_final": self.nodes_final}
+        if self.asks == "sessions":
+            block.update(max_concurrency=self.concurrency, by_context=by_context(q))
+        if self.asks == "context":
+            block["max_context"] = q.effective_context
+        return block
+
+    @cached_property
+    def upper_kv_bytes(self) -> int:
+        """KV de uma sessão num motor que reserva toda camada no comprimento inteiro."""
+        q = self.question
+        return sum(replace(group, cap_tokens=None).session_bytes(
+            q.effective_context, q.element_bytes) for group in q.model.layer_groups)
+
+    @cached_property
+    def performance(self) -> Tuple[Json, ...]:
         """A velocidade em cada carga; a dos objetivos, com todos os nós, é a primeira."""
         return tuple(performances(self))
 
     @cached_property
-    def nominal(self) -> Optional[Performance]:
+    def nominal(self) -> Optional[Json]:
         """A velocidade na carga dos objetivos com todos os nós, sem calcular as outras."""
         return next(performances(self), None)
 
     @cached_property
-    def storage_plan(self) -> Dict[str, Any]:
+    def ha_plan(self) -> Json:
+        """O que resta depois das falhas que a HA cobre, e ao menos de uma.
+
+        Um nó que falta tira a sua unidade inteira; os ociosos de uma carga fixa o substituem.
+        """
+        unit, failed = self.offer.unit, max(1, self.question.spares)
+        units, idle = divmod(self.nodes_final, unit)
+        left = max(0, units - max(0, failed - idle))
+        covers = left * unit >= self.nodes_minimum
+        return {
+            "failed_nodes": failed, "nodes_after_failure": left * unit,
+            "sessions_after_failure": left * self.offer.sessions, "covers_concurrency": covers,
+            "covers_peak": left * unit >= self.nodes_with_headroom,
+            "failures_covered_nominal": max(0, idle + units - self.nodes_minimum // unit),
+            "failures_covered_peak": max(0, idle + units - self.nodes_with_headroom // unit),
+            "interrupted_sessions": ceil_div(self.concurrency, units),
+            "meets_objectives": covers if self.question.timed else None}
+
+    @cached_property
+    def storage_plan(self) -> Json:
         """O tempo de carga e o KV guardado."""
         return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
 
     @cached_property
-    def physical(self) -> Dict[str, Any]:
+    def physical(self) -> Json:
         """Energia e espaço."""
         return physical_of(self.question, self.nodes_final)
 
     @cached_property
-    def costs(self) -> Dict[str, Any]:
+    def costs(self) -> Json:
         """O custo, com os preços dados."""
-        rate = self.performance[0].output_tokens_per_second_per_node[0] * self.nodes_final if (
-            self.performance) else None
+        rate = self.nodes_final * self.nominal["output_tokens_per_second_per_node"] if (
+            self.nominal) else None
         return costs_of(self.question, self.nodes_final, self.concurrency,
                         self.physical["energy_mwh_year"], rate)
 
@@ -2335,116 +2275,31 @@ class SizingResult(Record):
         """Os avisos, do mais grave ao mais leve."""
         return tuple(warnings_of(self))
 
-    @cached_property
-    def by_context(self) -> Tuple[Tuple[int, int], ...]:
-        """(contexto, sessões) nos contextos usuais, se a pergunta é quantas sessões cabem."""
-        q = self.question.under(concurrency=0)
-        asked = [replace(q, requested_context=context) for context in USUAL_CONTEXTS
-                 if context <= q.model.max_position_embeddings]
-        if self.asks != "sessions" or q.calibration:  # o TPOT medido vale num contexto só
-            return ()
-        return tuple((other.requested_context, answer_of(other)) for other in asked
-                     if other.request_fits)
-
     @property
-    def layouts(self) -> List[Layout]:
-        """Os leiautes considerados, na ordem das ofertas."""
-        return [offer.layout for offer in self.offers if offer.layout]
+    def answer(self) -> int:
+        """O número que responde à pergunta: nós, sessões, contexto ou vagas que sobram."""
+        return {"nodes": self.nodes_final, "sessions": self.concurrency,
+                "context": self.question.effective_context, "load": self.spare_sessions}[self.asks]
 
-    @property
-    def plan_sessions_per_unit(self) -> int:
-        """As que só o plano admitiria."""
-        return self.question.plan_sessions(self.nodes_per_unit)
 
-    @property
-    def sessions_per_node(self) -> int:
-        """Sessões por nó; numa unidade de vários nós, a parte inteira de cada um."""
-        return self.sessions_per_unit // self.nodes_per_unit
-
-    @property
-    def failed_nodes(self) -> int:
-        """Falhas que o plano considera: as que a HA cobre, e ao menos uma."""
-        return max(1, HA_SPARES[self.question.ha_mode])
-
-    @property
-    def nodes_after_failure(self) -> int:
-        """Em serviço: um nó que falta tira a sua unidade inteira."""
-        units, idle = divmod(self.nodes_final, self.nodes_per_unit)  # os ociosos substituem
-        return max(0, units - max(0, self.failed_nodes - idle)) * self.nodes_per_unit
-
-    def failures_covered(self, needed_nodes: int) -> int:
-        """Quantos nós podem cair sem que sobrem menos que `needed_nodes` em serviço."""
-        units, idle = divmod(self.nodes_final, self.nodes_per_unit)
-        return max(0, idle + units - needed_nodes // self.nodes_per_unit)
-
-    @property
-    def failures_covered_nominal(self) -> int:
-        """Nós que podem cair sem faltar lugar, nem objetivo, à carga nominal."""
-        return self.failures_covered(self.nodes_minimum)
-
-    @property
-    def failures_covered_peak(self) -> int:
-        """Nós que podem cair sem faltar lugar, nem objetivo, ao pico."""
-        return self.failures_covered(self.nodes_with_headroom)
-
-    @property
-    def interrupted_sessions(self) -> int:
-        """Sessões em andamento na unidade que cai; perdem o KV."""
-        return ceil_div(self.concurrency, self.nodes_final // self.nodes_per_unit)
-
-    @property
-    def meets_objectives(self) -> Optional[bool]:
-        """A carga nominal ainda atende aos objetivos depois das falhas; None sem objetivos."""
-        return self.covers_concurrency if self.question.timed else None
-
-    @property
-    def sessions_after_failure(self) -> int:
-        """As que os nós em serviço admitem."""
-        return self.nodes_after_failure // self.nodes_per_unit * self.sessions_per_unit
-
-    @property
-    def covers_concurrency(self) -> bool:
-        """Os nós em serviço depois das falhas bastam para a carga nominal."""
-        return self.nodes_after_failure >= self.nodes_minimum
-
-    @property
-    def covers_peak(self) -> bool:
-        """Os nós em serviço depois das falhas bastam para o pico."""
-        return self.nodes_after_failure >= self.nodes_with_headroom
-
-    @property
-    def saturated_tokens_per_second(self) -> float:
-        """Tokens gerados por segundo em um nó sempre cheio, com a carga dos objetivos."""
-        if not (self.layout and self.offer.speed):
-            return 0.0
-        fullest = ceil_div(self.sessions_per_unit, self.layout.replicas_per_unit)
-        return (self.offer.speed.saturated_tokens_per_second(fullest)
-                * self.sessions_per_unit / fullest)
-
-    @property
-    def spare_sessions_at_peak(self) -> int:
-        """Vagas que sobram no pico, sem contar a reserva de HA."""
-        units = self.peak_nodes // self.nodes_per_unit
-        return units * self.sessions_per_unit - self.peak_sessions
-
-    @property
-    def upper_kv_bytes(self) -> int:
-        """KV de uma sessão num motor que reserva toda camada no comprimento inteiro."""
-        q = self.question
-        return sum(replace(group, cap_tokens=None).session_bytes(
-            q.effective_context, KV_PRECISIONS[q.kv_precision]) for group in q.model.layer_groups)
+# A unidade de cada resposta.
+ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
+           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
 
 
 def size(q: Question) -> SizingResult:
     """Responde à pergunta. Levanta `SizingError` (3) se nem uma sessão cabe."""
     asks, missing = q.asks, missing_for_ceiling(q)
     gap = missing or missing_for_speed(q)
-    require_speed(q, gap)
+    for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
+        if gap and getattr(q, name) is not None:
+            flag = name.replace("calibration", "calibrate_tpot_ms").replace("_", "-")
+            raise SizingError("--" + flag, "não há velocidade a prever: falta no catálogo "
+                              + ", ".join(gap))
     if asks == "context":
         q = longest_context(q)
     q, offers = offers_of(q, missing)
-    offer = offers[0]
-    unit = offer.unit
+    offer, unit = offers[0], offers[0].unit
     if asks == "sessions":
         q = q.under(concurrency=offer.holds(q))
         if not q.concurrency:
@@ -2454,27 +2309,25 @@ def size(q: Question) -> SizingResult:
         if final > q.nodes:
             raise too_few_nodes(q, offer, final)
         final = q.nodes if asks == "load" else q.nodes // unit * unit
-    peak_nodes = with_headroom if asks == "nodes" else final - HA_SPARES[q.ha_mode] * unit
     speed_gap = "falta no catálogo " + ", ".join(gap) if gap else (
         "a rede entre os nós de uma réplica não é modelada" if unit > 1 else "")
     if offer.layout and not (offer.speed or speed_gap):
         offer = replace(offer, speed=known_speed(q, offer.layout))
+    # As unidades que levam o pico: sem a reserva de HA, ou as da carga fixa.
+    units = (with_headroom if asks == "nodes" else final - q.spares * unit) // unit
+    peak = offer.load(q, q.peak_headroom_ratio, units)
+    engines = offer.layout.replicas_per_unit * offer.layout.data_parallel if offer.layout else 1
+    narrow = (offer.layout and unit == 1 and not q.timed and q.nodes is None
+              and offer.sessions < q.plan_sessions(1))
     return SizingResult(
-        question=q, asks=asks, offer=offer, layout=offer.layout, limited_by=offer.limited_by,
-        nodes_per_unit=unit, sessions_per_unit=offer.sessions,
+        question=q, asks=asks, offer=offer, missing=tuple(missing), speed_gap=speed_gap,
         offers=tuple(item for item in offers if item.unit == unit),
-        wider=wider_unit(q, final) if (offer.layout and unit == 1 and not q.timed
-                                       and q.nodes is None
-                                       and offer.sessions < q.plan_sessions(1)) else (0, 0),
-        missing=tuple(missing),
-        concurrency=offer.load(q, 0, final // unit),
-        peak_sessions=offer.load(q, q.peak_headroom_ratio, peak_nodes // unit),
-        peak_nodes=peak_nodes,
-        nodes_minimum=offer.nodes(q, 0),
-        nodes_with_headroom=with_headroom,
-        nodes_final=final,
-        nodes_other_end=nodes_other_end(q, offers),
-        speed_gap=speed_gap)
+        wider=wider_unit(q, final) if narrow else (0, 0),
+        concurrency=offer.load(q, 0, final // unit), peak_sessions=peak,
+        spare_sessions=units * offer.sessions - peak,
+        peak_sequences=ceil_div(peak, units * engines), nodes_minimum=offer.nodes(q, 0),
+        nodes_with_headroom=with_headroom, nodes_final=final,
+        nodes_other_end=nodes_other_end(q, offers))
 
 
 def offers_of(q: Question, missing: Sequence[str]) -> Tuple[Question, List[Offer]]:
@@ -2490,7 +2343,7 @@ def offers_of(q: Question, missing: Sequence[str]) -> Tuple[Question, List[Offer
     if q.calibration:
         q, layouts = calibrated(q, layouts)
     offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
-    offers = offers or [Offer(layout=None, sessions=q.plan_sessions(1), limited_by="plan",
+    offers = offers or [Offer(layout=None, unit=1, sessions=q.plan_sessions(1), limited_by="plan",
                               speed=None)]
     if not q.plan_sessions(offers[0].unit):
         raise plan_too_small(q, offers[0].unit)
@@ -2514,6 +2367,14 @@ def answer_of(q: Question) -> int:
         return offers[0].holds(q)
     needed = offers[0].bought(q)
     return needed if q.nodes is None or needed <= q.nodes else 0
+
+
+def by_context(q: Question) -> List[Json]:
+    """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
+    asked = [replace(q, concurrency=0, requested_context=context) for context in USUAL_CONTEXTS
+             if context <= q.model.max_position_embeddings and not q.calibration]
+    return [{"effective_context": other.requested_context, "max_concurrency": answer_of(other)}
+            for other in asked if other.request_fits]
 
 
 def longest_context(q: Question) -> Question:
@@ -2543,15 +2404,6 @@ def longest_context(q: Question) -> Question:
     return at(longest(inside + 1, limit) or longest(first, inside) or first)
 
 
-def require_speed(q: Question, gap: Sequence[str]) -> None:
-    """Levanta `SizingError` se a pergunta precisa da velocidade e ela não pode ser prevista."""
-    for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
-        if gap and getattr(q, name) is not None:
-            flag = flag_of(name.replace("calibration", "calibrate_tpot_ms"))
-            raise SizingError(flag, "não há velocidade a prever: falta no catálogo "
-                              + ", ".join(gap))
-
-
 def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[Layout]]:
     """A pergunta com a escala do TPOT medido e o único leiaute em que ele vale.
 
@@ -2563,31 +2415,30 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> Tuple[Question, List[L
                     max_ttft_ms=None, concurrency=q.concurrency or 1)
     layout = offers_of(plain, ())[1][0].layout
     assert layout
-    if sessions > layout.sessions_per_replica:
-        raise SizingError("--calibrate-tpot-ms", "espera-se até %s, o que uma réplica admite (%s)"
-                          % (plural(layout.sessions_per_replica, "sessão", "sessões"), layout),
-                          value="%g@%d" % (ms, sessions))
     scale = ms / speed_of(plain, layout).tpot_ms(sessions)
-    if not 1 / ABSURD_CALIBRATION < scale < ABSURD_CALIBRATION:
-        raise SizingError("--calibrate-tpot-ms", "o previsto é %s ms (%s): confira a unidade e a "
-                          "carga medida" % (number_text(ms / scale), layout),
-                          value="%g@%d" % (ms, sessions))
+    wrong = ""
+    if sessions > layout.sessions_per_replica:
+        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (
+            sessions_text(layout.sessions_per_replica), layout)
+    elif not 1 / ABSURD_CALIBRATION < scale < ABSURD_CALIBRATION:
+        wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
+            number_text(ms / scale), layout)
+    if wrong:
+        raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
     return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(layout)]
 
 
-def performances(result: SizingResult) -> Iterator[Performance]:
+def performances(r: SizingResult) -> Iterator[Json]:
     """A velocidade de cada ponta da carga, com todos os nós e depois das falhas consideradas."""
-    q, layout, offer = result.question, result.layout, result.offer
-    speed, turn = offer.speed, q.turn
-    if layout is None or speed is None:
+    q, layout, offer = r.question, r.offer.layout, r.offer
+    if layout is None or offer.speed is None:
         return
-    for end in (q, turn) if turn else (q,):
-        if end is not q:
-            speed = known_speed(end, layout)
-            offer = replace(offer, speed=speed)
-        for nodes in (result.nodes_final, result.nodes_after_failure):
-            if nodes:
-                yield performance_of(end, layout, speed, nodes, offer.load(end, 0, nodes))
+    for end in (q, q.turn):
+        if end and end is not q:
+            offer = replace(offer, speed=known_speed(end, layout))
+        for nodes in (r.nodes_final, r.ha_plan["nodes_after_failure"]):
+            if end and nodes and offer.speed:
+                yield performance_of(end, layout, offer.speed, nodes, offer.load(end, 0, nodes))
 
 
 def nodes_other_end(q: Question, offers: Sequence[Offer]) -> Optional[int]:
@@ -2609,7 +2460,7 @@ def wider_unit(q: Question, nodes: int) -> Tuple[int, int]:
 # ── Recusas: o que falta e o que caberia ──────────────────────────────────────────────────────
 
 
-def refusal(q: Question, limit: str, text: str, options: Callable[[], Options] = tuple,
+def refusal(q: Question, limit: str, text: str, options: Callable[[], Sequence[Option]] = tuple,
             lead: str = "") -> SizingError:
     """Uma recusa de status 3: o que falta, e as opções com que caberia, para `ways_out`."""
     error = SizingError("nada cabe", text, status=3)
@@ -2617,7 +2468,7 @@ def refusal(q: Question, limit: str, text: str, options: Callable[[], Options] =
     return error
 
 
-def fitting(options: Iterable[Tuple[str, bool, Question]]) -> List[str]:
+def fitting(options: Iterable[Option]) -> List[str]:
     """Os textos das opções que têm resposta."""
     found = []
     for text, sound, q in options:
@@ -2627,6 +2478,14 @@ def fitting(options: Iterable[Tuple[str, bool, Question]]) -> List[str]:
         except SizingError:
             continue
     return found
+
+
+def on_server(q: Question, server: Server, default_overhead: bool) -> Question:
+    """A mesma pergunta noutro servidor; a reserva padrão acompanha as GPUs."""
+    overhead = DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus if default_overhead else (
+        q.runtime_overhead_gib)
+    return replace(q, server=server, runtime_overhead_gib=overhead, calibration=None,
+                   tpot_scale=1.0)
 
 
 def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bool) -> str:
@@ -2643,9 +2502,8 @@ def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bo
         return text
     if q.tensor_parallel and fitting([("", True, replace(q, tensor_parallel=None))]):
         return text + "; cabe com --tensor-parallel auto"
-    others = fitting((server.name, server is not q.server, replace(
-        q, server=server, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
-        if default_overhead else q.runtime_overhead_gib)) for server in servers)
+    others = fitting((server.name, server is not q.server, on_server(q, server, default_overhead))
+                     for server in servers)
     if others:
         return text + "; cabe em: " + ", ".join(others)
     return text if found else text + "; em nenhum servidor do catálogo"
@@ -2655,15 +2513,14 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
     """A recusa quando o orçamento do plano não tem lugar para uma sessão."""
     total, budget, kv_bytes = q.server.total_hbm_gb * GB, q.budget_bytes, q.kv_bytes
 
-    def options() -> Options:
+    def options() -> Sequence[Option]:
         context = largest(q.model.max_position_embeddings, lambda n: session_kv_bytes(
             q.model.layer_groups, n, q.kv_precision) <= budget)
-        overhead = Fraction(floor_div((total * q.kv_budget_ratio - kv_bytes) * 1000, GIB), 1000)
+        overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 1000 // GIB, 1000)
         ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
         shorter = replace(q, requested_context=max(context, 1))
         return (
-            ("--kv-precision fp8", KV_PRECISIONS[q.kv_precision] == 2,
-             replace(q, kv_precision="fp8")),
+            ("--kv-precision fp8", q.element_bytes == 2, replace(q, kv_precision="fp8")),
             ("--effective-context %d" % context, context > 0 and shorter.request_fits, shorter),
             ("--runtime-overhead-gib %s" % decimal_text(overhead, 3), overhead > 0,
              replace(q, runtime_overhead_gib=overhead)),
@@ -2672,7 +2529,7 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
 
     return refusal(
         q, "plan", "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)"
-        % (q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó", "nós"),
+        % (q.model.name, q.server.name, size_text(kv_bytes), plural(unit, "nó"),
            size_text(unit * budget), size_text(kv_bytes - unit * budget)),
         options, "uma sessão por nó ")
 
@@ -2680,13 +2537,13 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
 def nothing_fits(q: Question, layouts: Sequence[Layout]) -> SizingError:
     """A recusa quando o motor não admite uma sessão em leiaute algum."""
     layout = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
+    sizes = (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes, layout.usable_bytes,
+             layout.session_bytes - layout.kv_capacity_bytes)
     return refusal(
         q, "engine_memory", "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor "
         "de %s e uma sessão de %s passam dos %s que o motor pode usar (faltam %s)" % (
-            q.model.name, q.server.name, layout, plural(layout.nodes_per_unit, "nó", "nós"),
-            *map(size_text, (layout.weights_bytes, layout.runtime_bytes, layout.session_bytes,
-                             layout.usable_bytes, layout.session_bytes - layout.kv_capacity_bytes))
-        ))
+            q.model.name, q.server.name, layout, plural(layout.nodes_per_unit, "nó"),
+            *map(size_text, sizes)))
 
 
 def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
@@ -2707,78 +2564,85 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
                   replace(q, weights_precision="fp8"))))
 
 
+def unit_text(unit: int) -> str:
+    """`nó`, ou `4 nós`."""
+    return "nó" if unit == 1 else "%d nós" % unit
+
+
 def too_few_nodes(q: Question, offer: Offer, needed: int) -> SizingError:
     """A recusa de uma carga que não cabe nos nós dados."""
-    nodes, spares = q.nodes or 0, HA_SPARES[q.ha_mode] * offer.unit
+    nodes, spares = q.nodes or 0, q.spares * offer.unit
     return refusal(
         q, offer.limited_by, "%s de %s %s %s de %s (%d por %s, limite: %s); esta carga pede %s%s"
-        % (plural(nodes, "nó", "nós"), q.server.name, "admite" if nodes == 1 else "admitem",
-           plural(nodes // offer.unit * offer.sessions, "sessão", "sessões"),
-           plural(q.effective_context, "token", "tokens"), offer.sessions,
-           "nó" if offer.unit == 1 else "%d nós" % offer.unit, LIMITS[offer.limited_by],
-           plural(needed, "nó", "nós"), " (%d de reserva)" % spares if spares else ""),
+        % (plural(nodes, "nó"), q.server.name, "admite" if nodes == 1 else "admitem",
+           sessions_text(nodes // offer.unit * offer.sessions),
+           plural(q.effective_context, "token"), offer.sessions, unit_text(offer.unit),
+           LIMITS[offer.limited_by], plural(needed, "nó"),
+           " (%d de reserva)" % spares if spares else ""),
         lambda: [("--nodes %d" % needed, True, q.under(nodes=needed))])
 
 
 def nothing_held(q: Question, offer: Offer) -> SizingError:
     """A recusa quando, com a reserva de HA e o pico à parte, não sobra lugar nos nós dados."""
-    nodes = q.nodes or 0
+    nodes, needed = q.nodes or 0, offer.bought(q.under(concurrency=1))
     return refusal(
         q, offer.limited_by, "%s de %s, com %d de reserva e pico de %s, não %s uma sessão "
         "(%d por %s)" % (
-            plural(nodes, "nó", "nós"), q.server.name, HA_SPARES[q.ha_mode] * offer.unit,
+            plural(nodes, "nó"), q.server.name, q.spares * offer.unit,
             percent_text(q.peak_headroom_ratio), "mantém" if nodes == 1 else "mantêm",
-            offer.sessions, "nó" if offer.unit == 1 else "%d nós" % offer.unit),
-        lambda: [("--nodes %d" % n, True, q.under(nodes=n, concurrency=0))
-                 for n in [offer.bought(q.under(concurrency=1))]])
+            offer.sessions, unit_text(offer.unit)),
+        lambda: [("--nodes %d" % needed, True, q.under(nodes=needed, concurrency=0))])
 
 
 # ── Avisos ────────────────────────────────────────────────────────────────────────────────────
 
 
-def extrapolations(result: SizingResult) -> List[str]:
+def extrapolations(r: SizingResult) -> List[str]:
     """O que, nesta pergunta, está fora das medidas em que o modelo de velocidade foi conferido."""
-    q, layout = result.question, result.layout
-    if not layout or not result.performance:
+    q, layout = r.question, r.offer.layout
+    if not layout or not r.nominal:
         return []
     marks = (
         ("contexto acima de %d" % MEASURED_CONTEXT, q.effective_context > MEASURED_CONTEXT),
-        ("GPU sem medidas", not set(MEASURED_GPUS) & set((q.server.gpu or "").split())),
+        ("GPU sem medidas", not MEASURED_GPUS & set((q.server.gpu or "").split())),
         ("réplica de %d GPUs" % layout.gpus, layout.gpus > 8),
-        ("comunicação por PCIe", layout.gpus > 1 and not nvlink_reaches(q.server, layout.gpus)),
+        ("comunicação por PCIe", layout.gpus > 1 and not q.server.nvlink_reaches(layout.gpus)),
         ("pesos " + q.precision, q.precision in ("int4", "int8")),
         ("atenção comprimida", any(g.kind == "compressed" for g in q.model.layer_groups)))
     return [text for text, outside in marks if outside]
 
 
-def warnings_of(result: SizingResult) -> Iterator[str]:
+def floored_percent(ratio: Exact, places: int) -> str:
+    """Uma razão em porcentagem, arredondada para baixo."""
+    return decimal_text(Fraction(ratio * 100 * 10**places // 1, 10**places), places) + "%"
+
+
+def warnings_of(r: SizingResult) -> Iterator[str]:
     """Os avisos, `código: frase`, do mais grave ao mais leve; cada um diz o número que o causou."""
-    q, storage = result.question, result.question.storage
+    q, unit, storage = r.question, r.offer.unit, r.question.storage
     if q.requested_context > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context, q.effective_context))
-    if result.wider[0]:
+    if r.wider[0]:
         yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede entre "
-               "eles servir" % (*result.wider, result.nodes_final))
-    if result.nodes_final == result.nodes_per_unit:
-        bought = plural(result.nodes_final, "nó", "nós")
+               "eles servir" % (*r.wider, r.nodes_final))
+    if r.nodes_final == unit:
+        bought = plural(r.nodes_final, "nó")
         yield ("single_node: %s sem HA: se um cair, param %s%s"
-               % (bought, plural(result.concurrency, "sessão", "sessões"),
+               % (bought, sessions_text(r.concurrency),
                   "; --ha n+1 acrescenta " + bought if q.nodes is None else ""))
-    if q.nodes is not None and q.nodes % result.nodes_per_unit:
+    if q.nodes is not None and q.nodes % unit:
         yield ("idle_nodes: uma réplica ocupa %d nós: dos %d dados, %d não se usam"
-               % (result.nodes_per_unit, q.nodes, q.nodes % result.nodes_per_unit))
-    yield from speed_warnings(result)
-    spare = Fraction(result.spare_sessions_at_peak, result.sessions_per_unit)
-    if spare < TIGHT_LAST_NODE_RATIO and result.asks in ("nodes", "load"):
+               % (unit, q.nodes, q.nodes % unit))
+    yield from speed_warnings(r)
+    spare = Fraction(r.spare_sessions, r.offer.sessions)
+    if spare < TIGHT_LAST_NODE_RATIO and r.asks in ("nodes", "load"):
         yield ("tight_capacity: no pico %s, %s %s (abaixo de %s)"
-               % ("sobra 1 vaga" if result.spare_sessions_at_peak == 1 else
-                  "sobram %d vagas" % result.spare_sessions_at_peak,
-                  percent_text(Fraction(floor_div(spare * 1000, 1), 1000)),
-                  "do último nó" if result.nodes_per_unit == 1 else
-                  "dos últimos %d nós" % result.nodes_per_unit,
+               % ("sobra 1 vaga" if r.spare_sessions == 1 else
+                  "sobram %d vagas" % r.spare_sessions, floored_percent(spare, 1),
+                  "do último nó" if unit == 1 else "dos últimos %d nós" % unit,
                   percent_text(TIGHT_LAST_NODE_RATIO)))
-    yield from ceiling_warnings(result)
+    yield from ceiling_warnings(r)
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
@@ -2787,84 +2651,78 @@ def warnings_of(result: SizingResult) -> Iterator[str]:
         yield ("int8_experimental: KV em int8 (1 byte) é experimental: poucos motores o servem; "
                "meça a qualidade ou use fp8, do mesmo tamanho")
     if storage.type != "local":
-        yield "%s_storage: %s" % (storage.type, cold_start_text(result))
-    if KV_PRECISIONS[q.kv_precision] == 2:
+        yield "%s_storage: %s" % (storage.type, cold_start_text(r))
+    if q.element_bytes == 2:
         fp8_bytes = replace(q, kv_precision="fp8").kv_bytes
         yield ("kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8"
                % (q.kv_precision, size_text(q.kv_bytes),
                   decimal_text(Fraction(q.kv_bytes, fp8_bytes), 2), size_text(fp8_bytes)))
 
 
-def cold_start_text(result: SizingResult) -> str:
+def cold_start_text(r: SizingResult) -> str:
     """A partida a frio no storage da pergunta, com o que a limita."""
-    storage, plan = result.question.storage, result.storage_plan
-    latency = storage.latency_read_ms_p99
+    storage, plan = r.question.storage, r.storage_plan
+    latency, cold = storage.latency_read_ms_p99, plan["cold_start_seconds"]
     text = "%s, %s GB/s%s%s" % (
         storage.name, decimal_text(storage.throughput_read_gbps, 3),
         " divididos pelos nós" if storage.shared else " por nó",
         "" if latency is None else ", P99 de %s ms" % decimal_text(latency, 3))
-    cold = plan["cold_start_seconds"]
     if cold is None:
         return text + ": a partida a frio não se calcula sem checkpoint_bytes no catálogo"
     return text + ": partida a frio de %s (%s de leitura); um nó volta em %s" % (
-        seconds_text(cold), seconds_text(cold - ENGINE_START_SECONDS),
-        seconds_text(plan["node_recovery_seconds"]))
+        *map(seconds_text, (cold, cold - ENGINE_START_SECONDS, plan["node_recovery_seconds"])),)
 
 
-def speed_warnings(result: SizingResult) -> Iterator[str]:
+def speed_warnings(r: SizingResult) -> Iterator[str]:
     """Os avisos da velocidade prevista, pela pior das cargas mostradas."""
-    q, layout = result.question, result.layout
-    if layout is None:
+    q = r.question
+    if r.offer.layout is None:
         return
-    if result.speed_gap:
-        yield "no_speed: não há velocidade prevista: " + result.speed_gap
+    if r.speed_gap:
+        yield "no_speed: não há velocidade prevista: " + r.speed_gap
         return
-    slowest = max(result.performance, key=lambda item: item.tpot_ms)
-    rate = slowest.output_tokens_per_second_per_session[0]
+    slowest = max(r.performance, key=lambda case: case["tpot_ms"]["estimate"])
+    rate = slowest["output_tokens_per_second_per_session"]
     if rate < SLOW_TOKENS_PER_SECOND:
         yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
             load_text(slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
-    busiest = max(result.performance, key=lambda item: item.prefill_ratio)
-    if busiest.prefill_ratio > HEAVY_PREFILL_RATIO:
+    busiest = max(r.performance, key=lambda case: case["prefill_ratio"])
+    if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
-            load_text(busiest), 100 * busiest.prefill_ratio,
-            "" if busiest.ttft_ms else ", pedidos em fila")
-    default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-    sequences = ceil_div(result.peak_sessions, result.peak_nodes // result.nodes_per_unit
-                         * layout.replicas_per_unit * layout.data_parallel)
-    if sequences > default:
+            load_text(busiest), 100 * busiest["prefill_ratio"],
+            "" if busiest["ttft_ms"] else ", pedidos em fila")
+    if r.peak_sequences > q.max_num_seqs:
         yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
-               "padrão: --max-num-seqs %d" % (sequences, default, sequences))
+               "padrão: --max-num-seqs %d" % (r.peak_sequences, q.max_num_seqs, r.peak_sequences))
     if not 1 / FAR_CALIBRATION < q.tpot_scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
                "a da pergunta" % number_text(q.tpot_scale))
 
 
-def load_text(item: Performance) -> str:
+def load_text(case: Json) -> str:
     """A carga de uma previsão: `prompt novo, 2 nós` ou `prefixo em cache, 1 nó`."""
-    return "%s, %s" % ("prefixo em cache" if item.cached_tokens else "prompt novo",
-                       plural(item.nodes, "nó", "nós"))
+    return "%s, %s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
+                       plural(case["nodes"], "nó"))
 
 
-def ceiling_warnings(result: SizingResult) -> Iterator[str]:
+def ceiling_warnings(r: SizingResult) -> Iterator[str]:
     """Os avisos que comparam o plano com o que o motor de fato usa."""
-    q, layout = result.question, result.layout
+    q, offer, layout = r.question, r.offer, r.offer.layout
     if layout is None:
         yield ("no_ceiling: só o plano, que não confere se os pesos cabem; falta no catálogo: %s"
-               % ", ".join(result.missing))
+               % ", ".join(r.missing))
         return
     reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
     if weights > reserve:
         yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
                % (size_text(weights), size_text(reserve)))
-    idle = Fraction(layout.sessions_per_unit - result.sessions_per_unit, layout.sessions_per_unit)
+    idle = Fraction(layout.sessions_per_unit - offer.sessions, layout.sessions_per_unit)
     if idle > IDLE_CEILING_RATIO:
         yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobra %s, mais de um "
-               "terço" % (result.sessions_per_unit, layout.sessions_per_unit,
-                          percent_text(Fraction(floor_div(idle * 100, 1), 100))))
-    if result.nodes_per_unit > 1:
+               "terço" % (offer.sessions, layout.sessions_per_unit, floored_percent(idle, 0)))
+    if offer.unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
-               "%d, e a rede entre eles decide a velocidade" % result.nodes_per_unit)
+               "%d, e a rede entre eles decide a velocidade" % offer.unit)
 
 
 # ── A explicação: cada número com a fórmula, os valores e a fonte ─────────────────────────────
@@ -2972,9 +2830,9 @@ per_million_output_tokens | por milhão de tokens gerados | | total / (node_rate
 """
 
 
-def figures_of(result: SizingResult) -> List[Dict[str, Any]]:
+def figures_of(r: SizingResult) -> List[Json]:
     """Os números da resposta em ordem: nome, rótulo, valor, unidade, fórmula, valores e fonte."""
-    names, rows = names_of_figures(result), group_figures(result)
+    names, rows = names_of_figures(r), group_figures(r.question)
     total, rest = rows.pop(), {}
     for line in FIGURES.replace("\n  ", " ").strip().splitlines():
         name, label, unit, formula, source = (cell.strip() for cell in line.split("|"))
@@ -2985,8 +2843,8 @@ def figures_of(result: SizingResult) -> List[Dict[str, Any]]:
     return [context, *rows, total, *rest.values()]
 
 
-def figure(name: str, label: str, value: Any, unit: str, formula: str, names: Dict[str, Any],
-           source: str) -> Dict[str, Any]:
+def figure(name: str, label: str, value: Any, unit: str, formula: str, names: Json,
+           source: str) -> Json:
     """Um número da explicação, com os valores no lugar dos nomes da fórmula."""
     numbers = re.sub(r"[A-Za-z_][A-Za-z_0-9]*", lambda match: exact_text(names[match[0]])
                      if match[0] in names else match[0], formula)
@@ -3004,212 +2862,391 @@ def exact_text(value: Union[Exact, float]) -> str:
     return text if Fraction(text) == value else "(%d / %d)" % (value.numerator, value.denominator)
 
 
-def group_figures(result: SizingResult) -> List[Dict[str, Any]]:
+def group_figures(q: Question) -> List[Json]:
     """O KV de uma sessão em cada grupo de camadas e, por último, o total."""
-    q, rows = result.question, []
-    element = KV_PRECISIONS[q.kv_precision]
+    rows, parts = [], {}
     for number, group in enumerate(q.model.layer_groups, 1):
         held = q.effective_context if group.cap_tokens is None else min(
             q.effective_context, group.cap_tokens)
-        names = dict(vars(group), element_bytes=element, held_tokens=held // group.stride,
-                     bytes_per_token=group.bytes_per_token, fixed_bytes=group.fixed_bytes,
-                     elements_per_token=group.elements_per_token)
+        name = "kv_group_%d_bytes" % number
+        parts[name] = group.session_bytes(q.effective_context, q.element_bytes)
         rows.append(figure(
-            "kv_group_%d_bytes" % number, "KV do grupo %d, %s" % (number, group.kind),
-            group.session_bytes(q.effective_context, element), "B", "layers * (held_tokens * "
-            "(elements_per_token * element_bytes + bytes_per_token) + fixed_bytes)", names,
-            "kv_cache_interface.py do vLLM"))
-    parts = {row["name"]: row["value"] for row in rows}
+            name, "KV do grupo %d, %s" % (number, group.kind), parts[name], "B",
+            "layers * (held_tokens * (elements_per_token * element_bytes + bytes_per_token) + "
+            "fixed_bytes)", dict(group.document, element_bytes=q.element_bytes,
+                                 held_tokens=held // group.stride), "vLLM, kv_cache_interface.py"))
     return [*rows, figure("kv_per_session_bytes", "KV de uma sessão", q.kv_bytes, "B",
                           " + ".join(parts), parts, "")]
 
 
-def names_of_figures(result: SizingResult) -> Dict[str, Any]:
+def names_of_figures(r: SizingResult) -> Json:
     """O valor de cada nome das fórmulas; None se não se aplica a esta pergunta."""
-    q, layout, plan = result.question, result.layout, result.storage_plan
-    planned, full = result.offer.demand(q)
-    names: Dict[str, Any] = {name: value for name, value in globals().items()
-                             if name.isupper() and isinstance(value, (int, float))}
+    q, offer, layout, model = r.question, r.offer, r.offer.layout, r.question.model
+    planned, full = offer.demand(q)
+    shared = q.storage.shared
+    names: Json = {name: value for name, value in globals().items()
+                   if name.isupper() and isinstance(value, (int, float))}
     names.update({name: getattr(q, name) for name in q.__dataclass_fields__})
-    names.update(effective_context=q.effective_context, output_tokens=q.output,
-                 max_position_embeddings=q.model.max_position_embeddings,
-                 total_hbm_gb=q.server.total_hbm_gb, hidden_size=q.model.hidden_size,
-                 throughput_read_gbps=q.storage.throughput_read_gbps,
-                 kv_per_session_bytes=q.kv_bytes, kv_budget_bytes=q.budget_bytes,
-                 plan_sessions=result.plan_sessions_per_unit, ha_spares=HA_SPARES[q.ha_mode])
-    names.update(attributes(
-        result, "concurrency nodes_per_unit sessions_per_unit nodes_minimum nodes_with_headroom "
-                "nodes_final nodes_after_failure sessions_after_failure interrupted_sessions"))
-    names.update(plan, recovering_nodes=result.nodes_per_unit if q.storage.shared else 1,
-                 starting_nodes=result.nodes_final if q.storage.shared else 1,
-                 kv_total_bytes=q.kv_bytes * result.concurrency,
-                 planned_sessions=planned if q.concurrency else float(planned),
-                 full_sessions=full, nodes=q.nodes,
-                 full_latency_seconds=float(planned / q.requests_per_second)
-                 if q.requests_per_second else None,
-                 max_concurrency=result.concurrency if result.asks == "sessions" else None,
-                 nodes_bought=result.nodes_final if result.asks == "nodes" else None,
-                 objective_sessions=result.sessions_per_unit if result.limited_by in (
-                     "tpot", "ttft") else None)
-    for name in ("power_kw", "heat_btu_h", "rack_units"):
-        names[name + "_per_node"] = getattr(q.server, name)
-    names.update(result.physical, **{
-        name: 0 if value is None and name in ("purchase", "energy") else value
-        for name, value in result.costs.items()})
+    names.update(vars(q.server), power_kw_per_node=q.server.power_kw,
+                 heat_btu_h_per_node=q.server.heat_btu_h, rack_units_per_node=q.server.rack_units)
+    names.update(r.results)
+    names.update(r.ha_plan)
+    names.update(r.storage_plan)
+    names.update(r.physical)
+    names.update(r.costs)
+    if r.costs:
+        names.update(purchase=r.costs["purchase"] or 0, energy=r.costs["energy"] or 0)
+    names.update(
+        concurrency=r.concurrency, effective_context=q.effective_context, output_tokens=q.output,
+        max_position_embeddings=model.max_position_embeddings, hidden_size=model.hidden_size,
+        throughput_read_gbps=q.storage.throughput_read_gbps, kv_budget_bytes=q.budget_bytes,
+        plan_sessions=q.plan_sessions(offer.unit), ha_spares=q.spares, full_sessions=full,
+        recovering_nodes=offer.unit if shared else 1,
+        starting_nodes=r.nodes_final if shared else 1,
+        planned_sessions=planned if q.concurrency else float(planned),
+        full_latency_seconds=float(planned / q.requests_per_second)
+        if q.requests_per_second else None,
+        max_concurrency=r.concurrency if r.asks == "sessions" else None,
+        nodes_bought=r.nodes_final if r.asks == "nodes" else None,
+        objective_sessions=offer.sessions if offer.limited_by in ("tpot", "ttft") else None)
     if layout:
-        default = q.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-        each = layout.sessions_per_replica // layout.data_parallel
-        names.update(vars(layout), **weight_parts(q, layout.tensor_parallel,
-                                                  layout.data_parallel))
-        names.update(activation_parts(q, layout.tensor_parallel, layout.data_parallel,
-                                      max(each, default)))
+        limit = max(layout.sessions_per_replica // layout.data_parallel, q.max_num_seqs)
+        ways = layout.tensor_parallel, layout.data_parallel
+        kept = names["sessions_per_unit"]
+        names.update(vars(layout), **weight_parts(q, *ways), **activation_parts(q, *ways, limit))
+        names.update(zip(("activation_bytes", "non_torch_bytes", "cuda_graphs_bytes"),
+                         layout.runtime_parts), session_bytes_per_gpu=layout.session_bytes,
+                     sequences_limit=limit, ceiling_sessions=layout.sessions_per_unit,
+                     sessions_per_unit=kept)
+    if r.nominal and offer.speed:
+        case, speed, sessions = r.nominal, offer.speed, r.nominal["sessions_per_replica"]
+        names.update(speed.terms, **case["breakdown_ms"])
         names.update(
-            zip(("activation_bytes", "non_torch_bytes", "cuda_graphs_bytes"),
-                layout.runtime_parts), runtime_bytes=layout.runtime_bytes,
-            kv_capacity_bytes=layout.kv_capacity_bytes, session_bytes_per_gpu=layout.session_bytes,
-            hbm_usable_gib_per_gpu=q.server.hbm_usable_gib_per_gpu,
-            sequences_limit=max(each, default), ceiling_sessions=layout.sessions_per_unit)
-    if result.performance and result.offer.speed:
-        item, speed = result.performance[0], result.offer.speed
-        names.update(speed.terms, **item.breakdown_ms)
-        parallel = int(speed.terms["replica_gpus"] > 1)
-        spread = speed.prefill_seconds - speed.terms["attention_flops"] / speed.terms[
-            "replica_gpus"] / (speed.terms["bf16_flops"] * ATTENTION_MFU)
-        names.update(
-            replica_sessions=item.sessions_per_replica, parallel=parallel, scale=speed.scale,
-            rows=speed.loaded(item.sessions_per_replica)[0], input_tokens=item.input_tokens,
-            moe_layers=q.model.moe_layers or 0, indexer_layers=q.model.indexer_layers,
-            spread_seconds=spread, prefill_seconds=speed.prefill_seconds,
-            alone_seconds=speed.alone_seconds - FIRST_TOKEN_SECONDS, tpot_ms=item.tpot_ms[0],
-            ttft_ms=speed.ttft_ms(item.sessions_per_replica),
-            session_rate=item.output_tokens_per_second_per_session[0],
-            node_rate=item.output_tokens_per_second_per_node[0])
+            replica_sessions=sessions, parallel=int(speed.terms["replica_gpus"] > 1),
+            scale=speed.scale, rows=speed.loaded(sessions)[0], input_tokens=case["input_tokens"],
+            moe_layers=model.moe_layers or 0, indexer_layers=model.indexer_layers,
+            spread_seconds=speed.spread_seconds, prefill_seconds=speed.prefill_seconds,
+            alone_seconds=speed.alone_seconds, tpot_ms=case["tpot_ms"]["estimate"],
+            ttft_ms=speed.ttft_ms(sessions),
+            session_rate=case["output_tokens_per_second_per_session"],
+            node_rate=case["output_tokens_per_second_per_node"])
     return names
 
 
-def layout_figures(result: SizingResult) -> List[Dict[str, Any]]:
-    """Os leiautes considerados, do escolhido ao pior: o teto, o que vale e os nós que compraria."""
-    q = result.question
-    return [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
-             "ceiling_sessions": offer.layout.sessions_per_unit, "sessions": offer.sessions,
-             "limited_by": offer.limited_by, "nodes": offer.bought(q) if offer.sessions else None}
-            for offer in result.offers if offer.layout]
-
-
-def alternatives(result: SizingResult, servers: Sequence[Server],
-                 default_overhead: bool) -> List[Dict[str, Any]]:
+def alternatives(r: SizingResult, servers: Sequence[Server], default_overhead: bool) -> List[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
-    q = result.question
-    if result.asks == "sessions":
+    q = r.question
+    if r.asks == "sessions":
         q = q.under(concurrency=0)
-    if result.asks == "context":
+    if r.asks == "context":
         q = replace(q, requested_context=0)
-    other = "fp16" if KV_PRECISIONS[q.kv_precision] == 1 else "fp8"
+    other = "fp16" if q.element_bytes == 1 else "fp8"
     options = [("KV em " + other, replace(q, kv_precision=other))]
     half = replace(q, requested_context=q.effective_context // 2)
-    if result.asks != "context" and half.effective_context and half.request_fits:
+    if r.asks != "context" and half.effective_context and half.request_fits:
         options.append(("metade do contexto, %d tokens" % half.effective_context, half))
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb]
     if larger:
         server = min(larger, key=lambda item: item.total_hbm_gb)
-        overhead = DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus
         options.append(("o servidor seguinte em HBM, %s (%s por nó)" % (
-            server.name, plural(server.gpus, "GPU", "GPUs")), replace(
-            q, server=server, calibration=None, tpot_scale=1.0, tensor_parallel=None,
-            runtime_overhead_gib=overhead if default_overhead else q.runtime_overhead_gib)))
+            server.name, plural(server.gpus, "GPU")), replace(
+                on_server(q, server, default_overhead), tensor_parallel=None)))
     found = []
     for change, option in options:
         try:
-            answer: Optional[int] = answer_number(size(option))
+            answer: Optional[int] = size(option).answer
         except SizingError:
             answer = None
         found.append({"change": change, "answer": answer})
     return found
 
 
-def answer_number(result: SizingResult) -> int:
-    """O número que responde à pergunta: nós, sessões, contexto ou vagas que sobram."""
-    return {"nodes": result.nodes_final, "sessions": result.concurrency,
-            "context": result.question.effective_context,
-            "load": result.spare_sessions_at_peak}[result.asks]
-
-
-# A unidade de cada resposta.
-ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
-           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
-
-
-def launch_lines(result: SizingResult) -> List[str]:
+def launch_lines(r: SizingResult) -> List[str]:
     """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
-    q, layout, model = result.question, result.layout, result.question.model
+    q, layout, model, gpus = r.question, r.offer.layout, r.question.model, r.question.server.gpus
     if layout is None:
-        return ["# sem o teto físico não há leiaute; falta no catálogo: " + ", ".join(
-            result.missing)]
+        return ["# sem o teto físico não há leiaute; falta no catálogo: " + ", ".join(r.missing)]
     if q.kv_precision == "int8":
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
-    replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
-    notes, wide = [], []
-    online = q.precision == "fp8" and model.native_precision in ("bf16", "fp16")
-    if q.precision != model.native_precision and not online:
+    replicas, nodes, dp = layout.replicas_per_unit, layout.nodes_per_unit, layout.data_parallel
+    notes, words = [], ["vllm serve " + (model.hf_id or "CAMINHO_DO_MODELO")]
+    if q.precision == "fp8" and model.native_precision in ("bf16", "fp16"):
+        words.append("--quantization fp8")
+    elif q.precision != model.native_precision:
         notes.append("# pesos em %s: use um checkpoint nesta precisão" % q.precision)
-    if KV_PRECISIONS[q.kv_precision] == 2:
+    words.append("--tensor-parallel-size %d" % layout.tensor_parallel)
+    if dp > 1:
+        words.append("--data-parallel-size %d --enable-expert-parallel" % dp)
+    if q.element_bytes == 2:
         notes.append("# KV no tipo do modelo, de 16 bits como %s" % q.kv_precision)
     if nodes > 1:
         notes += ["# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
                   % (nodes - 1), "# acrescente --headless"]
-        wide = ["--data-parallel-size-local %d" % gpus,
-                "--data-parallel-start-rank $((N*%d))" % gpus,
-                "--data-parallel-address IP_DO_NÓ_0"] if layout.data_parallel > 1 else [
-                    "--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"]
-    if replicas > 1:
-        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
-                     "8000+i" % (replicas, layout.gpus))
-    words = [
-        "CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.gpus))) if replicas > 1 else "",
-        "vllm serve " + (model.hf_id or "CAMINHO_DO_MODELO"),
-        "--quantization fp8" if online else "",
-        "--tensor-parallel-size %d" % layout.tensor_parallel,
-        "--data-parallel-size %d --enable-expert-parallel" % layout.data_parallel
-        if layout.data_parallel > 1 else "", *wide,
+        words += ["--data-parallel-size-local %d" % gpus,
+                  "--data-parallel-start-rank $((N*%d))" % gpus,
+                  "--data-parallel-address IP_DO_NÓ_0"] if dp > 1 else [
+                      "--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"]
+    words += [
         "--max-model-len %d" % q.effective_context,
         "--kv-cache-dtype %s" % ("fp8" if q.kv_precision == "fp8" else "auto"),
         "--gpu-memory-utilization %s" % decimal_text(q.gpu_memory_utilization, 4),
-        "--max-num-seqs %d" % ceil_div(result.sessions_per_unit, replicas * layout.data_parallel),
-        "--max-num-batched-tokens %d" % (q.server.max_num_batched_tokens
-                                         or DEFAULT_MAX_NUM_BATCHED_TOKENS),
-        model.launch_args or "", "--port 8000" if replicas > 1 else ""]
-    lines = folded(" ".join(word.replace(" ", GLUE) for word in words if word), 4, WIDTH - 2)
+        "--max-num-seqs %d" % ceil_div(r.offer.sessions, replicas * dp),
+        "--max-num-batched-tokens %d" % q.max_num_batched_tokens]
+    words += [model.launch_args] if model.launch_args else []
+    if replicas > 1:
+        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
+                     "8000+i" % (replicas, layout.gpus))
+        words.insert(0, "CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.gpus))))
+        words.append("--port 8000")
+    lines = folded(" ".join(word.replace(" ", GLUE) for word in words), 4, WIDTH - 2)
     return [*notes, *(line + " \\" for line in lines[:-1]), lines[-1]]
 
 
-def explanation_of(result: SizingResult, servers: Sequence[Server],
-                   default_overhead: bool) -> Dict[str, Any]:
-    """Tudo o que `--explain` mostra, pronto para o JSON."""
-    return {"figures": [dict(row, value=json_number(row["value"]))
-                        for row in figures_of(result)],
-            "layouts": layout_figures(result),
-            "alternatives": alternatives(result, servers, default_overhead),
-            "launch": launch_lines(result)}
+def explanation_of(r: SizingResult, servers: Sequence[Server], default_overhead: bool) -> Json:
+    """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
+    q = r.question
+    return {"figures": [dict(row, value=plain(row["value"]) if isinstance(row["value"], Fraction)
+                             else row["value"]) for row in figures_of(r)],
+            "layouts": [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
+                         "ceiling_sessions": offer.layout.sessions_per_unit,
+                         "sessions": offer.sessions, "limited_by": offer.limited_by,
+                         "nodes": offer.bought(q) if offer.sessions else None}
+                        for offer in r.offers if offer.layout],
+            "alternatives": alternatives(r, servers, default_overhead),
+            "launch": launch_lines(r)}
 
 
 # ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
 
-MAX_LINES = 24
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
          "prefill_interference": "prefill"}
 
-def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
+
+def text_report(r: SizingResult) -> str:
+    """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
+    sections = [folded(headline(r)), answer_lines(r), hbm_lines(r), speed_lines(r)]
+    tail = folded(assumptions(r), 2)
+    used = sum(map(len, sections)) + len(tail)
+    if used > MAX_LINES - 3:  # os avisos valem mais que a barra, que está no JSON em números
+        used, sections[2] = used - len(sections[2]), []
+    sections += [warning_lines(r, MAX_LINES - used), tail]
+    blanks, lines = MAX_LINES - sum(map(len, sections)), sections[0]
+    for section, order in zip(sections[1:], (0, 3, 1, 2, 4)):
+        # Uma linha em branco antes das seções mais distintas, enquanto couber.
+        lines += [""] * bool(section and order < blanks) + section
+    return "\n".join(lines) + "\n"
+
+
+def headline(r: SizingResult) -> str:
+    """A resposta em uma frase."""
+    q, load = r.question, sessions_text(r.concurrency)
+    product = "%s (%s)" % (q.server.product, q.server.name) if q.server.product else q.server.name
+    if q.requests_per_second is not None:
+        load = "%s/s (%s)" % ("1 pedido" if q.requests_per_second == 1 else
+                              number_text(q.requests_per_second, 9) + " pedidos", load)
+    return "%d × %s: %s, %s%s × %s%s, KV %s" % (
+        r.nodes_final, product, q.model.name, "até " * (r.asks == "sessions"), load,
+        "até " * (r.asks == "context"), plural(q.effective_context, "token"), q.kv_precision)
+
+
+def assumptions(r: SizingResult) -> str:
+    """O que a resposta supõe e não está na pergunta, e onde há mais."""
+    q = r.question
+    parts = ["saída %d" % q.output] if r.performance else []
+    if q.calibration:
+        parts.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
+            number_text(q.tpot_scale), number_text(q.calibration[0], 9),
+            sessions_text(q.calibration[1])))
+    if r.offer.layout:
+        parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
+    return "Supõe: %s. Mais: --explain" % "; ".join([*parts, q.storage.name])
+
+
+def answer_lines(r: SizingResult) -> List[str]:
+    """Nós, sessões por nó, KV por sessão e o que resta numa falha."""
+    q, unit, layout, failed = r.question, r.offer.unit, r.offer.layout, r.ha_plan["failed_nodes"]
+    ha, peak = q.ha_mode.upper(), "com pico de %s (%s)" % (
+        percent_text(q.peak_headroom_ratio), sessions_text(r.peak_sessions))
+    if r.asks == "nodes":
+        steps = "capacidade pura %d → %s %d → %s" % (
+            r.nodes_minimum, peak, r.nodes_with_headroom,
+            "com%s%s%s%d" % (GLUE, ha, GLUE, r.nodes_final) if q.spares else "sem" + GLUE + "HA")
+    elif r.asks == "load":
+        steps = "a carga cabe em %s (%s); o mínimo é %d" % (
+            plural(r.nodes_final, "nó"), plural(r.spare_sessions, "vaga livre", "vagas livres"),
+            r.nodes_minimum)
+    else:
+        steps = "%s: %s %s" % (plural(r.nodes_final, "dado"), peak,
+                               "com %s à parte" % ha if q.spares else "sem HA")
+    rows = [("Nós", steps), ("Sessões/" + unit_text(unit), limit_text(r))]
+    if r.nodes_other_end is not None:
+        rows.append(("", "com o prefixo em cache (+%d tokens por pedido): %s" % (
+            TURN_TOKENS, plural(r.nodes_other_end, "nó"))))
+    if layout:
+        others = ["; %s:%s%d" % (str(item.layout).replace(" ", GLUE), GLUE,
+                                 item.layout.sessions_per_unit)
+                  for item in r.offers[1:] if item.layout and item.layout.sessions_per_unit]
+        rows.append(("", "teto físico: ~%d (%s)%s%s" % (
+            layout.sessions_per_unit, layout, "".join(others[:3]), "; …" * (len(others) > 3))))
+    rows += [("KV por sessão", "%s (%s: %s)%s" % (
+                 size_text(q.kv_bytes), sessions_text(r.concurrency),
+                 size_text(q.kv_bytes * r.concurrency),
+                 "; %s sem janelas" % size_text(r.upper_kv_bytes)
+                 if r.upper_kv_bytes > q.kv_bytes else "")),
+             ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(r)),
+             ("Instalação", physical_text(r))]
+    rows += [("Custo", cost_text(r))] if r.costs else []
+    if r.results.get("by_context"):
+        rows.append(("Por contexto", "; ".join("%d:%s%d" % (
+            item["effective_context"], GLUE, item["max_concurrency"])
+            for item in r.results["by_context"])))
+    return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
+
+
+def physical_text(r: SizingResult) -> str:
+    """Energia, espaço e os tempos de carga."""
+    parts = []
+    for name, one, many in (("power_kw", "kW", "kW"), ("rack_units", "U", "U"),
+                            ("racks", "rack", "racks")):
+        value = r.physical[name]
+        if value:
+            parts.append("%s %s" % (decimal_text(value, 2) if value < 10**7 else "%.3g" % value,
+                                    one if value == 1 else many))
+    one, cold = r.storage_plan["node_recovery_seconds"], r.storage_plan["cold_start_seconds"]
+    if cold is not None:
+        parts.append("carga %s (um nó ou todos)" % seconds_text(one) if one == cold else
+                     "carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
+    return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
+
+
+def cost_text(r: SizingResult) -> str:
+    """O custo com os preços dados."""
+    costs, years, parts = r.costs, r.question.years, []
+    lacking = [label for name, label in (("energy", "sem a energia"), ("purchase", "sem a compra"))
+               if costs[name] is None]
+    for name, label in (("purchase", "compra %s"), ("energy", "energia %s"), ("total", "total %s"),
+                        ("per_session_month", "%s por sessão e mês"),
+                        ("per_million_output_tokens", "%s por milhão de tokens")):
+        if costs[name] is not None and not (name == "total" and lacking):
+            parts.append(label % money_text(costs[name]))
+    return "; ".join(parts + lacking) + ("" if years is None else
+                                         " (%s anos)" % decimal_text(years, 2))
+
+
+def limit_text(r: SizingResult) -> str:
+    """Quantas sessões cabem numa unidade e o que as limita."""
+    q, offer = r.question, r.offer
+    text = LIMITS[offer.limited_by]
+    if offer.limited_by == "plan":
+        return "%d, limite: %s (%s da HBM nominal - %s GiB por nó)" % (
+            offer.sessions, text, percent_text(q.kv_budget_ratio),
+            decimal_text(q.runtime_overhead_gib, 3))
+    objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(offer.limited_by)
+    text += " de %s ms" % number_text(objective, 9) if objective else ""
+    if offer.layout and offer.speed and offer.limited_by == "ttft":
+        fullest = offer.sessions // offer.layout.replicas_per_unit
+        if offer.speed.prefill_ratio(fullest + 1) >= QUEUE_RATIO:
+            text += ", que a fila impede acima disto"
+    return "%d, limite: %s (o plano daria %d)" % (offer.sessions, text, q.plan_sessions(offer.unit))
+
+
+def failure_text(r: SizingResult) -> str:
+    """O que ainda é servido depois das falhas que o plano considera."""
+    plan, unit = r.ha_plan, r.offer.unit
+    left, admitted = plan["nodes_after_failure"], plan["sessions_after_failure"]
+    if not left:
+        return "nenhum nó resta: o serviço para"
+    text = "%s, até %s: " % (
+        plural(left, "nó") if unit == 1 else "%d de %d nós (para a unidade de %d)" % (
+            left, r.nodes_final, unit), sessions_text(admitted))
+    by_rate = r.question.requests_per_second is not None
+    if plan["covers_peak"]:
+        return text + ("pico coberto" if by_rate else "pico de %d coberto (folga %d)" % (
+            r.peak_sessions, admitted - r.peak_sessions))
+    if plan["covers_concurrency"]:
+        return text + ("taxa nominal coberta, o pico não" if by_rate else
+                       "carga nominal coberta; no pico faltam %s" % plural(
+                           r.peak_sessions - admitted, "vaga"))
+    return text + ("a taxa pede %d nós" % r.nodes_minimum if by_rate else
+                   "faltam %s já na carga nominal" % plural(r.concurrency - admitted, "vaga"))
+
+
+def hbm_lines(r: SizingResult) -> List[str]:
+    """A barra de como se divide a HBM visível de um nó, com a legenda em GiB."""
+    layout, gpus = r.offer.layout, r.question.server.gpus
+    if layout is None:
+        return []
+    total = (r.question.server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
+    plan = layout.session_bytes * layout.tensor_parallel * Fraction(r.offer.sessions, r.offer.unit)
+    parts = (("▓", "pesos", layout.weights_bytes * gpus),
+             ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV das sessões", plan),
+             ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
+             (".", "fora do motor", total - layout.usable_bytes * gpus))
+    bar, legend, seen = "", [], Fraction(0)
+    for mark, label, part in parts:
+        seen += part
+        bar += mark * (round(seen * (WIDTH - 2) / total) - len(bar))
+        legend.append("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0)))
+    title = "HBM por nó     %s GiB visíveis em %s; em GiB:" % (
+        decimal_text(Fraction(total) / GIB, 0), plural(gpus, "GPU"))
+    return [*folded(title, 15), "[%s]" % bar, *folded("  ".join(legend))]
+
+
+def speed_lines(r: SizingResult) -> List[str]:
+    """Uma linha por carga: TPOT, tokens/s por sessão e por nó e TTFT, com a faixa de 80%."""
+    if not r.performance:
+        return []
+    lines, binds = ["Previsto (80%)" + "%15s%17s%17s%17s" % (
+        "TPOT ms", "tok/s sessão", "tok/s nó", "TTFT ms")], []
+    for case in r.performance:
+        kind, nodes = "cache" if case["cached_tokens"] else "novo", case["nodes"]
+        label = "%s, %s" % (kind, plural(nodes, "nó") if nodes < 100 else
+                            "todos" if nodes == r.nodes_final else "falha")
+        rates = [range_text(dict(case[name + "_range"], estimate=case[name])) for name in (
+            "output_tokens_per_second_per_session", "output_tokens_per_second_per_node")]
+        lines.append(label + range_text(case["tpot_ms"]).rjust(29 - len(label)) + "%17s%17s%17s" % (
+            *rates, range_text(case["ttft_ms"]) if case["ttft_ms"] else "fila"))
+        if nodes == r.nodes_final:
+            binds.append("%s %d%% (%s: %s%d)" % (
+                PARTS[case["binding"]], 100 * case["breakdown_ms"][case["binding"]]
+                / case["tpot_ms"]["estimate"], kind, "+" if case["cached_tokens"] else "",
+                case["input_tokens"]))
+    outside = extrapolations(r)
+    return [*lines, *folded("Domina: " + "; ".join(binds), 2),
+            *(folded("Extrapolado: " + "; ".join(outside), 2) if outside else [])]
+
+
+def range_text(figure: Dict[str, float]) -> str:
+    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
+    divisor, unit = next((size for size in ((10**6, "M"), (1000, "k"))
+                          if figure["estimate"] >= 0.9995 * size[0]), (1, ""))
+    estimate, low, high = (figure[key] / divisor for key in ("estimate", "low", "high"))
+    if estimate < 1:
+        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
+    return "%s%s (%s-%s)" % (number_text(estimate), unit, number_text(low, 2), number_text(high, 2))
+
+
+def warning_lines(r: SizingResult, room: int) -> List[str]:
+    """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
+    count = len(r.warnings)
+    lines = [plural(count, "aviso") if count else "Nenhum aviso"]
+    for shown, warning in enumerate(r.warnings):
+        more = folded("! " + warning, 2)
+        if shown == 3 or len(lines) + len(more) > room:
+            lines[0] += " (à vista: %d; todos em --explain)" % shown
+            break
+        lines += more
+    return lines
+
+
+def explanation_text(r: SizingResult, parts: Json) -> str:
     """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
-    lines = folded(headline(result), 2)
+    lines = folded(headline(r), 2)
     for row in parts["figures"]:
-        value = exact_text(row["value"])
-        if row["unit"] == "B":
-            value = "%s B (%s)" % (value, size_text(row["value"]))
-        elif isinstance(row["value"], float):
-            value = "%s %s" % (number_text(row["value"], 9), row["unit"])
-        else:
-            value += " " + row["unit"]
+        value = "%s %s" % (number_text(row["value"], 9) if isinstance(row["value"], float) else
+                           exact_text(row["value"]), row["unit"])
+        value += " (%s)" % size_text(row["value"]) if row["unit"] == "B" else ""
         lines += ["", *folded("%s: %s" % (row["label"], value.strip()), 2)]
         for text in (row["formula"] and "%s = %s" % (row["name"], row["formula"]),
                      row["numbers"] and "= " + row["numbers"],
@@ -3218,30 +3255,27 @@ def explanation_text(result: SizingResult, parts: Dict[str, Any]) -> str:
     if parts["layouts"]:
         lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de mais sessões, o de "
                       "maior", "teto e o de menor tp."]
-        table = [["leiaute", "teto", "sessões", "limite", "nós"]]
-        table += [[row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
-                   LIMITS[row["limited_by"]], "-" if row["nodes"] is None else str(row["nodes"])]
-                  for row in parts["layouts"]]
-        lines += markdown_table(table, "lrrlr")
-    lines += ["", *folded(recovery_text(result), 2)]
-    lines += ["", "Avisos:" if result.warnings else "Nenhum aviso."]
-    for warning in result.warnings:
+        lines += markdown_table([["leiaute", "teto", "sessões", "limite", "nós"]] + [
+            [row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
+             LIMITS[row["limited_by"]], "-" if row["nodes"] is None else str(row["nodes"])]
+            for row in parts["layouts"]], "lrrlr")
+    lines += ["", *folded(recovery_text(r), 2)]
+    lines += ["", "Avisos:" if r.warnings else "Nenhum aviso."]
+    for warning in r.warnings:
         lines += folded("! " + warning, 2)
     lines += ["", "O que mudaria a resposta, uma escolha por vez:"]
-    one, many = ANSWERS[result.asks]
     for row in parts["alternatives"]:
         lines += folded("%s: %s" % (row["change"], "nada cabe" if row["answer"] is None else
-                                    plural(row["answer"], one, many)), 2)
-    lines += ["", "Para pôr no ar (%s):" % ENGINE, *parts["launch"]]
-    return "\n".join(lines) + "\n"
+                                    plural(row["answer"], *ANSWERS[r.asks])), 2)
+    return "\n".join([*lines, "", "Para pôr no ar (%s):" % ENGINE, *parts["launch"], ""])
 
 
-def recovery_text(result: SizingResult) -> str:
+def recovery_text(r: SizingResult) -> str:
     """O que acontece de uma falha até o nó voltar."""
-    plan, failed = result.storage_plan, result.failed_nodes
+    plan, ha = r.storage_plan, r.ha_plan
     text = "Se %s: %s. Cada nó que cai interrompe %s, que perdem o KV" % (
-        "um nó cair" if failed == 1 else "%d caírem" % failed, failure_text(result),
-        plural(result.interrupted_sessions, "sessão", "sessões"))
+        "um nó cair" if ha["failed_nodes"] == 1 else "%d caírem" % ha["failed_nodes"],
+        failure_text(r), sessions_text(ha["interrupted_sessions"]))
     if plan["kv_faster"]:
         text += "; o de cada uma volta do storage em %s, contra %s de prefill: ganha %s" % (
             seconds_text(plan["kv_restore_seconds"]), seconds_text(plan["kv_recompute_seconds"]),
@@ -3252,10 +3286,76 @@ def recovery_text(result: SizingResult) -> str:
             "%d s de partida do motor (15 a 400 s, conforme o modelo e os kernels em cache)"
             % (seconds_text(plan["node_recovery_seconds"]),
                seconds_text(plan["cold_start_seconds"]), LOADER_GBPS, ENGINE_START_SECONDS))
-    if result.meets_objectives is not None:
+    if ha["meets_objectives"] is not None:
         text += ". A carga nominal %s aos objetivos" % (
-            "ainda atende" if result.meets_objectives else "já não cabe e não atende")
+            "ainda atende" if ha["meets_objectives"] else "já não cabe e não atende")
     return text + "."
+
+
+def json_document(r: SizingResult) -> Json:
+    """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
+    q = r.question
+    blocks = {
+        **asked_json(q, r.asks, concurrency=r.concurrency), "results": plain(r.results),
+        "engine": r.offer.layout and plain(engine_json(r, r.offer.layout)),
+        "performance": plain(performance_json(r)), "storage_plan": plain(r.storage_plan),
+        "ha_plan": r.ha_plan, "physical": plain(r.physical), "costs": plain(r.costs),
+        "warnings": list(r.warnings)}
+    return {name: block for name, block in blocks.items()
+            if block or name not in ("engine", "costs")}
+
+
+def asked_json(q: Question, asks: str, **known: Any) -> Json:
+    """O que foi perguntado, com os padrões."""
+    parameters = {name: plain(getattr(q, name)) for name in q.__dataclass_fields__
+                  if name not in ("model", "server", "storage")}
+    return {"schema_version": 1, "question": asks, "model": q.model.document,
+            "server": q.server.document, "storage": q.storage.document,
+            "parameters": dict(parameters, effective_context=q.effective_context,
+                               output_tokens=q.output, **known)}
+
+
+def refused_json(q: Question, error: SizingError) -> Json:
+    """Uma linha de comparação sem resposta: `results` null e o porquê em `error`."""
+    return dict(asked_json(q, q.asks), results=None, error=str(error))
+
+
+def performance_json(r: SizingResult) -> Optional[Json]:
+    """A previsão da carga dos objetivos com todos os nós, e as de todas as cargas em `cases`."""
+    layout, speed, sessions = r.offer.layout, r.offer.speed, r.offer.sessions
+    if not r.performance or not (layout and speed):
+        return None
+    fullest = ceil_div(sessions, layout.replicas_per_unit)  # um nó sempre cheio
+    return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
+                saturated_output_tokens_per_second_per_node=speed.saturated_tokens_per_second(
+                    fullest) * sessions / fullest,
+                nodes_other_end=r.nodes_other_end, cases=r.performance)
+
+
+def engine_json(r: SizingResult, layout: Layout) -> Json:
+    """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
+    q, unit = r.question, layout.nodes_per_unit
+    tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
+    return {
+        "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
+        "data_parallel": layout.data_parallel, "sessions_per_replica": layout.sessions_per_replica,
+        "replicas_per_node": layout.replicas_per_unit // unit, "nodes_per_replica": unit,
+        "gpu_memory_utilization": q.gpu_memory_utilization,
+        "hbm_usable_gib_per_gpu": q.server.hbm_usable_gib_per_gpu,
+        "weights_gib_per_gpu": Fraction(layout.weights_bytes, GIB),
+        "runtime_gib_per_gpu": Fraction(layout.runtime_bytes, GIB),
+        "kv_capacity_gib_per_gpu": Fraction(layout.kv_capacity_bytes, GIB),
+        "runtime_parts_gib_per_gpu": {
+            name: Fraction(part, GIB) for name, part in zip(
+                ("activation", "non_torch", "cuda_graphs"), layout.runtime_parts)},
+        "kv_capacity_tokens_per_replica": tokens // layout.session_bytes,
+        "kv_per_session_bytes_per_gpu": layout.session_bytes,
+        "kv_per_session_upper_bytes": r.upper_kv_bytes,
+        "sessions_per_node": layout.sessions_per_unit // unit,
+        "layouts": [{"sessions_per_unit": item.sessions_per_unit,
+                     "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
+                     "kv_capacity_gib_per_gpu": Fraction(item.kv_capacity_bytes, GIB)}
+                    for item in (offer.layout for offer in r.offers) if item]}
 
 
 def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> List[str]:
@@ -3264,363 +3364,9 @@ def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> List[str]:
     lines = ["| %s |" % " | ".join(
         cell.rjust(width) if side == "r" else cell.ljust(width)
         for cell, width, side in zip(row, widths, sides)) for row in rows]
-    ruler = "|%s|" % "|".join(":%s" % ("-" * (width + 1)) if side == "l" else "%s:" % (
-        "-" * (width + 1)) for width, side in zip(widths, sides))
-    return [lines[0], ruler, *lines[1:]]
-
-
-def text_report(result: SizingResult) -> str:
-    """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
-    sections = [folded(headline(result)), answer_lines(result), hbm_lines(result),
-                speed_lines(result)]
-    tail = folded(assumptions(result), 2)
-    used = sum(map(len, sections)) + len(tail)
-    if used > MAX_LINES - 3:  # os avisos valem mais que a barra, que está no JSON em números
-        used, sections[2] = used - len(sections[2]), []
-    sections += [warning_lines(result, MAX_LINES - used), tail]
-    blanks = MAX_LINES - sum(map(len, sections))
-    lines = sections[0]
-    for section, rank in zip(sections[1:], (0, 3, 1, 2, 4)):
-        # Uma linha em branco antes das seções mais distintas, enquanto couber.
-        lines += [""] * bool(section and rank < blanks) + section
-    return "\n".join(lines) + "\n"
-
-
-def headline(result: SizingResult) -> str:
-    """A resposta em uma frase."""
-    q, load = result.question, plural(result.concurrency, "sessão", "sessões")
-    product = "%s (%s)" % (q.server.product, q.server.name) if q.server.product else q.server.name
-    if q.requests_per_second is not None:
-        load = "%s/s (%s)" % ("1 pedido" if q.requests_per_second == 1 else
-                              number_text(q.requests_per_second, 9) + " pedidos", load)
-    return "%d × %s: %s, %s%s × %s%s, KV %s" % (
-        result.nodes_final, product, q.model.name, "até " * (result.asks == "sessions"), load,
-        "até " * (result.asks == "context"), plural(q.effective_context, "token", "tokens"),
-        q.kv_precision)
-
-
-def assumptions(result: SizingResult) -> str:
-    """O que a resposta supõe e não está na pergunta, e onde há mais."""
-    q = result.question
-    parts = ["saída %d" % q.output] if result.performance else []
-    if q.calibration:
-        parts.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
-            number_text(q.tpot_scale), number_text(q.calibration[0], 9),
-            plural(q.calibration[1], "sessão", "sessões")))
-    if result.layout:
-        parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
-    return "Supõe: %s. Mais: --explain" % "; ".join([*parts, q.storage.name])
-
-
-def answer_lines(result: SizingResult) -> List[str]:
-    """Nós, sessões por nó, KV por sessão e o que resta numa falha."""
-    q, layout, failed = result.question, result.layout, result.failed_nodes
-    spares = q.ha_mode.upper()
-    ha = "sem HA" if q.ha_mode == "none" else "com %s %d" % (spares, result.nodes_final)
-    peak = "com pico de %s (%s)" % (percent_text(q.peak_headroom_ratio), plural(
-        result.peak_sessions, "sessão", "sessões"))
-    if result.asks == "nodes":
-        steps = "capacidade pura %d → %s %d → %s" % (
-            result.nodes_minimum, peak, result.nodes_with_headroom, ha.replace(" ", GLUE))
-    elif result.asks == "load":
-        steps = "a carga cabe em %s (%s); o mínimo é %d" % (
-            plural(result.nodes_final, "nó", "nós"),
-            plural(result.spare_sessions_at_peak, "vaga livre", "vagas livres"),
-            result.nodes_minimum)
-    else:
-        steps = "%s: %s %s" % (
-            plural(result.nodes_final, "dado", "dados"), peak,
-            "sem HA" if q.ha_mode == "none" else "com %s à parte" % spares)
-    rows = [("Nós", steps),
-            ("Sessões/nó" if result.nodes_per_unit == 1
-             else "Sessões/%d nós" % result.nodes_per_unit, limit_text(result))]
-    if result.nodes_other_end is not None:
-        rows.append(("", "com o prefixo em cache (+%d tokens por pedido): %s" % (
-            TURN_TOKENS, plural(result.nodes_other_end, "nó", "nós"))))
-    if layout:
-        others = ["; %s:%s%d" % (str(item).replace(" ", GLUE), GLUE, item.sessions_per_unit)
-                  for item in result.layouts[1:] if item.sessions_per_unit]
-        rows.append(("", "teto físico: ~%d (%s)%s%s" % (
-            layout.sessions_per_unit, layout, "".join(others[:3]), "; …" * (len(others) > 3))))
-    rows += [("KV por sessão", "%s (%s: %s)%s" % (
-                 size_text(q.kv_bytes), plural(result.concurrency, "sessão", "sessões"),
-                 size_text(q.kv_bytes * result.concurrency),
-                 "; %s sem janelas" % size_text(result.upper_kv_bytes)
-                 if result.upper_kv_bytes > q.kv_bytes else "")),
-             ("Se um nó cair" if failed == 1 else "Se %d caírem" % failed, failure_text(result)),
-             ("Instalação", physical_text(result))]
-    rows += [("Custo", cost_text(result))] if result.costs else []
-    if result.by_context:
-        rows.append(("Por contexto", "; ".join("%d:%s%d" % (context, GLUE, sessions)
-                                               for context, sessions in result.by_context)))
-    return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
-
-
-def physical_text(result: SizingResult) -> str:
-    """Energia, espaço e os tempos de carga."""
-    physical, plan = result.physical, result.storage_plan
-    parts = ["%s %s" % (amount_text(physical[name]), unit) for name, unit in (
-        ("power_kw", "kW"), ("rack_units", "U")) if physical[name]]
-    if physical["racks"]:
-        parts.append("%s %s" % (amount_text(physical["racks"]),
-                                "rack" if physical["racks"] == 1 else "racks"))
-    one, cold = plan["node_recovery_seconds"], plan["cold_start_seconds"]
-    if cold is not None:
-        parts.append("carga %s (um nó ou todos)" % seconds_text(one) if one == cold else
-                     "carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
-    return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
-
-
-def cost_text(result: SizingResult) -> str:
-    """O custo com os preços dados."""
-    costs, parts = result.costs, []
-    for name, label in (("purchase", "compra %s"), ("energy", "energia %s"), ("total", "total %s"),
-                        ("per_session_month", "%s por sessão e mês"),
-                        ("per_million_output_tokens", "%s por milhão de tokens")):
-        value = costs[name]
-        if value is not None and (name != "total" or None not in (costs["purchase"],
-                                                                  costs["energy"])):
-            parts.append(label % money_text(value))
-    years = result.question.years
-    parts += ["sem a energia"] if costs["energy"] is None else []
-    parts += ["sem a compra"] if costs["purchase"] is None else []
-    return "; ".join(parts) + ("" if years is None else " (%s anos)" % decimal_text(years, 2))
-
-
-def money_text(value: Union[Exact, float]) -> str:
-    """Um valor em dinheiro: centavos só abaixo de 1000."""
-    return decimal_text(Fraction(value), 0 if value >= 1000 else 2 if value >= 1 else 4)
-
-
-def limit_text(result: SizingResult) -> str:
-    """Quantas sessões cabem numa unidade e o que as limita."""
-    q, limit = result.question, LIMITS[result.limited_by]
-    if result.limited_by == "plan":
-        return "%d, limite: %s (%s da HBM nominal - %s GiB por nó)" % (
-            result.sessions_per_unit, limit, percent_text(q.kv_budget_ratio),
-            decimal_text(q.runtime_overhead_gib, 3))
-    objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(result.limited_by)
-    text = limit + (" de %s ms" % number_text(objective, 9) if objective else "")
-    if result.layout and result.offer.speed and result.limited_by == "ttft":
-        fullest = result.sessions_per_unit // result.layout.replicas_per_unit
-        if result.offer.speed.prefill_ratio(fullest + 1) >= QUEUE_RATIO:
-            text += ", que a fila impede acima disto"
-    return "%d, limite: %s (o plano daria %d)" % (result.sessions_per_unit, text,
-                                                  result.plan_sessions_per_unit)
-
-
-def failure_text(result: SizingResult) -> str:
-    """O que ainda é servido depois das falhas que o plano considera."""
-    left, admitted = result.nodes_after_failure, result.sessions_after_failure
-    if not left:
-        return "nenhum nó resta: o serviço para"
-    nodes = plural(left, "nó", "nós") if result.nodes_per_unit == 1 else (
-        "%d de %d nós (para a unidade de %d)" % (left, result.nodes_final, result.nodes_per_unit))
-    text = "%s, até %s: " % (nodes, plural(admitted, "sessão", "sessões"))
-    if result.question.requests_per_second is not None:
-        return text + ("pico coberto" if result.covers_peak else "taxa nominal coberta, o pico não"
-                       if result.covers_concurrency else "a taxa pede %d nós"
-                       % result.nodes_minimum)
-    if result.covers_peak:
-        return text + "pico de %d coberto (folga %d)" % (result.peak_sessions,
-                                                         admitted - result.peak_sessions)
-    if result.covers_concurrency:
-        return text + "carga nominal coberta; no pico faltam %s" % plural(
-            result.peak_sessions - admitted, "vaga", "vagas")
-    return text + "faltam %s já na carga nominal" % plural(
-        result.concurrency - admitted, "vaga", "vagas")
-
-
-def hbm_lines(result: SizingResult) -> List[str]:
-    """A barra de como se divide a HBM visível de um nó, com a legenda em GiB."""
-    layout, gpus = result.layout, result.question.server.gpus
-    if layout is None:
-        return []
-    total = (result.question.server.hbm_usable_gib_per_gpu or 0) * GIB * gpus
-    plan = layout.session_bytes * layout.tensor_parallel * Fraction(
-        result.sessions_per_unit, result.nodes_per_unit)
-    parts = (("▓", "pesos", layout.weights_bytes * gpus),
-             ("▒", "motor", layout.runtime_bytes * gpus), ("█", "KV das sessões", plan),
-             ("░", "livre", layout.kv_capacity_bytes * gpus - plan),
-             (".", "fora do motor", total - layout.usable_bytes * gpus))
-    bar, seen = "", Fraction(0)
-    for mark, _, part in parts:
-        seen += part
-        bar += mark * (round(seen * (WIDTH - 2) / total) - len(bar))
-    legend = "  ".join("%s %s %s" % (mark, label, decimal_text(Fraction(part) / GIB, 0))
-                       for mark, label, part in parts)
-    title = "HBM por nó     %s GiB visíveis em %s; em GiB:" % (
-        decimal_text(Fraction(total) / GIB, 0), plural(gpus, "GPU", "GPUs"))
-    return [*folded(title, 15), "[%s]" % bar, *folded(legend)]
-
-
-def speed_lines(result: SizingResult) -> List[str]:
-    """Uma linha por carga: TPOT, tokens/s por sessão e por nó e TTFT, com a faixa de 80%."""
-    rows, binds = [("Previsto (80%)", "TPOT ms", "tok/s sessão", "tok/s nó", "TTFT ms")], []
-    for item in result.performance:
-        kind = "cache" if item.cached_tokens else "novo"
-        nodes = plural(item.nodes, "nó", "nós") if item.nodes < 100 else (
-            "todos" if item.nodes == result.nodes_final else "falha")
-        rows.append((kind + ", " + nodes, range_text(item.tpot_ms),
-                     range_text(item.output_tokens_per_second_per_session),
-                     range_text(item.output_tokens_per_second_per_node),
-                     range_text(item.ttft_ms) if item.ttft_ms else "fila"))
-        if item.nodes == result.nodes_final:
-            binds.append("%s %d%% (%s: %s%d)" % (
-                PARTS[item.binding], 100 * item.breakdown_ms[item.binding] / item.tpot_ms[0], kind,
-                "+" if item.cached_tokens else "", item.input_tokens))
-    if not result.performance:
-        return []
-    lines = [label + tpot.rjust(29 - len(label)) + "%17s%17s%17s" % tuple(rest)
-             for label, tpot, *rest in rows]
-    lines += folded("Domina: " + "; ".join(binds), 2)
-    outside = extrapolations(result)
-    return lines + (folded("Extrapolado: " + "; ".join(outside), 2) if outside else [])
-
-
-def range_text(figure: Range) -> str:
-    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
-    divisor, unit = next((size for size in ((10**6, "M"), (1000, "k"))
-                          if figure[0] >= 0.9995 * size[0]), (1, ""))
-    estimate, low, high = (value / divisor for value in figure)
-    if estimate < 1:
-        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
-    return "%s%s (%s-%s)" % (number_text(estimate, 3 if estimate >= 1 else 2), unit,
-                             number_text(low, 2), number_text(high, 2))
-
-
-def warning_lines(result: SizingResult, room: int) -> List[str]:
-    """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
-    count = len(result.warnings)
-    lines = [plural(count, "aviso", "avisos") if count else "Nenhum aviso"]
-    for shown, warning in enumerate(result.warnings):
-        more = folded("! " + warning, 2)
-        if shown == 3 or len(lines) + len(more) > room:
-            lines[0] += " (à vista: %d; todos em --explain)" % shown
-            break
-        lines += more
-    return lines
-
-
-def json_document(result: SizingResult) -> Dict[str, Any]:
-    """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
-    q, kv_bytes = result.question, result.question.kv_bytes
-    kv_total = kv_bytes * result.concurrency
-    return {
-        "schema_version": 1,
-        "question": result.asks,
-        "model": q.model.document,
-        "server": q.server.document,
-        "storage": q.storage.document,
-        "parameters": parameters_json(q, concurrency=result.concurrency),
-        "results": {
-            "kv_per_session_gib": significant(Fraction(kv_bytes, GIB)),
-            "kv_per_session_bytes": kv_bytes,
-            "kv_total_tib": significant(Fraction(kv_total, TIB)),
-            "kv_total_bytes": kv_total,
-            "kv_budget_gib": significant(q.budget_bytes / GIB),
-            "kv_budget_bytes": floor_div(q.budget_bytes, 1),
-            **attributes(result, "sessions_per_node sessions_per_unit nodes_per_unit limited_by "
-                                 "peak_sessions nodes_minimum nodes_with_headroom nodes_final"),
-            **({"max_concurrency": result.concurrency, "by_context": [
-                {"effective_context": context, "max_concurrency": sessions}
-                for context, sessions in result.by_context]} if result.asks == "sessions" else {}),
-            **({"max_context": q.effective_context} if result.asks == "context" else {}),
-        },
-        **({"engine": engine_json(result, result.layout)} if result.layout else {}),
-        "performance": performance_json(result),
-        "storage_plan": plain(result.storage_plan),
-        "ha_plan": attributes(result, "failed_nodes nodes_after_failure sessions_after_failure "
-                                      "covers_concurrency covers_peak failures_covered_nominal "
-                                      "failures_covered_peak interrupted_sessions "
-                                      "meets_objectives"),
-        "physical": plain(result.physical),
-        **({"costs": plain(result.costs)} if result.costs else {}),
-        "warnings": list(result.warnings),
-    }
-
-
-def parameters_json(q: Question, **known: Any) -> Dict[str, Any]:
-    """O que foi perguntado, com os padrões."""
-    asked = {name: json_number(getattr(q, name)) for name in q.__dataclass_fields__
-             if name not in ("model", "server", "storage")}
-    return dict(asked, effective_context=q.effective_context, output_tokens=q.output, **known)
-
-
-def refused_json(q: Question, error: SizingError) -> Dict[str, Any]:
-    """Uma linha de comparação sem resposta: `results` null e o porquê em `error`."""
-    return {"schema_version": 1, "question": q.asks, "model": q.model.document,
-            "server": q.server.document, "storage": q.storage.document,
-            "parameters": parameters_json(q), "results": None, "error": str(error)}
-
-
-def plain(values: Dict[str, Any]) -> Dict[str, Any]:
-    """Os valores como o JSON os leva: frações e floats com até 9 algarismos."""
-    return {name: significant(value) if isinstance(value, float) else json_number(value)
-            for name, value in values.items()}
-
-
-def attributes(source: Any, names: str) -> Dict[str, Any]:
-    """Os atributos de `source` com estes nomes, como estão."""
-    return {name: getattr(source, name) for name in names.split()}
-
-
-def performance_json(result: SizingResult) -> Optional[Dict[str, Any]]:
-    """A previsão da carga dos objetivos com todos os nós, e as de todas as cargas em `cases`."""
-    if not result.performance:
-        return None
-    cases = [case_json(item) for item in result.performance]
-    return dict(cases[0], interval_ratio=0.8, extrapolated=extrapolations(result),
-                saturated_output_tokens_per_second_per_node=significant(
-                    result.saturated_tokens_per_second),
-                nodes_other_end=result.nodes_other_end, cases=cases)
-
-
-def case_json(item: Performance) -> Dict[str, Any]:
-    """A previsão de uma carga; as faixas das taxas ficam ao lado, em `*_range`."""
-    case: Dict[str, Any] = {}
-    for name, value in vars(item).items():
-        if isinstance(value, dict):
-            value = {part: significant(ms) for part, ms in value.items()}
-        elif isinstance(value, float):
-            value = significant(value)
-        elif isinstance(value, tuple):
-            estimate, low, high = map(significant, value)
-            value = {"estimate": estimate, "low": low, "high": high}
-            if "per_second" in name:
-                case[name + "_range"] = {"low": low, "high": high}
-                value = estimate
-        case[name] = value
-    return case
-
-
-def engine_json(result: SizingResult, layout: Layout) -> Dict[str, Any]:
-    """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
-    def gib(names: str) -> Dict[str, float]:
-        return {name + "_gib_per_gpu": significant(Fraction(getattr(layout, name + "_bytes"), GIB))
-                for name in names.split()}
-
-    q, parts = result.question, ("activation", "non_torch", "cuda_graphs")
-    tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
-    return {
-        "engine": ENGINE,
-        "layout": str(layout),
-        **attributes(layout, "tensor_parallel data_parallel sessions_per_replica"),
-        "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
-        "nodes_per_replica": layout.nodes_per_unit,
-        "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
-        "hbm_usable_gib_per_gpu": json_number(q.server.hbm_usable_gib_per_gpu),
-        **gib("weights runtime kv_capacity"),
-        "runtime_parts_gib_per_gpu": {name: significant(Fraction(part, GIB)) for name, part
-                                      in zip(parts, layout.runtime_parts)},
-        "kv_capacity_tokens_per_replica": floor_div(tokens, layout.session_bytes),
-        "kv_per_session_bytes_per_gpu": layout.session_bytes,
-        "kv_per_session_upper_bytes": result.upper_kv_bytes,
-        "sessions_per_node": layout.sessions_per_unit // layout.nodes_per_unit,
-        "layouts": [dict(attributes(item, "sessions_per_unit nodes_per_unit"), layout=str(item),
-                         kv_capacity_gib_per_gpu=significant(
-                             Fraction(item.kv_capacity_bytes, GIB))) for item in result.layouts],
-    }
+    ruler = "|".join(":" + "-" * (width + 1) if side == "l" else "-" * (width + 1) + ":"
+                     for width, side in zip(widths, sides))
+    return [lines[0], "|%s|" % ruler, *lines[1:]]
 
 
 # O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
@@ -3632,27 +3378,25 @@ VARIED: Dict[str, Tuple[str, Callable[[Any], str]]] = {
         " (de %d)" % q.requested_context if q.requested_context > q.effective_context else "")),
     "--kv-precision": ("KV", lambda q: q.kv_precision),
     "--ha": ("HA", lambda q: q.ha_mode)}
-# As colunas de cada pergunta: (título, lado, valor).
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
 # Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
 SORTS: Dict[str, Tuple[str, Callable[[Any], Any]]] = {
     "nodes": ("menos nós", lambda r: r.nodes_final),
-    "sessions_per_node": ("mais sessões por nó", lambda r: -r.sessions_per_node),
-    "tpot_ms": ("menor TPOT", lambda r: r.nominal and r.nominal.tpot_ms[0]),
+    "sessions_per_node": ("mais sessões por nó", lambda r: -(r.offer.sessions // r.offer.unit)),
+    "tpot_ms": ("menor TPOT", lambda r: r.nominal and r.nominal["tpot_ms"]["estimate"]),
     "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
     "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
 
 
-def rank(result: SizingResult, sort: Optional[str]) -> Tuple[Any, ...]:
+def rank(r: SizingResult, sort: Optional[str]) -> Tuple[Any, ...]:
     """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW e TPOT.
 
     Servidores diferentes se comparam pela potência, que acompanha o preço e o espaço: um nó pode
     ser uma máquina de mesa ou um rack de 72 GPUs.
     """
-    first = SORTS[sort][1](result) if sort else SORTS["power_kw"][1](result) if (
-        result.asks == "nodes") else -answer_number(result)
-    keys = [None if not (sort or result.nominal) else 0, first]
-    keys += [SORTS[name][1](result) for name in ("nodes", "power_kw", "tpot_ms")]
+    first = -r.answer if not sort and r.asks != "nodes" else SORTS[sort or "power_kw"][1](r)
+    keys = [None if not (sort or r.nominal) else 0, first]
+    keys += [SORTS[name][1](r) for name in ("nodes", "power_kw", "tpot_ms")]
     return tuple((key is None, key or 0) for key in keys)
 
 
@@ -3661,75 +3405,76 @@ def best_rows(rows: Sequence[Outcome], sort: Optional[str]) -> List[int]:
     groups: Dict[Any, List[int]] = {}
     for index, (q, _, _) in enumerate(rows):
         groups.setdefault((q.concurrency, q.requested_context, q.ha_mode), []).append(index)
-    found = []
-    for indexes in groups.values():
-        good = [index for index in indexes if isinstance(rows[index][1], SizingResult)]
-        if good and len(indexes) > 1:
-            found.append(min(good, key=lambda index: rank(rows[index][1], sort)))
-    return found
+    good = [[index for index in group if isinstance(rows[index][1], SizingResult)]
+            for group in groups.values() if len(group) > 1]
+    return [min(group, key=lambda index: rank(rows[index][1], sort)) for group in good if group]
+
+
+def fixed_text(q: Question, varied: Sequence[str], scenario: bool) -> str:
+    """O que todas as linhas de uma comparação têm em comum."""
+    parts = [text for flag, text in (
+        ("--model", q.model.name), ("--server", q.server.name),
+        ("--concurrency", sessions_text(q.concurrency) if q.concurrency else ""),
+        ("--effective-context", "%d tokens" % q.effective_context if q.requested_context else ""),
+        ("--kv-precision", "KV " + q.kv_precision), ("--ha", "" if scenario else
+                                                     "HA " + q.ha_mode),
+        ("", "" if scenario else "pico de " + percent_text(q.peak_headroom_ratio)),
+        ("", "%s pedidos/s" % number_text(q.requests_per_second, 9)
+         if q.requests_per_second is not None else ""),
+        ("", "%s por linha" % plural(q.nodes, "nó") if q.nodes is not None else ""))
+        if text and flag not in varied]
+    return ", ".join(parts)
+
+
+def row_cells(outcome: Any, scenario: bool, priced: bool) -> List[str]:
+    """As células da resposta de uma linha."""
+    if isinstance(outcome, SizingError):
+        limit = "não cabe" if outcome.status == 3 else "recusado"
+        return ["-", "-", limit, "-", "-", "-"] + ["-"] * (scenario + priced)
+    offer, physical = outcome.offer, outcome.physical
+    cells = [str(outcome.answer), "%d%s" % (
+        offer.sessions, " em %d" % offer.unit if offer.unit > 1 else ""), LIMITS[offer.limited_by],
+        range_text(outcome.nominal["tpot_ms"]) if outcome.nominal else "-"]
+    cells += ["-" if physical[name] is None else decimal_text(physical[name], 2)
+              for name in ("power_kw", "rack_units")]
+    cells += [money_text(outcome.costs["total"])] if priced else []
+    return cells + ["pico %(failures_covered_peak)d, nominal %(failures_covered_nominal)d"
+                    % outcome.ha_plan] * scenario
 
 
 def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Optional[str]) -> str:
     """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
-    first = rows[0][0]
-    asks, scenario = first.asks, bool(rows[0][2])
-    fixed = [text for flag, text in (
-        ("--model", first.model.name), ("--server", first.server.name),
-        ("--concurrency", plural(first.concurrency, "sessão", "sessões") if first.concurrency
-         else ""), ("--effective-context", "%d tokens" % first.effective_context
-                    if first.requested_context else ""),
-        ("--kv-precision", "KV " + first.kv_precision), ("--ha", "" if scenario else
-                                                         "HA " + first.ha_mode))
-        if text and flag not in varied]
-    fixed += [] if scenario else ["pico de " + percent_text(first.peak_headroom_ratio)]
-    if first.requests_per_second is not None:
-        fixed.append("%s pedidos/s" % number_text(first.requests_per_second, 9))
-    if first.nodes is not None:
-        fixed.append("%s por linha" % plural(first.nodes, "nó", "nós"))
-    titles = ["cenário"] * scenario + [VARIED[flag][0] for flag in varied]
-    head = ["", *titles, ANSWER_COLUMNS[asks], "sessões/nó", "limite", "TPOT ms", "kW", "U"]
+    first, scenario = rows[0][0], bool(rows[0][2])
     priced = first.node_price is not None or first.energy_price is not None
-    head += ["custo"] * priced + ["quedas cobertas"] * scenario
-    table, reasons, best = [head], [], best_rows(rows, sort)
+    titles = ["cenário"] * scenario + [VARIED[flag][0] for flag in varied]
+    table = [["", *titles, ANSWER_COLUMNS[first.asks], "sessões/nó", "limite", "TPOT ms", "kW", "U",
+              *["custo"] * priced, *["quedas cobertas"] * scenario]]
+    best, reasons = set(best_rows(rows, sort)), []
     for index, (q, outcome, label) in enumerate(rows):
-        cells = ["*" if index in best else ""] + [label] * scenario
-        cells += [VARIED[flag][1](q) for flag in varied]
-        if isinstance(outcome, SizingResult):
-            unit = outcome.nodes_per_unit
-            cells += [str(answer_number(outcome)), "%d%s" % (
-                outcome.sessions_per_unit, " em %d" % unit if unit > 1 else ""),
-                      LIMITS[outcome.limited_by], range_text(outcome.nominal.tpot_ms)
-                      if outcome.nominal else "-"]
-            cells += ["-" if value is None else decimal_text(value, 2) for value in (
-                outcome.physical["power_kw"], outcome.physical["rack_units"])]
-            cells += [money_text(outcome.costs["total"])] if priced else []
-            cells += ["pico %d, nominal %d" % (
-                outcome.failures_covered_peak, outcome.failures_covered_nominal)] * scenario
-        else:
-            cells += ["-", "-", "não cabe" if outcome.status == 3 else "recusado", "-", "-", "-"]
-            cells += ["-"] * (scenario + priced)
+        about = [label] * scenario + [VARIED[flag][1](q) for flag in varied]
+        table.append(["*" if index in best else "", *about, *row_cells(outcome, scenario, priced)])
+        if isinstance(outcome, SizingError):
             reason = outcome.expected if outcome.status == 3 else str(outcome)
-            reasons += folded("- %s: %s" % (", ".join(cells[1:1 + len(titles)]), reason), 2)
-        table.append(cells)
+            reasons += folded("- %s: %s" % (", ".join(about), reason), 2)
     sides = "l" + "l" * scenario + "".join(
         "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
-    sides += "rrlrrr" + "r" * (scenario + priced)
     load = next((item.nominal for _, item, _ in rows
                  if isinstance(item, SizingResult) and item.nominal), None)
     notes = ["* a melhor de cada carga: " + (SORTS[sort][0] if sort else "menos kW" if (
-        asks == "nodes") else "a maior resposta")] if best else []
+        first.asks == "nodes") else "a maior resposta")] if best else []
     notes += ["%s: pico de %s, HA %s, %s da HBM para KV" % (
         label, percent_text(q.peak_headroom_ratio), q.ha_mode, percent_text(q.kv_budget_ratio))
         for q, _, label in rows if scenario]
     if load:
         notes.append("TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
-            "prefixo em cache" if load.cached_tokens else "todo pedido com prompt novo"))
-    text = [*folded(", ".join(fixed)), "", *markdown_table(table, sides), ""]
-    notes = folded("; ".join(notes) + ".", 2) if notes else []
-    return "\n".join([*text, *reasons, *notes]).rstrip("\n") + "\n"
+            "prefixo em cache" if load["cached_tokens"] else "todo pedido com prompt novo"))
+    text = [*folded(fixed_text(first, varied, scenario)), "",
+            *markdown_table(table, sides + "rrlrrr" + "r" * (scenario + priced)), "", *reasons]
+    return "\n".join([*text, *(folded("; ".join(notes) + ".", 2) if notes else [])]).rstrip(
+        "\n") + "\n"
 
 
-def json_lines(documents: Iterable[Dict[str, Any]], ascii_only: bool) -> Iterator[str]:
+def json_lines(documents: Iterable[Json], ascii_only: bool) -> Iterator[str]:
     """Uma lista JSON aos pedaços, um documento por linha; as entradas de catálogo se repetem."""
     known: Dict[int, str] = {}
     yield "["
@@ -3744,44 +3489,40 @@ def json_lines(documents: Iterable[Dict[str, Any]], ascii_only: bool) -> Iterato
     yield "\n]\n"
 
 
-def flat(document: Dict[str, Any], path: str = "") -> Iterator[Tuple[str, Any]]:
+def flat(document: Json, path: str = "") -> Iterator[Tuple[str, Any]]:
     """(caminho, valor) de cada valor simples de um documento; as listas de textos, juntas."""
     for name, value in document.items():
         if isinstance(value, dict):
             yield from flat(value, path + name + ".")
-        elif isinstance(value, (list, tuple)):
-            if all(isinstance(item, str) for item in value) and name not in ("source", "notes"):
-                yield path + name, "; ".join(value)
-        elif name not in ("source", "notes"):
-            yield path + name, value
+        elif name in ("source", "notes"):
+            continue
+        elif not isinstance(value, (list, tuple)):
+            yield path + name, json.dumps(value) if isinstance(value, bool) else value
+        elif all(isinstance(item, str) for item in value):
+            yield path + name, "; ".join(value)
 
 
-def csv_text(documents: Iterable[Dict[str, Any]]) -> str:
+def csv_text(documents: Iterable[Json]) -> str:
     """Uma linha por documento (RFC 4180), com uma coluna por caminho do JSON."""
     import csv
     import io
 
-    columns: Dict[str, int] = {}
+    columns: Dict[str, None] = {}
     rows = []
-    known: Dict[int, List[Tuple[str, Any]]] = {}  # as entradas de catálogo se repetem
+    known: Dict[int, Json] = {}  # as entradas de catálogo se repetem
     for document in documents:
-        row: List[Any] = [""] * len(columns)
+        row: Json = {}
         for block, content in document.items():
-            shared = isinstance(content, dict) and block in ("model", "server", "storage")
-            cells = known.get(id(content)) if shared else None
-            if cells is None:
-                cells = list(flat({block: content}))
-                if shared:
-                    known[id(content)] = cells
-            for name, value in cells:
-                if columns.setdefault(name, len(row)) == len(row):
-                    row.append("")
-                row[columns[name]] = json.dumps(value) if isinstance(value, bool) else value
+            cells = known.get(id(content)) or dict(flat({block: content}))
+            if block in ("model", "server", "storage"):
+                known[id(content)] = cells
+            row.update(cells)
+        columns.update(dict.fromkeys(row))
         rows.append(row)
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(columns)
-    writer.writerows(row + [""] * (len(columns) - len(row)) for row in rows)
+    writer.writerows([row.get(column, "") for column in columns] for row in rows)
     return stream.getvalue()
 
 
@@ -3792,14 +3533,13 @@ LIST_COLUMNS = {
     "servers": "name=nome product=produto gpus=GPUs hbm_per_gpu_gb=GB/GPU "
                "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink_TB/s",
     "storage": "name=nome type=tipo iops_read=IOPS_leit. throughput_read_gbps=leit._GB/s "
-               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=P99_ms",
-}
+               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=P99_ms"}
 
 
 def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
-    names, marked = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
-    titles = [title.replace("_", " ") for title in marked]
+    names, titles = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
+    titles = tuple(title.replace("_", " ") for title in titles)
     rows = [[cell_text(name, getattr(entry, name)) for name in names] for entry in entries]
     widths = [max(map(len, column)) for column in zip(titles, *rows)]
     lines = []
@@ -3884,27 +3624,26 @@ catálogos (padrão: os que estão ao lado de sizing.py)
 """
 
 
-def flag_rows() -> Iterator[Tuple[str, str, str]]:
-    """(flag, nome do valor, ajuda) de cada flag; ("", "", título) de cada grupo."""
-    for line in FLAGS_TEXT.replace("\n  ", " ").strip().splitlines():
-        head, _, text = line.partition(": ")
-        flag, _, metavar = head.partition(" ")
-        yield (flag, metavar, text) if line.startswith("--") else ("", "", line)
-
-
 ALSO = {"--json": ("--json-only",), "--help": ("-h",)}
+CATALOGUE_FLAGS = "--json --csv --models-file --servers-file --storage-file"
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
-STANDALONE = {**dict.fromkeys(("version", "list", "validate"),
-                              "json csv models_file servers_file storage_file"),
-              "print_model": "json hf_config weights_gib effective_context"}
+STANDALONE = {"--version": CATALOGUE_FLAGS, "--list": CATALOGUE_FLAGS,
+              "--validate": CATALOGUE_FLAGS,
+              "--print-model": "--json --hf-config --weights-gib --effective-context"}
+# Flag → as que não se combinam com ela.
+EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
+             "--requests-per-second": "--concurrency", "--json": "--csv",
+             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
+# Flag → as que lhe dão efeito: uma delas é preciso.
+NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
+          "--years": "--node-price --energy-price"}
 CHOICES: Dict[str, Any] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS,
                            "--weights-precision": WEIGHT_BITS, "--sort": SORTS}
-
 UNITS = {"k": 1000, "m": 10**6}
 TOKENS = {"k": 1024, "m": 1024**2}
 RATIO = {"%": Fraction(1, 100)}
 # Nome do valor → (sufixos, só inteiros?, faixa, esperado).
-NUMBERS: Dict[str, Tuple[Dict[str, Any], bool, Callable[[Fraction], bool], str]] = {
+NUMBERS: Dict[str, Tuple[Json, bool, Callable[[Fraction], bool], str]] = {
     "N": (UNITS, True, lambda v: v > 0, "um inteiro positivo, como 1000, 1e3 ou 1k"),
     "GPUS": (UNITS, True, lambda v: v > 0, "auto ou um inteiro positivo de GPUs"),
     "TOKENS": (TOKENS, True, lambda v: v > 0,
@@ -3932,6 +3671,14 @@ class Parser(argparse.ArgumentParser):
         raise SizingError("linha de comando", message)
 
 
+def flag_rows() -> Iterator[Tuple[str, str, str]]:
+    """(flag, nome do valor, ajuda) de cada flag; ("", "", título) de cada grupo."""
+    for line in FLAGS_TEXT.replace("\n  ", " ").strip().splitlines():
+        head, _, text = line.partition(": ")
+        flag, _, metavar = head.partition(" ")
+        yield (flag, metavar, text) if line.startswith("--") else ("", "", line)
+
+
 def build_parser() -> Parser:
     """O leitor da linha de comando; largura fixa, para que a ajuda não dependa do terminal."""
     # O argparse procuraria traduções dos seus textos, que aqui não aparecem: 2% da partida.
@@ -3949,15 +3696,15 @@ def build_parser() -> Parser:
         if not flag:
             group = parser.add_argument_group(text)
         elif metavar:
-            group.add_argument(flag, metavar=metavar, help=text)
+            group.add_argument(flag, dest=flag, metavar=metavar, help=text)
         else:
-            group.add_argument(flag, *ALSO.get(flag, ()), action="store_const", const=True,
-                               help=text)
+            group.add_argument(flag, *ALSO.get(flag, ()), dest=flag, action="store_const",
+                               const="", help=text)
     return parser
 
 
-def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """As flags como texto (None se ausentes). Levanta `SizingError`."""
+def parse_arguments(argv: Sequence[str]) -> Dict[str, str]:
+    """O texto de cada flag dada, vazio nas que não têm valor. Levanta `SizingError`."""
     takes_value = {flag for flag, metavar, _ in flag_rows() if metavar}
     words: List[str] = []
     for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
@@ -3967,13 +3714,10 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
             words.append(word)
     args, unknown = build_parser().parse_known_args(words)
     if unknown:
-        known = [flag for flag, _, _ in flag_rows()]
-        raise SizingError("argumento desconhecido", "veja --help" + nearest(unknown[0], known),
-                          value=unknown[0])
-    for name, value in vars(args).items():
-        if isinstance(value, list):  # o argparse lê `--flag=--` como uma lista vazia
-            setattr(args, name, "--")
-    return args
+        raise SizingError("argumento desconhecido", "veja --help" + nearest(
+            unknown[0], [flag for flag, _, _ in flag_rows()]), value=unknown[0])
+    return {flag: "--" if isinstance(text, list) else text  # ele lê `--flag=--` como uma lista
+            for flag, text in vars(args).items() if text is not None}
 
 
 def quantity(flag: str, metavar: str, text: str) -> Union[Exact, float]:
@@ -4008,51 +3752,52 @@ def choice(flag: str, text: str, choices: Sequence[str]) -> str:
                       + nearest(text, list(choices)), value=text)
 
 
-def value_of(args: argparse.Namespace, flag: str) -> Any:
-    """O que foi dado a uma flag; None se não foi."""
-    return getattr(args, flag[2:].replace("-", "_"))
+def measured_point(flag: str, text: str) -> Tuple[float, int]:
+    """(ms, sessões) de --calibrate-tpot-ms. Levanta `SizingError`."""
+    ms, _, sessions = text.partition("@")
+    measured, count = exact_decimal(ms), exact_decimal(sessions)
+    if not measured or not count or min(measured, count) < 0 or count.denominator > 1:
+        raise SizingError(flag, "espera-se MS@SESSÕES, como 38.5@64: um número positivo de "
+                          "milissegundos e um inteiro positivo de sessões", value=text)
+    return float(measured), int(count)
 
 
-def elements_of(args: argparse.Namespace, flag: str) -> List[str]:
-    """Os elementos da lista dada a uma flag que aceita comparar; nenhum se ela não foi dada."""
-    text: Optional[str] = value_of(args, flag)
-    return [] if text is None else text.split(",")
-
-
-def values_of(args: argparse.Namespace) -> Dict[str, Any]:
-    """O valor de cada flag numérica ou de escolha dada; uma lista nas de `VARIED`.
+def values_of(given: Dict[str, str]) -> Json:
+    """Flag → o valor das numéricas e de escolha dadas; uma lista nas de `VARIED`.
 
     Levanta `SizingError` com a flag e o elemento.
     """
-    values: Dict[str, Any] = {}
+    values: Json = {}
     for flag, metavar, _ in flag_rows():
-        text: Optional[str] = value_of(args, flag) if metavar else None
-        if text is None:
+        text = given.get(flag, "")
+        if flag not in given or not (metavar in NUMBERS or flag in CHOICES
+                                     or metavar == "MS@SESSÕES"):
             continue
         found: List[Any] = []
-        for element in elements_of(args, flag) if flag in VARIED else [text]:
+        for element in text.split(",") if flag in VARIED else [text]:
             if element != text and re.fullmatch("0[0-9]+", element):
                 raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não "
                                   "se separa", value=text)
             try:
-                if metavar in NUMBERS and (flag, text.lower()) != ("--tensor-parallel", "auto"):
-                    found.append(quantity(flag, metavar, element))
-                elif flag in CHOICES:
+                if flag in CHOICES:
                     found.append(choice(flag, element, tuple(CHOICES[flag])))
+                elif metavar == "MS@SESSÕES":
+                    found.append(measured_point(flag, element))
+                else:
+                    found.append(None if (metavar, text.lower()) == ("GPUS", "auto") else
+                                 quantity(flag, metavar, element))
             except SizingError as error:
-                if element != text:
-                    error.expected += "; a vírgula separa os valores a comparar"
+                error.expected += "; a vírgula separa os valores a comparar" * (element != text)
                 raise
-        if found:
-            values[flag[2:].replace("-", "_")] = found if flag in VARIED else found[0]
+        values[flag] = found if flag in VARIED else found[0]
     return values
 
 
-def file_of(args: argparse.Namespace, kind: str) -> Tuple[str, str]:
+def file_of(given: Dict[str, str], kind: str) -> Tuple[str, str]:
     """(caminho, nome nas mensagens) de um catálogo: o da flag, ou o que está ao lado do script."""
-    given: Optional[str] = getattr(args, kind + "_file")
-    if given is not None:
-        return given, given or "''"
+    path = given.get("--%s-file" % kind)
+    if path is not None:
+        return path, path or "''"
     beside = os.path.dirname(os.path.realpath(__file__))
     return os.path.join(beside, kind + ".json"), kind + ".json"
 
@@ -4081,152 +3826,125 @@ def read_file(path: str, shown: str) -> bytes:
     return data
 
 
-def read_catalogue(args: argparse.Namespace, kind: str) -> Tuple[List[Any], List[SizingError]]:
+def read_catalogue(given: Dict[str, str], kind: str) -> Tuple[List[Any], List[SizingError]]:
     """Lê e verifica um catálogo: (entradas, problemas)."""
-    path, shown = file_of(args, kind)
+    path, shown = file_of(given, kind)
     try:
         return load_catalogue(kind, shown, read_file(path, shown))
     except SizingError as error:
         return [], [error]
 
 
-def require_catalogue(args: argparse.Namespace, kind: str) -> List[Any]:
+def require_catalogue(given: Dict[str, str], kind: str) -> List[Any]:
     """As entradas de um catálogo sem problemas. Levanta o primeiro `SizingError` que houver."""
-    entries, problems = read_catalogue(args, kind)
+    entries, problems = read_catalogue(given, kind)
     if problems:
         if len(problems) > 1:
             problems[0].expected += " (e mais %s: veja --validate)" % plural(
-                len(problems) - 1, "problema", "problemas")
+                len(problems) - 1, "problema")
         raise problems[0]
     return entries
 
 
-def hf_entry(args: argparse.Namespace) -> Dict[str, Any]:
-    """A entrada de `models.json` do config.json de --hf-config. Levanta `SizingError`."""
-    path = args.hf_config
+def hf_model(given: Dict[str, str], values: Json) -> Tuple[Model, Json]:
+    """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo.
+
+    Levanta `SizingError`.
+    """
+    path = given["--hf-config"]
     config, _, _ = parse_json(path, read_file(path, path))
     folder, base = os.path.split(os.path.abspath(path))
     stem = base.rsplit(".", 1)[0]
     name = "".join(c if c in NAME_CHARACTERS else "-" for c in
                    (os.path.basename(folder) if stem == "config" else stem).lower())[:80]
-    values = values_of(args)
-    weights, contexts = values.get("weights_gib"), values.get("effective_context", [])
-    index = os.path.join(folder, "model.safetensors.index.json")
-    index_bytes = None
+    weights, contexts = values.get("--weights-gib"), values.get("--effective-context", [])
+    index, index_bytes = os.path.join(folder, "model.safetensors.index.json"), None
     if weights is None and os.path.exists(index):
         content, _, _ = parse_json(index, read_file(index, index))
         index_bytes = HfConfig(index, content).child("metadata").count("total_size", high=10**15)
-    return model_from_hf_config(path, config, name or "modelo", index_bytes,
-                                None if weights is None else ceil_div(weights * GIB, 1),
-                                contexts[0] if len(contexts) == 1 else None)
-
-
-def hf_model(args: argparse.Namespace) -> Tuple[Model, Dict[str, Any]]:
-    """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo."""
-    entry = hf_entry(args)
+    entry = model_from_hf_config(path, config, name or "modelo", index_bytes,
+                                 weights and ceil_div(weights * GIB, 1),
+                                 contexts[0] if len(contexts) == 1 else None)
     models, problems = check_document("models", {"models": [entry]})
-    for path, value, expected in problems:
-        raise SizingError(args.hf_config, expected, path=path[2:], value=value)
+    for place, value, expected in problems:
+        raise SizingError(path, expected, path=place[2:], value=value)
     return models[0], entry
 
 
-# Flag → as que não se combinam com ela.
-EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
-             "--requests-per-second": "--concurrency", "--json": "--csv",
-             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
-# Flag → as que lhe dão efeito: uma delas é preciso.
-NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
-          "--years": "--node-price --energy-price"}
-
-
-def check_combination(args: argparse.Namespace) -> None:
+def check_combination(given: Dict[str, str]) -> None:
     """Levanta `SizingError` se falta uma flag na pergunta ou se duas não se combinam."""
-    def given(flag: str) -> bool:
-        return value_of(args, flag) is not None
-
-    needed = ["--model" if args.hf_config is None else "--hf-config", "--server"]
-    missing = [flag for flag in needed if not given(flag)]
+    missing = [flag for flag in ("--hf-config" if "--hf-config" in given else "--model",
+                                 "--server") if flag not in given]
     if missing:
         raise SizingError("pergunta incompleta", "%s %s; veja --help" % (
             "falta" if len(missing) == 1 else "faltam", ", ".join(missing)))
     for flag, others in NEEDED.items():
-        if given(flag) and not any(map(given, others.split())):
+        if flag in given and not given.keys() & set(others.split()):
             raise SizingError(flag, "só tem efeito com " + " ou ".join(others.split()))
-    several = [flag for flag in VARIED if len(elements_of(args, flag)) > 1
-               or (value_of(args, flag) or "").lower() == "all"]
-    load = given("--concurrency") or given("--requests-per-second")
     exclusive = dict(EXCLUSIVE)
-    if given("--nodes") and load and given("--effective-context"):
-        exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
-    elif given("--nodes") and load:
-        exclusive["--nodes"] = "--calibrate-tpot-ms"  # medido num contexto, que falta
+    if "--nodes" in given and ("--concurrency" in given or "--requests-per-second" in given):
+        exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios" if (
+            "--effective-context" in given) else "--calibrate-tpot-ms"  # medido num contexto
     for flag, others in exclusive.items():
         for other in others.split():
-            if given(flag) and given(other):
+            if flag in given and other in given:
                 raise SizingError(flag, "não se combina com " + other)
+    several = [flag for flag in VARIED if "," in given.get(flag, "")
+               or given.get(flag, "").lower() == "all"]
     for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
-        if given(flag) and several:
+        if flag in given and several:
             raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
-    if given("--sort") and not (several or given("--scenarios")):
+    if "--sort" in given and not (several or "--scenarios" in given):
         raise SizingError("--sort", "só tem efeito numa comparação: dê uma lista, como --server "
                           "dgx300,dgx200")
 
 
-def calibration_of(args: argparse.Namespace) -> Optional[Tuple[float, int]]:
-    """(ms, sessões) de --calibrate-tpot-ms. Levanta `SizingError`."""
-    text = args.calibrate_tpot_ms
-    if text is None:
-        return None
-    ms, _, sessions = text.partition("@")
-    measured, count = exact_decimal(ms), exact_decimal(sessions)
-    if not measured or not count or min(measured, count) < 0 or count.denominator > 1:
-        raise SizingError("--calibrate-tpot-ms", "espera-se MS@SESSÕES, como 38.5@64: um número "
-                          "positivo de milissegundos e um inteiro positivo de sessões", value=text)
-    return float(measured), int(count)
-
-
-def named(args: argparse.Namespace, kind: str, flag: str, default: str = "") -> List[Any]:
+def named(given: Dict[str, str], kind: str, flag: str, default: str = "") -> List[Any]:
     """As entradas de um catálogo que uma flag nomeia; `all` são todas. Levanta `SizingError`."""
-    entries = require_catalogue(args, kind)
-    names = elements_of(args, flag) or [default]
-    return [entry for name in names for entry in (
+    entries = require_catalogue(given, kind)
+    return [entry for name in given.get(flag, default).split(",") for entry in (
         entries if name.lower() == "all" else [find_entry(kind, flag, name, entries)])]
 
 
-def questions_of(args: argparse.Namespace) -> Iterator[Tuple[Question, str]]:
+def questions_of(given: Dict[str, str]) -> Iterator[Tuple[Question, str]]:
     """(pergunta, cenário) de cada combinação das flags. Levanta `SizingError`."""
-    check_combination(args)
-    given = values_of(args)  # antes dos catálogos: uma flag errada vale mais
-    calibration = calibration_of(args)
-    models = [hf_model(args)[0]] if args.hf_config is not None else named(args, "models", "--model")
-    servers = named(args, "servers", "--server")
-    if args.storage is not None and "," in args.storage:
-        raise SizingError("--storage", "não aceita comparar: dê um só", value=args.storage)
-    storage = named(args, "storage", "--storage", DEFAULT_STORAGE)[0]
-    loaded = "concurrency" in given or "requests_per_second" in given
-    literal = args.nodes and loaded and "effective_context" in given
-    scalars = {name: value for name, value in given.items() if name in
-               Question.__dataclass_fields__ and flag_of(name) not in VARIED}
-    scalars.setdefault("peak_headroom_ratio",
-                       Fraction(0) if literal else DEFAULT_PEAK_HEADROOM_RATIO)
+    check_combination(given)
+    values = values_of(given)  # antes dos catálogos: uma flag errada vale mais
+    models = [hf_model(given, values)[0]] if "--hf-config" in given else named(
+        given, "models", "--model")
+    servers = named(given, "servers", "--server")
+    if "," in given.get("--storage", ""):
+        raise SizingError("--storage", "não aceita comparar: dê um só", value=given["--storage"])
+    scalars = {flag[2:].replace("-", "_"): value for flag, value in values.items()
+               if flag not in VARIED}
+    scalars.update(storage=named(given, "storage", "--storage", "profile_default")[0],
+                   calibration=scalars.get("calibrate_tpot_ms"))
+    loaded = "--concurrency" in given or "--requests-per-second" in given
+    longest = loaded and "--nodes" in given and "--effective-context" not in given
     if not loaded:
         scalars.setdefault("nodes", 1)
+    elif "--nodes" in given and not longest:  # a carga fixa se toma ao pé da letra
+        scalars["peak_headroom_ratio"] = Fraction(0)
     for model in models:
         for server in servers:
-            overhead = given.get("runtime_overhead_gib",
-                                 DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
-            bases = [Question(**dict(
-                scalars, model=model, server=server, storage=storage, calibration=calibration,
-                runtime_overhead_gib=overhead, kv_precision=precision,
-                requested_context=context)) for context in given.get(
-                    "effective_context", [0 if args.nodes and loaded
-                                          else model.max_position_embeddings])
-                for precision in given.get("kv_precision", [model.default_kv_precision])]
-            for concurrency in given.get("concurrency", [0]):
+            scalars["runtime_overhead_gib"] = values.get(
+                "--runtime-overhead-gib", DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
+            bases = [question(dict(scalars, model=model, server=server, kv_precision=precision,
+                                   requested_context=context))
+                     for context in values.get("--effective-context", [
+                         0 if longest else model.max_position_embeddings])
+                     for precision in values.get("--kv-precision", [model.default_kv_precision])]
+            for concurrency in values.get("--concurrency", [0]):
                 for base in bases:
-                    for ha in given.get("ha", ["none"]):
+                    for ha in values.get("--ha", ["none"]):
                         q = base.under(concurrency=concurrency, ha_mode=ha)
-                        yield from scenarios_of(q) if args.scenarios else [(q, "")]
+                        yield from scenarios_of(q) if "--scenarios" in given else [(q, "")]
+
+
+def question(fields: Json) -> Question:
+    """A pergunta com os campos que são dela."""
+    return Question(**{name: value for name, value in fields.items()
+                       if name in Question.__dataclass_fields__})
 
 
 def scenarios_of(q: Question) -> Iterator[Tuple[Question, str]]:
@@ -4238,136 +3956,135 @@ def scenarios_of(q: Question) -> Iterator[Tuple[Question, str]]:
             q.kv_budget_ratio, IDEAL_KV_BUDGET_RATIO)), "ideal"
 
 
-def answered(args: argparse.Namespace, q: Question) -> SizingResult:
+def answered(given: Dict[str, str], q: Question) -> SizingResult:
     """A resposta a uma pergunta. Levanta `SizingError`, também se uma flag não teve efeito."""
     if not q.request_fits:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
         raise SizingError(flag, "com a saída de %d, não cabe no contexto de %s" % (
-            q.output, plural(q.effective_context, "token", "tokens")),
-            value=str(q.input_tokens or q.output))
-    for flag in ("pue", "energy_price"):
-        if getattr(args, flag) is not None and q.server.power_kw is None:
-            raise SizingError(flag_of(flag), "sem efeito: falta power_kw no catálogo, em "
-                              + q.server.name)
+            q.output, plural(q.effective_context, "token")), value=str(q.input_tokens or q.output))
     result = size(q)
-    for flag in ("input_tokens", "output_tokens"):
-        if result.speed_gap and getattr(args, flag) is not None:
-            raise SizingError(flag_of(flag), "sem efeito: não há velocidade prevista, "
-                              + result.speed_gap)
-    for flag in ("tensor_parallel", "gpu_memory_utilization", "weights_precision"):
-        if result.layout is None and getattr(args, flag) not in (None, "auto"):
-            raise SizingError(flag_of(flag), "sem efeito: o teto físico pede no catálogo "
-                              + ", ".join(result.missing))
+    for flags, useless, why in (
+            ("--pue --energy-price", q.server.power_kw is None,
+             "falta power_kw no catálogo, em " + q.server.name),
+            ("--input-tokens --output-tokens", result.speed_gap,
+             "não há velocidade prevista, " + result.speed_gap),
+            ("--tensor-parallel --gpu-memory-utilization --weights-precision", result.missing,
+             "o teto físico pede no catálogo " + ", ".join(result.missing))):
+        for flag in flags.split():
+            if useless and given.get(flag, "auto").lower() != "auto":
+                raise SizingError(flag, "sem efeito: " + why)
     return result
 
 
-def compared(args: argparse.Namespace, questions: Sequence[Tuple[Question, str]]) -> List[Outcome]:
+def compared(given: Dict[str, str], questions: Sequence[Tuple[Question, str]]) -> List[Outcome]:
     """As linhas de uma comparação, em ordem. Levanta `SizingError` se nenhuma tem resposta."""
     rows: List[Outcome] = []
+    total = len(questions)
     for number, (q, label) in enumerate(questions, 1):
         try:
-            rows.append((q, answered(args, q), label))
+            rows.append((q, answered(given, q), label))
         except SizingError as error:
             rows.append((q, error, label))
-        if number % 250 == 0 or number == len(questions) > 250:
-            progress(number, len(questions))
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        if terminal and total > 250 and (number % 250 == 0 or number == total):
+            sys.stderr.write("\r%d de %d%s" % (number, total, "\n" if number == total else ""))
+            sys.stderr.flush()
     errors = [outcome for _, outcome, _ in rows if isinstance(outcome, SizingError)]
-    if len(errors) == len(rows):
+    if len(errors) == total:
         first = next((item for item in errors if item.status == 3), errors[0])
         first.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
-            len(rows), first.expected)
+            total, first.expected)
         raise first
-    sort = args.sort and args.sort.lower()
+    sort = given.get("--sort", "").lower()
     if sort:
         rows.sort(key=lambda row: rank(row[1], sort) if isinstance(row[1], SizingResult)
                   else ((2, 0),))
     return rows
 
 
-def progress(done: int, total: int) -> None:
-    """Na saída de erros, se ela é um terminal, quantas combinações já foram."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write("\r%d de %d%s" % (done, total, "\n" if done == total else ""))
-        sys.stderr.flush()
-
-
-def validation(args: argparse.Namespace) -> Tuple[Any, str, int]:
-    """Verifica os três catálogos: (documento, texto, status)."""
-    lines, problems = [], []
-    for kind in CATALOGUES:
-        entries, found = read_catalogue(args, kind)
-        problems += found
-        if not found:
-            lines.append("%s: ok, %s" % (file_of(args, kind)[1],
-                                         plural(len(entries), "entrada", "entradas")))
-    lines = [str(problem) for problem in problems] or lines
-    document = {"schema_version": 1, "problems": [str(problem) for problem in problems]}
-    return document, "\n".join(lines) + "\n", 2 if problems else 0
-
-
-def answer(args: argparse.Namespace, ascii_only: bool) -> Tuple[Union[str, Iterator[str]], int]:
-    """(saída padrão, inteira ou aos pedaços; status) das flags. Levanta `SizingError`."""
-    if args.help:
-        return build_parser().format_help(), 0
-    text, status = "", 0
-    document: Any
-    for action, beside in STANDALONE.items():
-        if getattr(args, action) is not None:
-            for name, value in vars(args).items():
-                if value is not None and name not in (action, *beside.split()):
-                    raise SizingError(flag_of(name), "não tem efeito com " + flag_of(action))
-    if args.version:
-        document, text = {"version": __version__}, "sizing.py %s\n" % __version__
-    elif args.validate:
-        document, text, status = validation(args)
-    elif args.list is not None:
-        kind = choice("--list", args.list, tuple(CATALOGUES))
-        entries = require_catalogue(args, kind)
-        document, text = [entry.document for entry in entries], catalogue_table(kind, entries)
-    elif args.print_model:
-        if args.hf_config is None:
-            raise SizingError("--print-model", "precisa de --hf-config")
-        _, document = hf_model(args)
-    else:
-        return sizing_text(args, ascii_only), 0
-    if args.csv:
-        text = csv_text(document if isinstance(document, list) else [document])
-    elif args.json or args.print_model:
-        text = json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
-    return text, status
-
-
-def sizing_text(args: argparse.Namespace, ascii_only: bool) -> Union[str, Iterator[str]]:
+def sizing_text(given: Dict[str, str], ascii_only: bool) -> Union[str, Iterator[str]]:
     """A resposta à pergunta das flags, na forma pedida. Levanta `SizingError`."""
-    questions = list(questions_of(args))
+    questions = list(questions_of(given))
     if len(questions) == 1:
-        default_overhead = args.runtime_overhead_gib is None
-        servers = require_catalogue(args, "servers")
-        try:
-            result = answered(args, questions[0][0])
-        except SizingError as error:
-            if error.status == 3:
-                error.expected += ways_out(error, servers, default_overhead)
-            raise
-        if args.csv:
-            return csv_text([json_document(result)])
-        parts = explanation_of(result, servers, default_overhead) if args.explain else {}
-        if not args.json:
-            return explanation_text(result, parts) if parts else text_report(result)
-        document = dict(json_document(result), **({"explanation": parts} if parts else {}))
-        return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
-    rows = compared(args, questions)
+        return single_text(given, questions[0][0], ascii_only)
+    rows = compared(given, questions)
     documents = (dict({"scenario": label} if label else {}, **(
         json_document(outcome) if isinstance(outcome, SizingResult) else refused_json(q, outcome)))
         for q, outcome, label in rows)
-    if args.csv:
+    if "--csv" in given:
         return csv_text(documents)
-    if args.json:  # uma combinação por linha
+    if "--json" in given:
         return json_lines(documents, ascii_only)
-    values: Dict[str, Any] = {flag: {VARIED[flag][1](q) for q, _, _ in rows} for flag in VARIED}
-    varied = [flag for flag in VARIED if len(values[flag]) > 1 and not args.scenarios
+    values: Json = {flag: {VARIED[flag][1](q) for q, _, _ in rows} for flag in VARIED}
+    varied = [flag for flag in VARIED if len(values[flag]) > 1 and "--scenarios" not in given
               and not (flag == "--effective-context" and not questions[0][0].requested_context)]
-    return comparison_text(rows, varied, args.sort and args.sort.lower())
+    return comparison_text(rows, varied, given.get("--sort", "").lower())
+
+
+def single_text(given: Dict[str, str], q: Question, ascii_only: bool) -> str:
+    """A resposta a uma só pergunta. Levanta `SizingError`, com o que caberia."""
+    servers = require_catalogue(given, "servers")
+    default_overhead = "--runtime-overhead-gib" not in given
+    try:
+        result = answered(given, q)
+    except SizingError as error:
+        if error.status == 3:
+            error.expected += ways_out(error, servers, default_overhead)
+        raise
+    if "--csv" in given:
+        return csv_text([json_document(result)])
+    parts = explanation_of(result, servers, default_overhead) if "--explain" in given else {}
+    if "--json" in given:
+        document = dict(json_document(result), **({"explanation": parts} if parts else {}))
+        return json_text(document, ascii_only)
+    return explanation_text(result, parts) if parts else text_report(result)
+
+
+def json_text(document: Any, ascii_only: bool) -> str:
+    """Um documento JSON para ler."""
+    return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
+
+
+def validation(given: Dict[str, str]) -> Tuple[List[str], List[str]]:
+    """Verifica os três catálogos: (os bons, os problemas)."""
+    lines, problems = [], []
+    for kind in CATALOGUES:
+        entries, found = read_catalogue(given, kind)
+        problems += [str(problem) for problem in found]
+        if not found:
+            lines.append("%s: ok, %s" % (file_of(given, kind)[1], plural(len(entries), "entrada")))
+    return lines, problems
+
+
+def answer(given: Dict[str, str], ascii_only: bool) -> Tuple[Union[str, Iterator[str]], int]:
+    """(saída padrão, inteira ou aos pedaços; status) das flags. Levanta `SizingError`."""
+    if "--help" in given:
+        return build_parser().format_help(), 0
+    action = next((flag for flag in STANDALONE if flag in given), "")
+    if not action:
+        return sizing_text(given, ascii_only), 0
+    for flag in given:
+        if flag not in (action, *STANDALONE[action].split()):
+            raise SizingError(flag, "não tem efeito com " + action)
+    text, status = "", 0
+    document: Any = {"version": __version__}
+    if action == "--version":
+        text = "sizing.py %s\n" % __version__
+    elif action == "--validate":
+        lines, problems = validation(given)
+        document, status = {"schema_version": 1, "problems": problems}, 2 if problems else 0
+        text = "\n".join(problems or lines) + "\n"
+    elif action == "--list":
+        kind = choice("--list", given["--list"], tuple(CATALOGUES))
+        entries = require_catalogue(given, kind)
+        document, text = [entry.document for entry in entries], catalogue_table(kind, entries)
+    elif "--hf-config" not in given:
+        raise SizingError("--print-model", "precisa de --hf-config")
+    else:
+        _, document = hf_model(given, values_of(given))
+    if "--csv" in given:
+        return csv_text(document if isinstance(document, list) else [document]), status
+    return json_text(document, ascii_only) if "--json" in given or not text else text, status
 
 
 # Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
