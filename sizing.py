@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 __version__ = "1.0"
 
-# ── Unidades e constantes ─────────────────────────────────────────────────────────────────────
+# ── Unidades e constantes
 
 GB, GIB, TIB = 10**9, 2**30, 2**40  # GB dos fabricantes; GiB dos drivers e dos motores
 
@@ -161,7 +161,7 @@ MAX_DIGITS = 30  # de um número, e o maior expoente: basta para tudo e não dei
 MAX_FILE_BYTES = 64 * 2**20
 
 
-# ── Erros ─────────────────────────────────────────────────────────────────────────────────────
+# ── Erros
 
 ABSENT: Any = object()  # distingue "sem valor" de null
 
@@ -221,7 +221,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return " (talvez %r)" % close[0] if close else ""
 
 
-# ── Números exatos e como se escrevem ─────────────────────────────────────────────────────────
+# ── Números exatos e como se escrevem
 
 
 def exact_decimal(text: str) -> Optional[Fraction]:
@@ -324,15 +324,26 @@ def sessions_text(count: int) -> str:
     return plural(count, "sessão", "sessões")
 
 
-def plain(value: Any) -> Any:
-    """O valor como o JSON o leva: frações como inteiro ou float, floats com 9 algarismos."""
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return int(value)
-    if isinstance(value, (float, Fraction)):
-        return float("%.9g" % value)
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+def rounded(value: Union[Exact, float]) -> float:
+    """Nove algarismos significativos."""
+    return float("%.9g" % value)
+
+
+def gib(size_bytes: Exact) -> float:
+    """Bytes em GiB, para ler: a conta usa os bytes."""
+    return rounded(size_bytes / GIB)
+
+
+def json_number(value: Any) -> Any:
+    """Uma fração como o JSON a leva: inteiro, se é um, ou float; o resto fica como está."""
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else rounded(value)
+
+
+def numbers(block: Json) -> Json:
+    """O bloco com as frações como o JSON as leva."""
+    return {name: json_number(value) for name, value in block.items()}
 
 
 def folded(text: str, indent: int = 0, width: int = WIDTH) -> List[str]:
@@ -373,17 +384,16 @@ class Record:
 
     @cached_property
     def document(self) -> Json:
-        """Os campos, como o JSON os leva, e o que deles se deriva."""
-        fields = {name: plain(getattr(self, name)) for name in vars(type(self))[
-            "__dataclass_fields__"]}
-        return dict(fields, **self.derived())
+        """Os campos e o que deles se deriva, para o JSON."""
+        fields = {name: getattr(self, name) for name in vars(type(self))["__dataclass_fields__"]}
+        return dict(numbers(fields), **self.derived())
 
     def derived(self) -> Json:
         """O que o documento diz além dos campos."""
         return {}
 
 
-# ── Cache KV: grupos de camadas ───────────────────────────────────────────────────────────────
+# ── Cache KV: grupos de camadas
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -500,7 +510,7 @@ def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -
     return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
 
 
-# ── Catálogos ─────────────────────────────────────────────────────────────────────────────────
+# ── Catálogos
 # Cada campo carrega a própria regra em `metadata`; um só verificador lê todos os catálogos.
 
 NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-")
@@ -609,7 +619,7 @@ class Model(Record):
         """Os grupos de camadas e, se conhecidos, os GiB de pesos."""
         known, experts = self.weights_dense_bytes, self.weights_expert_bytes or 0
         return dict({"kv_groups": [group.document for group in self.layer_groups]}, **(
-            {"weights_gib": plain(Fraction(known + experts, GIB))} if known else {}))
+            {"weights_gib": gib(known + experts)} if known else {}))
 
     @cached_property
     def latent(self) -> bool:
@@ -741,7 +751,7 @@ class Server(Record):
 
     def derived(self) -> Json:
         """A HBM total em GiB."""
-        return {"total_hbm_gib": plain(Fraction(self.total_hbm_gb * GB, GIB))}
+        return {"total_hbm_gib": gib(self.total_hbm_gb * GB)}
 
     def nvlink_reaches(self, gpus: int) -> bool:
         """As GPUs de uma réplica estão no mesmo domínio NVLink."""
@@ -949,7 +959,7 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
                       % (CATALOGUES[kind][2], nearest(name, list(by_name)), kind), value=name)
 
 
-# ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
+# ── config.json do Hugging Face
 # Tipos de modelo e os seus traços. tied: a cabeça é o embedding se o config não diz; period:
 # atenção completa a cada N camadas; window: quem usa sliding_window sem lista de camadas; wide: o
 # especialista mede intermediate_size; mats: matrizes do FFN; gate: porta na saída da atenção;
@@ -1430,7 +1440,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: Optiona
     return {key: value for key, value in entry.items() if value}
 
 
-# ── A pergunta ────────────────────────────────────────────────────────────────────────────────
+# ── A pergunta
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -1609,7 +1619,7 @@ class Question(Record):
         return max(0, nodes * budget.numerator // (budget.denominator * self.kv_bytes))
 
 
-# ── Pesos, leiautes e o teto físico ───────────────────────────────────────────────────────────
+# ── Pesos, leiautes e o teto físico
 
 
 def missing_for_ceiling(q: Question) -> List[str]:
@@ -1784,7 +1794,7 @@ def unit_layouts(q: Question) -> List[Layout]:
     return list(q.memory["layouts"])
 
 
-# ── Velocidade: decode, prefill e objetivos ───────────────────────────────────────────────────
+# ── Velocidade: decode, prefill e objetivos
 
 
 def missing_for_speed(q: Question) -> List[str]:
@@ -1978,7 +1988,8 @@ def known_speed(q: Question, layout: Layout) -> Speed:
 
 def interval(estimate: float, low: float, high: float) -> Dict[str, float]:
     """Uma previsão e a sua faixa, de fatores sobre ela."""
-    return {"estimate": estimate, "low": estimate * low, "high": estimate * high}
+    return {"estimate": rounded(estimate), "low": rounded(estimate * low),
+            "high": rounded(estimate * high)}
 
 
 def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int, sessions: int) -> Json:
@@ -2000,11 +2011,12 @@ def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int, sessio
             sessions / nodes * q.output / speed.latency_seconds(fullest), *THROUGHPUT_RANGE))):
         name = "output_tokens_per_second_per_" + name
         case[name], case[name + "_range"] = rate.pop("estimate"), rate
-    return dict(case, breakdown_ms=parts, binding=max(parts, key=lambda part: parts[part]),
-                prefill_ratio=prefill_ratio)
+    return dict(case, breakdown_ms={part: rounded(ms) for part, ms in parts.items()},
+                binding=max(parts, key=lambda part: parts[part]),
+                prefill_ratio=rounded(prefill_ratio))
 
 
-# ── Nós e falhas ──────────────────────────────────────────────────────────────────────────────
+# ── Nós e falhas
 
 
 def with_peak(sessions: Exact, headroom: Exact) -> int:
@@ -2097,7 +2109,7 @@ def offer_of(q: Question, layout: Layout) -> Offer:
                  speed=speed)
 
 
-# ── Storage, energia e custo ──────────────────────────────────────────────────────────────────
+# ── Storage, energia e custo
 
 
 def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
@@ -2112,7 +2124,7 @@ def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Jso
 
     def load_seconds(at_once: int) -> Optional[float]:
         share = path / at_once if storage.shared else path
-        return (checkpoint / GB / min(share, LOADER_GBPS) + ENGINE_START_SECONDS
+        return (rounded(checkpoint / GB / min(share, LOADER_GBPS) + ENGINE_START_SECONDS)
                 if checkpoint else None)
 
     restore, recompute = q.kv_bytes / GB / path, None
@@ -2126,7 +2138,8 @@ def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Jso
         "loader_gbps": LOADER_GBPS, "engine_start_seconds": ENGINE_START_SECONDS,
         "node_recovery_seconds": load_seconds(offer.unit),
         "cold_start_seconds": load_seconds(nodes),
-        "kv_restore_seconds": restore, "kv_recompute_seconds": recompute,
+        "kv_restore_seconds": rounded(restore),
+        "kv_recompute_seconds": None if recompute is None else rounded(recompute),
         "kv_faster": None if recompute is None else (
             "restore" if restore < recompute else "recompute"),
         "parked_sessions": parked, "parked_kv_bytes": parked * q.kv_bytes,
@@ -2167,11 +2180,11 @@ def costs_of(q: Question, nodes: int, sessions: int, mwh_year: MaybeExact,
     return {
         "purchase": purchase, "energy": energy, "total": total,
         "per_session_month": q.years and Fraction(total) / (q.years * 12 * sessions),
-        "per_million_output_tokens": float(total) / (tokens_per_second * seconds / 1e6)
-        if seconds and tokens_per_second else None}
+        "per_million_output_tokens": rounded(float(total) / (
+            tokens_per_second * seconds / 1e6)) if seconds and tokens_per_second else None}
 
 
-# ── O dimensionamento ─────────────────────────────────────────────────────────────────────────
+# ── O dimensionamento
 
 
 @dataclass(eq=False, repr=False, init=False)
@@ -2203,9 +2216,9 @@ class SizingResult(Record):
         q, offer, kv = self.question, self.offer, self.question.kv_bytes
         total = kv * self.concurrency
         block = {
-            "kv_per_session_gib": Fraction(kv, GIB), "kv_per_session_bytes": kv,
-            "kv_total_tib": Fraction(total, TIB), "kv_total_bytes": total,
-            "kv_budget_gib": q.budget_bytes / GIB, "kv_budget_bytes": q.budget_bytes // 1,
+            "kv_per_session_gib": gib(kv), "kv_per_session_bytes": kv,
+            "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
+            "kv_budget_gib": gib(q.budget_bytes), "kv_budget_bytes": q.budget_bytes // 1,
             "sessions_per_node": offer.sessions // offer.unit, "sessions_per_unit": offer.sessions,
             "nodes_per_unit": offer.unit, "limited_by": offer.limited_by,
             "peak_sessions": self.peak_sessions, "nodes_minimum": self.nodes_minimum,
@@ -2457,7 +2470,7 @@ def wider_unit(q: Question, nodes: int) -> Tuple[int, int]:
     return (best[2], best[1]) if not best[0] and 2 * best[1] < nodes else (0, 0)
 
 
-# ── Recusas: o que falta e o que caberia ──────────────────────────────────────────────────────
+# ── Recusas: o que falta e o que caberia
 
 
 def refusal(q: Question, limit: str, text: str, options: Callable[[], Sequence[Option]] = tuple,
@@ -2594,7 +2607,7 @@ def nothing_held(q: Question, offer: Offer) -> SizingError:
         lambda: [("--nodes %d" % needed, True, q.under(nodes=needed, concurrency=0))])
 
 
-# ── Avisos ────────────────────────────────────────────────────────────────────────────────────
+# ── Avisos
 
 
 def extrapolations(r: SizingResult) -> List[str]:
@@ -2725,7 +2738,7 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
                "%d, e a rede entre eles decide a velocidade" % offer.unit)
 
 
-# ── A explicação: cada número com a fórmula, os valores e a fonte ─────────────────────────────
+# ── A explicação: cada número com a fórmula, os valores e a fonte
 
 # `nome | rótulo | unidade | fórmula | fonte`, na ordem da conta. Os nomes são os do JSON, das
 # constantes do módulo e os que linhas anteriores definem. Vale a primeira linha de cada nome em que
@@ -3005,8 +3018,7 @@ def launch_lines(r: SizingResult) -> List[str]:
 def explanation_of(r: SizingResult, servers: Sequence[Server], default_overhead: bool) -> Json:
     """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
     q = r.question
-    return {"figures": [dict(row, value=plain(row["value"]) if isinstance(row["value"], Fraction)
-                             else row["value"]) for row in figures_of(r)],
+    return {"figures": [dict(row, value=json_number(row["value"])) for row in figures_of(r)],
             "layouts": [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
                          "ceiling_sessions": offer.layout.sessions_per_unit,
                          "sessions": offer.sessions, "limited_by": offer.limited_by,
@@ -3016,7 +3028,7 @@ def explanation_of(r: SizingResult, servers: Sequence[Server], default_overhead:
             "launch": launch_lines(r)}
 
 
-# ── Visões: só escrevem o que está no resultado ───────────────────────────────────────────────
+# ── Visões: só escrevem o que está no resultado
 
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
@@ -3296,10 +3308,10 @@ def json_document(r: SizingResult) -> Json:
     """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
     q = r.question
     blocks = {
-        **asked_json(q, r.asks, concurrency=r.concurrency), "results": plain(r.results),
-        "engine": r.offer.layout and plain(engine_json(r, r.offer.layout)),
-        "performance": plain(performance_json(r)), "storage_plan": plain(r.storage_plan),
-        "ha_plan": r.ha_plan, "physical": plain(r.physical), "costs": plain(r.costs),
+        **asked_json(q, r.asks, concurrency=r.concurrency), "results": r.results,
+        "engine": r.offer.layout and engine_json(r, r.offer.layout),
+        "performance": performance_json(r), "storage_plan": r.storage_plan,
+        "ha_plan": r.ha_plan, "physical": numbers(r.physical), "costs": numbers(r.costs),
         "warnings": list(r.warnings)}
     return {name: block for name, block in blocks.items()
             if block or name not in ("engine", "costs")}
@@ -3307,8 +3319,8 @@ def json_document(r: SizingResult) -> Json:
 
 def asked_json(q: Question, asks: str, **known: Any) -> Json:
     """O que foi perguntado, com os padrões."""
-    parameters = {name: plain(getattr(q, name)) for name in q.__dataclass_fields__
-                  if name not in ("model", "server", "storage")}
+    parameters = numbers({name: getattr(q, name) for name in q.__dataclass_fields__
+                          if name not in ("model", "server", "storage")})
     return {"schema_version": 1, "question": asks, "model": q.model.document,
             "server": q.server.document, "storage": q.storage.document,
             "parameters": dict(parameters, effective_context=q.effective_context,
@@ -3327,35 +3339,41 @@ def performance_json(r: SizingResult) -> Optional[Json]:
         return None
     fullest = ceil_div(sessions, layout.replicas_per_unit)  # um nó sempre cheio
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
-                saturated_output_tokens_per_second_per_node=speed.saturated_tokens_per_second(
-                    fullest) * sessions / fullest,
+                saturated_output_tokens_per_second_per_node=rounded(
+                    speed.saturated_tokens_per_second(fullest) * sessions / fullest),
                 nodes_other_end=r.nodes_other_end, cases=r.performance)
 
 
 def engine_json(r: SizingResult, layout: Layout) -> Json:
     """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
     q, unit = r.question, layout.nodes_per_unit
+    layouts = [offer.layout for offer in r.offers if offer.layout]
     tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
-    return {
-        "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
-        "data_parallel": layout.data_parallel, "sessions_per_replica": layout.sessions_per_replica,
-        "replicas_per_node": layout.replicas_per_unit // unit, "nodes_per_replica": unit,
-        "gpu_memory_utilization": q.gpu_memory_utilization,
-        "hbm_usable_gib_per_gpu": q.server.hbm_usable_gib_per_gpu,
-        "weights_gib_per_gpu": Fraction(layout.weights_bytes, GIB),
-        "runtime_gib_per_gpu": Fraction(layout.runtime_bytes, GIB),
-        "kv_capacity_gib_per_gpu": Fraction(layout.kv_capacity_bytes, GIB),
-        "runtime_parts_gib_per_gpu": {
-            name: Fraction(part, GIB) for name, part in zip(
-                ("activation", "non_torch", "cuda_graphs"), layout.runtime_parts)},
-        "kv_capacity_tokens_per_replica": tokens // layout.session_bytes,
-        "kv_per_session_bytes_per_gpu": layout.session_bytes,
-        "kv_per_session_upper_bytes": r.upper_kv_bytes,
-        "sessions_per_node": layout.sessions_per_unit // unit,
-        "layouts": [{"sessions_per_unit": item.sessions_per_unit,
-                     "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
-                     "kv_capacity_gib_per_gpu": Fraction(item.kv_capacity_bytes, GIB)}
-                    for item in (offer.layout for offer in r.offers) if item]}
+    key = ("engine", *layouts)
+    if key not in q.memory:
+        q.memory[key] = {
+            "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
+            "data_parallel": layout.data_parallel,
+            "sessions_per_replica": layout.sessions_per_replica,
+            "replicas_per_node": layout.replicas_per_unit // unit, "nodes_per_replica": unit,
+            "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
+            "hbm_usable_gib_per_gpu": q.server.document["hbm_usable_gib_per_gpu"],
+            "weights_gib_per_gpu": gib(layout.weights_bytes),
+            "runtime_gib_per_gpu": gib(layout.runtime_bytes),
+            "kv_capacity_gib_per_gpu": gib(layout.kv_capacity_bytes),
+            "runtime_parts_gib_per_gpu": {
+                name: gib(part) for name, part in zip(
+                    ("activation", "non_torch", "cuda_graphs"), layout.runtime_parts)},
+            "kv_capacity_tokens_per_replica": tokens // layout.session_bytes,
+            "kv_per_session_bytes_per_gpu": layout.session_bytes,
+            "kv_per_session_upper_bytes": r.upper_kv_bytes,
+            "sessions_per_node": layout.sessions_per_unit // unit,
+            "layouts": [{"sessions_per_unit": item.sessions_per_unit,
+                         "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
+                         "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
+                        for item in layouts]}
+    known: Json = q.memory[key]
+    return known
 
 
 def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> List[str]:
@@ -3474,18 +3492,24 @@ def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: Option
         "\n") + "\n"
 
 
+SHARED = ("model", "server", "storage", "engine")  # blocos que se repetem entre linhas
+
+
 def json_lines(documents: Iterable[Json], ascii_only: bool) -> Iterator[str]:
-    """Uma lista JSON aos pedaços, um documento por linha; as entradas de catálogo se repetem."""
+    """Uma lista JSON aos pedaços, um documento por linha."""
+    encode = json.JSONEncoder(ensure_ascii=ascii_only).encode
     known: Dict[int, str] = {}
-    yield "["
-    for number, document in enumerate(documents):
-        parts = []
-        for name, value in document.items():
-            text = known.get(id(value)) or json.dumps(value, ensure_ascii=ascii_only)
-            if name in ("model", "server", "storage"):
-                known[id(value)] = text
-            parts.append('"%s": %s' % (name, text))
-        yield "%s\n{%s}" % ("," if number else "", ", ".join(parts))
+    start = "[\n{"
+    for document in documents:
+        yield start
+        start = ",\n{"
+        for name in SHARED:
+            if name in document:
+                block = document.pop(name)
+                if id(block) not in known:
+                    known[id(block)] = '"%s": %s, ' % (name, encode(block))
+                yield known[id(block)]
+        yield encode(document)[1:]
     yield "\n]\n"
 
 
@@ -3507,22 +3531,27 @@ def csv_text(documents: Iterable[Json]) -> str:
     import csv
     import io
 
-    columns: Dict[str, None] = {}
-    rows = []
-    known: Dict[int, Json] = {}  # as entradas de catálogo se repetem
+    columns: Dict[str, int] = {}
+    rows: List[List[Any]] = []
+    known: Dict[int, List[Tuple[str, Any]]] = {}
     for document in documents:
-        row: Json = {}
-        for block, content in document.items():
-            cells = known.get(id(content)) or dict(flat({block: content}))
-            if block in ("model", "server", "storage"):
-                known[id(content)] = cells
-            row.update(cells)
-        columns.update(dict.fromkeys(row))
+        cells = []
+        for name in SHARED:
+            if name in document:
+                block = document.pop(name)
+                if id(block) not in known:
+                    known[id(block)] = list(flat({name: block}))
+                cells += known[id(block)]
+        row: List[Any] = [""] * len(columns)
+        for name, value in [*cells, *flat(document)]:
+            if columns.setdefault(name, len(row)) == len(row):
+                row.append("")
+            row[columns[name]] = value
         rows.append(row)
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(columns)
-    writer.writerows([row.get(column, "") for column in columns] for row in rows)
+    writer.writerows(row + [""] * (len(columns) - len(row)) for row in rows)
     return stream.getvalue()
 
 
@@ -3560,7 +3589,7 @@ def cell_text(name: str, value: Any) -> str:
         decimal_text(value, 2))
 
 
-# ── Linha de comando ──────────────────────────────────────────────────────────────────────────
+# ── Linha de comando
 
 EXAMPLES = """exemplos:
   python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000 \\
