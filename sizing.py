@@ -37,7 +37,7 @@ import re
 import sys
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field
 from fractions import Fraction
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from itertools import product
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
@@ -70,6 +70,8 @@ WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
     "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
     "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
 
+# Convenção de planejamento: 70% da HBM para KV, menos 15 GiB por GPU (120 num nó de 8) para pesos,
+# ativações e contexto CUDA.
 DEFAULT_KV_BUDGET_RATIO, DEFAULT_PEAK_HEADROOM_RATIO = Fraction(7, 10), Fraction(2, 10)
 DEFAULT_OVERHEAD_GIB_PER_GPU = 15
 DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o padrão do vLLM
@@ -81,7 +83,6 @@ DEFAULT_PUE = Fraction(13, 10)
 ENGINE = "vLLM >= 0.21"
 SAMPLER_BYTES = (366 * 4, 100)  # 3.66 cópias fp32 de [max_num_seqs, vocab]
 NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
-NON_TORCH_PARALLEL_BYTES_OLD = GIB * 21 // 10  # o mesmo, de 0.17 a 0.20
 CUBLAS_BYTES = GIB // 32
 ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
 INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
@@ -111,6 +112,7 @@ MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
 
+# Tempos medidos por Run:ai, InstantTensor, ServerlessLLM e ModelExpress.
 LOADER_GBPS = 3  # o carregador safetensors faz de 1 a 4 por nó, por mais rápido que seja o disco
 ENGINE_START_SECONDS = 90  # de 15 num modelo denso pequeno a 400 num MoE sem kernels em cache
 RACK_UNITS, RACK_KW = 42, 45
@@ -321,7 +323,10 @@ def replace(record: R, **changes: Any) -> R:
 
 
 class Record:
-    """Base das dataclasses imutáveis; `frozen=True` em cada uma custaria 7% da partida."""
+    """Base das dataclasses: imutáveis, montadas por nome e comparadas por identidade.
+
+    `frozen=True` e o construtor gerado em cada uma custariam 7% da partida.
+    """
 
     __dataclass_fields__: Json
 
@@ -1522,16 +1527,14 @@ def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> dict[s
         "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
 
 
-def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int,
-                    graphs: bool = True) -> tuple[int, int, int]:
-    """Bytes em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA); sem estes, até o 0.20."""
+def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int) -> tuple[int, int, int]:
+    """Bytes em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA)."""
     parts = activation_parts(q, tp, dp, max_num_seqs)
     unused = min(parts["sampler_bytes"], parts["ffn_bytes"])
-    parallel = NON_TORCH_PARALLEL_BYTES if graphs else NON_TORCH_PARALLEL_BYTES_OLD
     base, dense, moe = GRAPH_BYTES
-    captured = base + q.model.num_layers * (moe if q.model.num_experts else dense)
     return (CUBLAS_BYTES + sum(parts.values()) - unused,
-            parallel if tp * dp > 1 else NON_TORCH_BYTES, captured if graphs else 0)
+            NON_TORCH_PARALLEL_BYTES if tp * dp > 1 else NON_TORCH_BYTES,
+            base + q.model.num_layers * (moe if q.model.num_experts else dense))
 
 
 class Layout(Record):
@@ -1704,9 +1707,6 @@ class Speed(Record):
         return "ttft" if late else ""
 
 
-prompt_flops = lru_cache(1024)(Model.attention_flops)  # os mesmos em cada leiaute
-
-
 def speed_terms(q: Question, layout: Layout) -> dict[str, float]:
     """As grandezas das fórmulas, com a sessão no meio da geração."""
     model, server, (dense_bytes, expert_bytes) = q.model, q.server, q.weight_bytes
@@ -1730,7 +1730,7 @@ def speed_terms(q: Question, layout: Layout) -> dict[str, float]:
         "absorbed_flops": sum(
             2 * heads * g.pair_dims * g.layers * min(mean, g.read_tokens or mean) / g.stride
             for g in model.layer_groups if g.kind in LATENT),
-        "attention_flops": prompt_flops(model, q.inputs[0], q.cached), "blocks": model.sublayers,
+        "attention_flops": model.attention_flops(q.inputs[0], q.cached), "blocks": model.sublayers,
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12, "link_bandwidth": link or 1,
         "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,

@@ -665,8 +665,10 @@ def memory_errors():
         node = sizing.replace(in_catalogue("servers", "dgx-h100"),
                               max_num_batched_tokens=int(tokens))
         question = asking(model, node, weights_precision=precision)
-        runtime = sum(sizing.runtime_per_gpu(question, tp, 1, int(seqs),
-                                             graphs=version > 0.2)) / 2**30
+        activation, non_torch, graphs = sizing.runtime_per_gpu(question, tp, 1, int(seqs))
+        if version <= 0.2:  # os grafos ficavam fora do orçamento e o NCCL ocupava mais
+            non_torch, graphs = non_torch if tp == 1 else 2.1 * 2**30, 0
+        runtime = (activation + non_torch + graphs) / 2**30
         free = utilization * visible - runtime
         if version < 0.17:
             errors["vLLM 0.8 a 0.16, fora do alcance"].append((free - load) / logged - 1)
