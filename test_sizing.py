@@ -2194,6 +2194,7 @@ class Invertida(Case):
                                               effective_context="128k")), "--json"))
         self.assertEqual(load["results"]["nodes_per_unit"], 4)
         self.assertEqual(load["ha_plan"]["failures_covered_nominal"], 3)
+        self.assertEqual(load["ha_plan"]["failures_covered_peak"], 3)
 
     def test_nada_se_mantem(self):
         """Reserva que toma todos os nós: status 3 e quantos bastam"""
