@@ -1323,7 +1323,7 @@ class Question(Record):
     storage: Storage
     requested_context: int  # tokens por sessão; 0: o maior que couber
     kv_precision: str
-    runtime_overhead_gib: Exact  # por nó
+    runtime_overhead_gib: Exact | None = None  # por nó; None: 15 por GPU
     concurrency: int = 0  # 0: a de requests_per_second, ou a maior que couber
     kv_budget_ratio: Fraction = DEFAULT_KV_BUDGET_RATIO
     peak_headroom_ratio: Fraction = DEFAULT_PEAK_HEADROOM_RATIO
@@ -1460,10 +1460,14 @@ class Question(Record):
         return self.gpu_memory_utilization * (self.server.hbm_usable_gib_per_gpu or 0) * GIB // 1
 
     @cached_property
+    def overhead_gib(self) -> Exact:
+        return self.runtime_overhead_gib or DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
+
+    @cached_property
     def budget_bytes(self) -> Exact:
         """De um nó, para KV; negativo se a reserva passa da fatia."""
         hbm = self.server.total_hbm_gb * GB
-        return hbm * self.kv_budget_ratio - self.runtime_overhead_gib * GIB
+        return hbm * self.kv_budget_ratio - self.overhead_gib * GIB
 
     def plan_sessions(self, nodes: int) -> int:
         """Sessões que o plano admite em `nodes` nós."""
@@ -2186,14 +2190,12 @@ def fitting(options: Iterable[Option]) -> list[str]:
     return [text for text, q in options if q and attempt(q)]
 
 
-def on_server(q: Question, server: Server, default_overhead: bool) -> Question:
+def on_server(q: Question, server: Server) -> Question:
     """A pergunta noutro servidor, onde um TPOT medido neste não vale."""
-    if default_overhead:
-        q = replace(q, runtime_overhead_gib=DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus)
     return replace(q, server=server, calibration=None, tpot_scale=1.0)
 
 
-def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bool) -> str:
+def ways_out(error: SizingError, servers: Sequence[Server]) -> str:
     """O que caberia no lugar do que foi recusado: cada flag sozinha, e os servidores."""
     q, options = error.question, error.options()
     found = fitting(options)
@@ -2204,7 +2206,7 @@ def ways_out(error: SizingError, servers: Sequence[Server], default_overhead: bo
         return text
     if q.tensor_parallel and attempt(replace(q, tensor_parallel=None)):
         return text + "; cabe com --tensor-parallel auto"
-    others = fitting((server.name, server != q.server and on_server(q, server, default_overhead))
+    others = fitting((server.name, server != q.server and on_server(q, server))
                      for server in servers)
     if others:
         return text + "; cabe em: " + ", ".join(others)
@@ -2219,7 +2221,7 @@ def plan_too_small(q: Question, unit: int) -> SizingError:
             q.model.layer_groups, n, q.kv_precision) <= budget)
         shorter = replace(q, requested_context=context)
         overhead = Fraction((total * q.kv_budget_ratio - kv) * 1000 // GIB, 1000)
-        ratio = Fraction(ceil_div((kv + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
+        ratio = Fraction(ceil_div((kv + q.overhead_gib * GIB) * 10000, total), 10000)
         return [
             ("--kv-precision fp8", q.element_bytes == 2 and replace(q, kv_precision="fp8")),
             ("--effective-context %d" % context, context and shorter.request_fits and shorter),
@@ -2400,7 +2402,7 @@ def load_text(case: Json) -> str:
 
 def ceiling_warnings(r: SizingResult, layout: Layout) -> Iterator[str]:
     q, offer = r.question, r.offer
-    reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
+    reserve, weights = q.overhead_gib * GIB, layout.weights_bytes * q.server.gpus
     if weights > reserve:
         yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
                % (size_text(weights), size_text(reserve)))
@@ -2580,6 +2582,7 @@ def names_of_figures(r: SizingResult) -> Json:
         names.update(block)
     names.update(
         effective_context=q.effective_context, output_tokens=q.output, full_sessions=full,
+        runtime_overhead_gib=q.overhead_gib,
         kv_budget_bytes=q.budget_bytes, plan_sessions=q.plan_sessions(offer.unit),
         ha_spares=q.spares, planned_sessions=float(planned) if rate else planned,
         full_latency_seconds=rate and float(planned / rate),
@@ -2599,7 +2602,7 @@ def names_of_figures(r: SizingResult) -> Json:
     return names
 
 
-def alternatives(r: SizingResult, servers: Sequence[Server], default_overhead: bool) -> list[Json]:
+def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
     q = r.question
     if r.asks == "sessions":
@@ -2615,7 +2618,7 @@ def alternatives(r: SizingResult, servers: Sequence[Server], default_overhead: b
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
         change = "o servidor seguinte em HBM, %s (%s por nó)" % (
             server.name, plural(server.gpus, "GPU"))
-        options[change] = replace(on_server(q, server, default_overhead), tensor_parallel=None)
+        options[change] = replace(on_server(q, server), tensor_parallel=None)
     answers = [(change, attempt(option)) for change, option in options.items()]
     return [{"change": change, "answer": r and r.answer} for change, r in answers]
 
@@ -2658,7 +2661,7 @@ def launch_lines(r: SizingResult) -> list[str]:
     return "\n".join([*notes, " \\\n".join(lines)]).splitlines()
 
 
-def explanation_of(r: SizingResult, servers: Sequence[Server], default_overhead: bool) -> Json:
+def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
     """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
     layouts = [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
                 "ceiling_sessions": offer.layout.sessions_per_unit, "sessions": offer.sessions,
@@ -2666,7 +2669,7 @@ def explanation_of(r: SizingResult, servers: Sequence[Server], default_overhead:
                 "nodes": offer.bought(r.question) if offer.sessions else None}
                for offer in r.offers if offer.layout]
     return {"figures": figures_of(r), "layouts": layouts,
-            "alternatives": alternatives(r, servers, default_overhead), "launch": launch_lines(r)}
+            "alternatives": alternatives(r, servers), "launch": launch_lines(r)}
 
 
 # ── Visões: só escrevem o que está no resultado
@@ -2786,7 +2789,7 @@ def limit_text(r: SizingResult) -> str:
     text = "%d, limite: %s" % (offer.sessions, LIMITS[offer.limited_by])
     if offer.limited_by == "plan":
         return text + " (%s da HBM nominal - %s GiB por nó)" % (
-            percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
+            percent_text(q.kv_budget_ratio), decimal_text(q.overhead_gib, 3))
     objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(offer.limited_by)
     text += " de %s ms" % number_text(objective, 9) if objective else ""
     if offer.layout and offer.speed and offer.limited_by == "ttft":
@@ -2955,8 +2958,9 @@ def asked_json(q: Question, asks: str, **known: Any) -> Json:
                   if name not in ("model", "server", "storage")}
     return {"schema_version": 1, "question": asks, "model": q.model.document,
             "server": q.server.document, "storage": q.storage.document,
-            "parameters": dict(numbers(parameters), effective_context=q.effective_context,
-                               output_tokens=q.output, **known)}
+            "parameters": numbers(dict(
+                parameters, effective_context=q.effective_context, output_tokens=q.output,
+                runtime_overhead_gib=q.overhead_gib, **known))}
 
 
 def refused_json(q: Question, error: SizingError) -> Json:
@@ -3563,10 +3567,9 @@ def questions_of(given: Flags) -> Iterator[tuple[Question, str]]:
     else:
         longest = "--nodes" in given
     for model, server in product(models, servers):
-        fields.update(model=model, server=server, runtime_overhead_gib=values.get(
-            "runtime_overhead_gib", DEFAULT_OVERHEAD_GIB_PER_GPU * server.gpus))
         default_context = 0 if longest else model.max_position_embeddings
-        bases = [Question(**dict(fields, requested_context=context, kv_precision=precision))
+        bases = [Question(**dict(fields, model=model, server=server, requested_context=context,
+                                kv_precision=precision))
                  for context, precision in product(
                      values.get("effective_context", [default_context]),
                      values.get("kv_precision", [model.default_kv_precision]))]
@@ -3645,7 +3648,6 @@ def comparison(given: Flags, rows: list[Outcome]) -> Answer:
 def sized(given: Flags) -> Answer:
     """A resposta à pergunta das flags; a recusa diz o que caberia."""
     rows = rows_of(given)
-    elsewhere = require_catalogue(given, "servers"), "--runtime-overhead-gib" not in given
     errors = [outcome for _, outcome, _ in rows if isinstance(outcome, SizingError)]
     if len(errors) == len(rows):
         error = min(errors, key=lambda error: error.status != 3)
@@ -3653,14 +3655,14 @@ def sized(given: Flags) -> Answer:
             error.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
                 len(rows), error.expected)
         elif error.status == 3:
-            error.expected += ways_out(error, *elsewhere)
+            error.expected += ways_out(error, require_catalogue(given, "servers"))
         raise error
     if len(rows) > 1:
         return comparison(given, rows)
     result = rows[0][1]
     if "--explain" not in given:
         return json_document(result), lambda: text_report(result)
-    parts = explanation_of(result, *elsewhere)
+    parts = explanation_of(result, require_catalogue(given, "servers"))
     return dict(json_document(result), explanation=parts), lambda: explanation_text(result, parts)
 
 

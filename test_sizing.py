@@ -446,7 +446,7 @@ def try_size(model, server, question):
         return sizing.size(asked), None
     except sizing.SizingError as error:
         assert error.status == 3, error
-        return None, str(error) + sizing.ways_out(error, (), True)
+        return None, str(error) + sizing.ways_out(error, ())
 
 
 def in_process(model, server, question):
@@ -3488,7 +3488,7 @@ class Ataque(Case):
                 result = sizing.size(asked)
                 sizing.text_report(result)
                 json.dumps(sizing.json_document(result))
-                sizing.explanation_text(result, sizing.explanation_of(result, [], True))
+                sizing.explanation_text(result, sizing.explanation_of(result, []))
             except sizing.SizingError as error:
                 self.assertIn(error.status, (2, 3))
                 self.assertTrue(str(error).isprintable())
