@@ -41,7 +41,7 @@ run 'Mínimo, recomendado ou ideal? O que cada um suporta' \
 run 'Rápido: até 50 ms por token, com prompts novos' \
   --model opt-oss-120b --server dgx300 --concurrency 1000 --ha n+1 --max-tpot-ms 50
 
-run 'Um nó que volta devagar (storage de rede) e o custo de 4 anos' \
+run 'Partida a frio num storage de rede e o custo de 4 anos' \
   --model deepseek-r1 --server dgx200 --concurrency 1000 --effective-context 32k --ha n+1 \
   --storage profile_network_ssd --node-price 400000 --energy-price 0.12 --years 4
 

@@ -10,7 +10,7 @@ Fórmulas (n tokens, b bytes por elemento):
     sessões por nó    S = ⌊orçamento / KV de uma sessão⌋, até o teto físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
-    TTFT              prefill de um prompt sozinho + partida + TPOT / 2
+    TTFT              81 ms + prefill de um prompt sozinho + partida + TPOT / 2
 
 Contas com piso ou teto são exatas: nenhum arredondamento compra ou deixa de comprar um servidor.
 
@@ -20,7 +20,8 @@ Contas com piso ou teto são exatas: nenhum arredondamento compra ou deixa de co
 >>> nodes_for(1500, Fraction("0.1"), sessions_per_unit=275)
 6
 
-Cada seção só usa o que está acima dela. Do catálogo ao texto só há funções puras; `size` as compõe.
+Cada seção usa o que está acima dela (`size` também as recusas e os avisos, logo abaixo). Do
+catálogo carregado ao texto impresso só há funções puras.
 """
 from __future__ import annotations
 
@@ -91,7 +92,7 @@ PAGE_TOKENS = 16
 MAX_NODES_PER_REPLICA = 8
 
 # Velocidade: a parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os
-# custos fixos, ajustados a metade de umas 2.300 medidas públicas (InferenceX e TensorRT-LLM, pelo
+# custos fixos, ajustados com metade de umas 2300 medidas públicas (InferenceX e TensorRT-LLM, pelo
 # aiconfigurator da NVIDIA) e conferidos na outra; erro no README.
 WEIGHTS_MBU, EXPERTS_MBU, KV_MBU = 0.90, 0.70, 0.79
 DECODE_MFU, DECODE_EXPERTS_MFU = 0.86, 0.10  # poucas linhas em cada especialista
@@ -175,7 +176,7 @@ def path_text(path: Path) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Como no JSON, até 60 caracteres."""
+    """Até 60 caracteres; listas e objetos, só o tipo."""
     if isinstance(value, (dict, list)):
         return "{…}" if isinstance(value, dict) else "[…]"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
@@ -506,7 +507,7 @@ class Model(Entry):
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
     Dos bytes que um motor carrega, `weights_expert_bytes` são dos especialistas roteados e
-    `weights_dense_bytes` do resto, com `weights_replicated_bytes` que cada GPU repete.
+    `weights_dense_bytes`, do resto, incluindo `weights_replicated_bytes`, que cada GPU repete.
     `params_embedding`: os que ficam em 16 bits (embeddings, cabeça, torre de visão).
     """
 
@@ -632,7 +633,7 @@ class Model(Entry):
 
 
 def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
-    """Os grupos malformados ou, se não há nenhum, que não somam as camadas do modelo."""
+    """Os grupos malformados ou, se não há nenhum, a soma que não dá as camadas do modelo."""
     problems: list[Problem] = []
     for index, group in enumerate(groups):
         kind, wrong = group.get("kind"), ["kind"]
@@ -906,7 +907,7 @@ HF_LAYERS = {name: kind for kind, names in (
     ("full", "full_attention attention *"), ("sliding", "sliding_attention"),
     ("chunked", "chunked_attention"), ("linear", "linear_attention mamba M"), ("moe", "moe E"),
     ("mlp", "mlp -")) for name in names.split()}
-# Um campo que parece de atenção ou de cache que ninguém leu, e não é destes, é recusado.
+# Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
               "cla_|moe|expert|conv_|index")
 HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)|tuning|theta|_mod|"
@@ -1006,7 +1007,7 @@ class HfDecoder(HfConfig):
         self.own_kv = len(self.kinds) - self.count("num_kv_shared_layers", 0, 0)
 
     def check_read(self) -> None:
-        """Levanta `SizingError` se ficou por ler um campo que parece mudar o cache."""
+        """Levanta `SizingError` se não foi lido um campo que parece mudar o cache."""
         for key, value in self.data.items():
             if value and re.search(HF_SUSPECT, key) and not (
                     key in self.read or re.search(HF_INERT, key)):
@@ -1168,7 +1169,7 @@ def hf_moe(c: HfDecoder, matrices: int) -> dict[str, int]:
 
 
 def hf_vision(root: HfConfig, hidden: int) -> int:
-    """Parâmetros da torre de visão: a atenção e o FFN de um ViT e o projetor, a uns 10%."""
+    """Parâmetros da torre de visão, com erro de uns 10%: atenção e FFN de um ViT, projetor."""
     v = root.child("vision_config")
     if not v.data:
         return 0
@@ -1276,7 +1277,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     dense = 2 * (embedding + vision) + size(params) - experts
     checkpoint = dense + experts + hf_mtp(c, size(layer))
     if index_bytes and abs(index_bytes - checkpoint) * 10 > checkpoint:
-        raise SizingError(file, "o total_size do índice ao lado, %d, difere mais de 10%% dos %d "
+        raise SizingError(file, "o total_size do índice ao lado, %d, difere em mais de 10%% dos %d "
                           "bytes calculados com quantization_config; informe --weights-gib"
                           % (index_bytes, checkpoint))
     given = weights_bytes or index_bytes or checkpoint
@@ -1440,7 +1441,7 @@ class Question(Record):
 
     @cached_property
     def checkpoint_bytes(self) -> int:
-        """O que um nó lê ao partir; 0 se o catálogo não diz."""
+        """O que um nó lê ao iniciar; 0 se o catálogo não diz."""
         whole = None if self.converted else self.model.checkpoint_bytes
         known = self.converted or self.model.weights_dense_bytes
         return whole or (sum(self.weight_bytes) if known else 0)
@@ -1482,6 +1483,10 @@ def lacking(entry: Record, *fields: tuple[str, Any]) -> list[str]:
     """Os campos que o catálogo não traz, de (nomes, são precisos?)."""
     return [name for names, needed in fields if needed
             for name in names.split() if getattr(entry, name) is None]
+
+
+def missing_text(names: Sequence[str]) -> str:
+    return "falta%s no catálogo %s" % ("m" * (len(names) > 1), ", ".join(names)) if names else ""
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1564,7 +1569,7 @@ class Layout(Record):
 
 
 def fit_layout(q: Question, tp: int, dp: int, nodes: int) -> Layout:
-    """O leiaute com o maior número de sessões que cabem."""
+    """O leiaute dado, com quantas sessões cabem nele."""
     weights, default = weights_per_gpu(q, tp, dp), q.max_num_seqs
     session = sum(ceil_div(g.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS),
                            min(tp, g.shards)) for g in q.model.layer_groups)
@@ -1639,11 +1644,11 @@ def tensor_peak(server: Server, precision: str) -> tuple[float, float]:
 
 
 def mxfp4_bias(q: Question) -> tuple[float, float]:
-    """Fatores do gpt-oss em Blackwell sobre (o TPOT, o pé da faixa)."""
+    """Fatores do gpt-oss em Blackwell sobre (o TPOT, o limite inferior da faixa)."""
     native = q.model.native_precision == q.precision == "mxfp4"
     if not native or not q.server.tflops_fp4 or q.model.latent:
         return 1.0, 1.0
-    # Medido em B200; noutra GPU com FP4, sem medida, só alarga a faixa.
+    # Medido em B200; em outra GPU com FP4, sem medida, só alarga a faixa.
     return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
 
 
@@ -1840,7 +1845,7 @@ class Offer(Record):
         return units * min(self.sessions, max(1, ceil_div(rate * Fraction(latency(fullest)), 1)))
 
     def demand(self, q: Question) -> tuple[Exact, int]:
-        """Sessões: (que a carga pede, que uma unidade dá, ao menos uma)."""
+        """(Sessões que a carga pede; as que uma unidade dá, ao menos uma)."""
         sessions = max(self.sessions, 1)
         if q.requests_per_second is None:
             return q.concurrency, sessions
@@ -2022,7 +2027,7 @@ class SizingResult(Record):
 
     @cached_property
     def ha_plan(self) -> Json:
-        """O que resta depois das falhas que a HA cobre, e ao menos de uma.
+        """O que resta depois das falhas que a HA cobre, ou de uma, se não cobre nenhuma.
 
         Um nó que falta tira a sua unidade inteira; os ociosos de uma carga fixa o substituem.
         """
@@ -2052,8 +2057,7 @@ ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
 def size(q: Question) -> SizingResult:
     """Responde à pergunta. Levanta `SizingError` (3) se nem uma sessão cabe."""
     asks, missing = q.asks, missing_for_ceiling(q)
-    gap = ", ".join(missing or missing_for_speed(q))
-    gap = gap and "falta no catálogo " + gap
+    gap = missing_text(missing or missing_for_speed(q))
     for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
         if gap and getattr(q, name):
             flag = name.replace("calibration", "calibrate_tpot_ms").replace("_", "-")
@@ -2191,7 +2195,7 @@ def fitting(options: Iterable[Option]) -> list[str]:
 
 
 def on_server(q: Question, server: Server) -> Question:
-    """A pergunta noutro servidor, onde um TPOT medido neste não vale."""
+    """A pergunta em outro servidor, onde um TPOT medido neste não vale."""
     return replace(q, server=server, calibration=None, tpot_scale=1.0)
 
 
@@ -2210,7 +2214,7 @@ def ways_out(error: SizingError, servers: Sequence[Server]) -> str:
                      for server in servers)
     if others:
         return text + "; cabe em: " + ", ".join(others)
-    return text if found else text + "; em nenhum servidor do catálogo"
+    return text if found else text + "; não cabe em nenhum servidor do catálogo"
 
 
 def plan_too_small(q: Question, unit: int) -> SizingError:
@@ -2254,11 +2258,12 @@ def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
         if limit is not None:
             best, where = min((metric(offer.speed, 1), str(offer.layout)) for offer in offers
                               if offer.speed and offer.layout and offer.layout.sessions_per_unit)
-            reached.append("%s de %s ms, o melhor é %s ms (%s)" % (
+            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
                 name, number_text(limit, 9), number_text(best, 4), where))
     return refusal(
-        q, "com uma sessão por réplica de %s em %s e %d tokens novos por pedido: %s" % (
-            q.model.name, q.server.name, q.inputs[0], "; ".join(reached)),
+        q, "com uma sessão por réplica de %s em %s e %s por pedido: %s" % (
+            q.model.name, q.server.name, plural(q.inputs[0], "token novo", "tokens novos"),
+            "; ".join(reached)),
         lambda: [("--input-tokens %d" % q.inputs[-1], q.turn),
                  ("--weights-precision fp8", q.precision in ("bf16", "fp16")
                   and replace(q, weights_precision="fp8"))])
@@ -2273,7 +2278,7 @@ def too_few_nodes(q: Question, offer: Offer, needed: int, asks: str) -> SizingEr
     given = "%s de %s" % (plural(nodes, "nó"), q.server.name)
     each = "%d por %s" % (offer.sessions, unit_text(offer.unit))
     if asks == "sessions":
-        text = "%s, com %d de reserva e pico de %s, não %s uma sessão (%s)" % (
+        text = "%s, com %d de reserva e pico de %s, não %s nem uma sessão (%s)" % (
             given, spares, percent_text(q.peak_headroom_ratio),
             "mantém" if nodes == 1 else "mantêm", each)
     else:
@@ -2312,12 +2317,12 @@ def warnings_of(r: SizingResult) -> Iterator[str]:
     yield from wider_warning(r)
     if r.nodes_final == unit:
         bought = plural(unit, "nó")
-        yield "single_node: %s sem HA: se um cair, param %s%s" % (
-            bought, sessions_text(r.concurrency),
+        yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
+            bought, "m" * (r.concurrency != 1), sessions_text(r.concurrency),
             "" if q.nodes else "; --ha n+1 acrescenta " + bought)
     if q.nodes and q.nodes % unit:
-        yield ("idle_nodes: uma réplica ocupa %d nós: dos %d dados, %d não se usam"
-               % (unit, q.nodes, q.nodes % unit))
+        yield "idle_nodes: uma réplica ocupa %d nós: dos %d nós dados, %s" % (
+            unit, q.nodes, plural(q.nodes % unit, "fica ocioso", "ficam ociosos"))
     if layout and r.speed_gap:
         yield "no_speed: não há velocidade prevista: " + r.speed_gap
     elif layout:
@@ -2331,8 +2336,8 @@ def warnings_of(r: SizingResult) -> Iterator[str]:
     if layout:
         yield from ceiling_warnings(r, layout)
     else:
-        yield ("no_ceiling: só o plano, que não confere se os pesos cabem; falta no catálogo: %s"
-               % ", ".join(r.missing))
+        yield ("no_ceiling: só o plano, que não confere se os pesos cabem; "
+               + missing_text(r.missing))
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
@@ -2356,13 +2361,13 @@ def wider_warning(r: SizingResult) -> Iterator[str]:
         empty, nodes, unit, *_ = min(costs, default=(1, 0, 0))
         if not empty and 2 * nodes < r.nodes_final:
             yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede "
-                   "entre eles servir" % (unit, nodes, r.nodes_final))
+                   "entre eles servisse" % (unit, nodes, r.nodes_final))
 
 
 def cold_start_text(r: SizingResult) -> str:
     storage, cold = r.question.storage, r.storage_plan["cold_start_seconds"]
     text = "%s, %s GB/s %s" % (storage.name, decimal_text(storage.throughput_read_gbps, 3),
-                               "divididos pelos nós" if storage.shared else "por nó")
+                               "divididos entre os nós" if storage.shared else "por nó")
     if storage.latency_read_ms_p99 is not None:
         text += ", P99 de %s ms" % decimal_text(storage.latency_read_ms_p99, 3)
     if cold is None:
@@ -2408,8 +2413,8 @@ def ceiling_warnings(r: SizingResult, layout: Layout) -> Iterator[str]:
                % (size_text(weights), size_text(reserve)))
     idle = 1 - Fraction(offer.sessions, layout.sessions_per_unit)
     if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobra %d%%, mais de um "
-               "terço" % (offer.sessions, layout.sessions_per_unit, 100 * idle // 1))
+        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobram %d%%, mais de "
+               "um terço" % (offer.sessions, layout.sessions_per_unit, 100 * idle // 1))
     if offer.unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % offer.unit)
@@ -2498,10 +2503,9 @@ node_recovery_seconds; um nó de volta depois da falha; s; checkpoint_bytes / GB
   medidos
 cold_start_seconds; todos os nós, a frio; s; checkpoint_bytes / GB / min(throughput_read_gbps /
   starting_nodes, LOADER_GBPS) + ENGINE_START_SECONDS; tempos de carga medidos
-kv_restore_seconds; repor o KV de uma sessão do storage; s; kv_per_session_bytes / GB /
+kv_restore_seconds; repor do storage o KV de uma sessão; s; kv_per_session_bytes / GB /
   throughput_read_gbps; perfil de storage
-kv_recompute_seconds; recalcular o KV de uma sessão; s; ; alone_seconds com todo o contexto em
-  prompt novo
+kv_recompute_seconds; recalcular o KV de uma sessão; s; ; alone_seconds com todo o prompt novo
 capacity_bytes; espaço para o checkpoint e as sessões guardadas; B; checkpoint_bytes +
   parked_sessions * kv_per_session_bytes;
 power_kw; potência máxima; kW; nodes_final * power_kw_per_node; folha do servidor
@@ -2562,7 +2566,7 @@ def group_figures(q: Question) -> list[Json]:
 
 
 def names_of_figures(r: SizingResult) -> Json:
-    """O valor de cada nome das fórmulas; None, ou nenhum, se não se aplica a esta pergunta."""
+    """O valor de cada nome das fórmulas; None, ou ausente, se não se aplica a esta pergunta."""
     q, offer, layout, model, case = r.question, r.offer, r.offer.layout, r.question.model, r.nominal
     rate, shared, (planned, full) = q.requests_per_second, q.storage.shared, offer.demand(q)
     names: Json = {**globals(), **vars(model), **vars(q.server), **vars(q.storage)}  # e constantes
@@ -2627,7 +2631,7 @@ def launch_lines(r: SizingResult) -> list[str]:
     """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
     q, layout, native = r.question, r.offer.layout, r.question.model.native_precision
     if layout is None:
-        return ["# sem o teto físico não há leiaute; falta no catálogo: " + ", ".join(r.missing)]
+        return ["# sem o teto físico não há leiaute; " + missing_text(r.missing)]
     if q.kv_precision == "int8":
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
     replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
@@ -2754,8 +2758,8 @@ def nodes_text(r: SizingResult) -> str:
         return "a carga cabe em %s (%s); o mínimo é %d" % (
             plural(r.nodes_final, "nó"), plural(r.spare_sessions, *ANSWERS["load"]),
             r.nodes_minimum)
-    return "%s: %s %s" % (plural(r.nodes_final, "dado"), peak,
-                          "com %s à parte" % ha if q.spares else "sem HA")
+    return "%s: %s %s" % (plural(r.nodes_final, "disponível", "disponíveis"), peak,
+                          "e %s à parte" % ha if q.spares else "sem HA")
 
 
 def physical_text(r: SizingResult) -> str:
@@ -2780,7 +2784,7 @@ def cost_text(r: SizingResult) -> str:
              "per_million_output_tokens": "%s por milhão de tokens"}
     parts = [text % money_text(costs[name]) for name, text in shown.items()
              if costs[name] is not None and not (name == "total" and lacking)]
-    period = "" if years is None else " (%s anos)" % decimal_text(years, 2)
+    period = "" if years is None else " (%s ano%s)" % (decimal_text(years, 2), "s" * (years != 1))
     return "; ".join(parts + lacking) + period
 
 
@@ -2795,13 +2799,17 @@ def limit_text(r: SizingResult) -> str:
     if offer.layout and offer.speed and offer.limited_by == "ttft":
         fullest = offer.sessions // offer.layout.replicas_per_unit
         if offer.speed.prefill_ratio(fullest + 1) >= QUEUE_RATIO:
-            text += ", que a fila impede acima disto"
+            text += "; acima disso há fila"
     return text + " (o plano daria %d)" % q.plan_sessions(offer.unit)
 
 
 def failure_label(r: SizingResult) -> str:
     failed = r.ha_plan["failed_nodes"]
     return "Se um nó cair" if failed == 1 else "Se %d caírem" % failed
+
+
+def lacking_text(count: int) -> str:
+    return "falta%s %s" % ("m" * (count != 1), plural(count, "vaga"))
 
 
 def failure_text(r: SizingResult) -> str:
@@ -2815,11 +2823,11 @@ def failure_text(r: SizingResult) -> str:
             peak, admitted - peak)
     elif plan["covers_concurrency"]:
         text = "taxa nominal coberta, o pico não" if by_rate else (
-            "carga nominal coberta; no pico faltam " + plural(peak - admitted, "vaga"))
+            "carga nominal coberta; no pico " + lacking_text(peak - admitted))
     else:
         text = "a taxa pede %d nós" % r.nodes_minimum if by_rate else (
-            "faltam %s já na carga nominal" % plural(r.concurrency - admitted, "vaga"))
-    nodes = plural(left, "nó") if unit == 1 else "%d de %d nós (para a unidade de %d)" % (
+            lacking_text(r.concurrency - admitted) + " já na carga nominal")
+    nodes = plural(left, "nó") if unit == 1 else "%d de %d nós (sai a unidade inteira, de %d)" % (
         left, r.nodes_final, unit)
     return "%s, até %s: %s" % (nodes, sessions_text(admitted), text)
 
@@ -2926,8 +2934,9 @@ def recovery_text(r: SizingResult) -> str:
     ha, plan = r.ha_plan, {
         name: seconds_text(value) if name.endswith("_seconds") and value else value
         for name, value in r.storage_plan.items()}
-    text = "%s: %s. Cada nó que cai interrompe %s, que perdem o KV" % (
-        failure_label(r), failure_text(r), sessions_text(ha["interrupted_sessions"]))
+    lost = ha["interrupted_sessions"]
+    text = "%s: %s. Cada nó que cai interrompe %s, que perde%s o KV" % (
+        failure_label(r), failure_text(r), sessions_text(lost), "m" * (lost != 1))
     if plan["kv_faster"]:
         text += ("; o de cada uma volta do storage em %(kv_restore_seconds)s, contra "
                  "%(kv_recompute_seconds)s de prefill: ganha " % plan)
@@ -3238,7 +3247,7 @@ pergunta:
 --hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
 --weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
 --server NOME: servidor do catálogo (obrigatório)
---concurrency N: sessões simultâneas, como 1000 ou 1k (padrão: quantas --nodes mantém)
+--concurrency N: sessões simultâneas, como 1000 ou 1k (padrão: quantas os nós mantêm)
 --requests-per-second TAXA: no lugar de --concurrency, pedidos por segundo
 --effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
 --input-tokens TOKENS: tokens novos por pedido; o resto do contexto está em cache (padrão: as \
@@ -3305,7 +3314,7 @@ STANDALONE = {
 EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
              "--requests-per-second": "--concurrency", "--json": "--csv",
              "--explain": "--csv --scenarios", "--scenarios": "--ha"}
-# Flag → as que lhe dão efeito: uma delas é preciso.
+# Flag → as que lhe dão efeito: é preciso dar uma delas.
 NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
           "--years": "--node-price --energy-price"}
 LOAD = {"--concurrency", "--requests-per-second"}
@@ -3388,7 +3397,7 @@ def quantity(flag: str, metavar: str, text: str) -> Any:
     value = (number or 0) * Fraction(factor or 1)
     if number is None:
         if "," in text:
-            hint = "; sem vírgula: a casa decimal é um ponto e o milhar não se separa"
+            hint = "; sem vírgula: o separador decimal é o ponto e o milhar não se separa"
         elif re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", body):
             hint = "; até %d dígitos e expoente até %d" % (MAX_DIGITS, MAX_DIGITS)
     elif kind is int and "." in text and not (factor or "e" in text.lower()):
@@ -3652,7 +3661,7 @@ def sized(given: Flags) -> Answer:
     if len(errors) == len(rows):
         error = min(errors, key=lambda error: error.status != 3)
         if len(rows) > 1:
-            error.expected = "nenhuma das %d combinações tem resposta; esta: %s" % (
+            error.expected = "nenhuma das %d combinações tem resposta; por exemplo: %s" % (
                 len(rows), error.expected)
         elif error.status == 3:
             error.expected += ways_out(error, require_catalogue(given, "servers"))

@@ -156,8 +156,8 @@ class Cenarios(Case):
         """Storage de Rede (alertas com a latência e a partida a frio)"""
         document = self.sized(storage="profile_network_ssd")
         # 65,19 GB pelo carregador de 3 GB/s, mais 90 s; 2 nós dividem 12 GB/s e ainda sobra.
-        self.assertIn("network_storage: profile_network_ssd, 12 GB/s divididos pelos nós, P99 de "
-                      "2 ms: partida a frio de 112 s (21.7 s de leitura); um nó volta em 112 s",
+        self.assertIn("network_storage: profile_network_ssd, 12 GB/s divididos entre os nós, P99 "
+                      "de 2 ms: partida a frio de 112 s (21.7 s de leitura); um nó volta em 112 s",
                       document["warnings"])
         self.assertEqual(document["results"], self.sized()["results"])
 
@@ -1332,7 +1332,8 @@ class Velocidade(Case):
 
     def test_fora_do_alcance(self):
         """Objetivo inalcançável: status 3, o melhor alcançável e o que o alcançaria"""
-        self.refused(flags(dict(BASE, max_tpot_ms=2)), "TPOT de 2 ms, o melhor é 3.106 ms (tp 8)",
+        self.refused(flags(dict(BASE, max_tpot_ms=2)),
+                     "TPOT de 2 ms fora do alcance: o melhor é 3.106 ms (tp 8)",
                      "em nenhum servidor", status=3)
         self.refused(flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674.1 ms",
                      "cabe com --input-tokens 1024", status=3)
@@ -1791,9 +1792,9 @@ class Velocidade(Case):
             self.assertIn(words, self.ok(*flags(dict(rate, requests_per_second=value))))
         queue = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=1848,
                      effective_context=8192, output_tokens=256, max_ttft_ms=5000)
-        self.assertIn("limite: TTFT de 5000 ms, que a fila impede", self.ok(*flags(queue)))
+        self.assertIn("limite: TTFT de 5000 ms; acima disso há fila", self.ok(*flags(queue)))
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.798")),
-                     "TPOT de 2.798 ms, o melhor é 2.804 ms", status=3)
+                     "TPOT de 2.798 ms fora do alcance: o melhor é 2.804 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
         self.assertIn(" 0.07 (0.06-0.08) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
@@ -2636,7 +2637,7 @@ class HuggingFace(Case):
                 with open(index, "w") as stream:
                     json.dump(content, stream)
                 self.refused(["--hf-config", path, "--print-model"],
-                             "difere mais de 10%" if content in far else "index.json")
+                             "difere em mais de 10%" if content in far else "index.json")
 
     def test_quantizacao(self):
         """int4 só nos especialistas (o resto está em `ignore`) e NVFP4 num modelo denso"""
@@ -2789,7 +2790,7 @@ class FlagsRuins(Case):
 
     def test_dicas(self):
         """A mensagem ensina: vírgula, milhar, porcentagem, nome parecido"""
-        rows = ((("--kv-budget-ratio=0,7",), "a casa decimal é um ponto"),
+        rows = ((("--kv-budget-ratio=0,7",), "o separador decimal é o ponto"),
                 (("--concurrency=1.000",), "escreva 1000"),
                 (("--peak-headroom-ratio=20",), "20% ou 2000%?"),
                 (("--kv-budget-ratio=70",), "70%"),
