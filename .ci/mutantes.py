@@ -85,7 +85,7 @@ MUTANTS = (
     ('yield ("context_clamped', 'str("context_clamped', "Cenarios"),
     ('yield "single_node', 'str() and "single_node', "Avisos"),
     ('yield "kv_16bit', 'str() and "kv_16bit', "Avisos"),
-    ('yield ("idle_nodes', 'str("idle_nodes', "Invertida"),
+    ('yield "idle_nodes', 'str() and "idle_nodes', "Invertida"),
     ('yield "%s_storage', 'str() and "%s_storage', "Cenarios"),
     ('yield ("weights_exceed_reserve', 'str("weights_exceed_reserve', "Avisos"),
     ('if pattern == "hybrid" and layers != self.num_layers',
