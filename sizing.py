@@ -746,18 +746,20 @@ def load_catalogue(kind: str, file: str, data: bytes) -> tuple[list[Any], list[S
     entries, problems = check_document(kind, document)
     if not (problems or repeats):
         return entries, []
-    lines: dict[Path, int] = {}
-    repeated: dict[Path, SizingError] = {}
-    for path, line in json_positions(text):
-        if path in lines:
-            repeated[path] = SizingError(
-                file, "chave repetida, já usada na linha %d" % lines[path], path=path, line=line)
-        lines.setdefault(path, line)
-    # A linha de um campo que falta é a da sua entrada.
+    positions = list(json_positions(text))
+    lines = dict(positions)  # a linha de um campo que falta é a da sua entrada
     errors = [SizingError(file, expected, value=value, path=path,
                           line=lines.get(path, lines.get(path[:-1])))
               for path, value, expected in problems]
-    errors += [error for path, error in repeated.items() if path[:-1] not in repeated]
+    first: dict[Path, int] = {}
+    repeated = set()
+    for path, line in positions:
+        if path in first and path[:-1] not in repeated:
+            errors.append(SizingError(file, "chave repetida, já usada na linha %d" % first[path],
+                                      path=path, line=line))
+        if path in first or path[:-1] in repeated:  # o que está dentro não se acusa de novo
+            repeated.add(path)
+        first.setdefault(path, line)
     return entries, sorted(errors, key=lambda error: error.line or 0)
 
 
@@ -880,8 +882,9 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
 
 # ── config.json do Hugging Face
 # Tipos de modelo: traços e, com `=`, o valor de um campo que o config não traz. window: usa
-# sliding_window (upper: só nas camadas de cima); gdn: gated delta net; chunked: por blocos; mtp: o
-# checkpoint traz camadas MTP (dup: com cópias do embedding e da cabeça).
+# sliding_window (upper: só nas camadas de cima); gdn: gated delta net; mamba2; chunked: por blocos;
+# wide: o especialista mede intermediate_size; mtp: o checkpoint traz camadas MTP (dup: e cópias do
+# embedding e da cabeça).
 HF_FAMILIES = """
 llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium deepseek:
 hunyuan_v1_dense nemotron-nas bailing_moe minimax_m2 olmoe granitemoe:
@@ -900,6 +903,8 @@ qwen3_next: mtp_num_hidden_layers=1
 qwen3_next qwen3_5_text qwen3_5_moe_text muse_glimmer_text: attn_output_gate=true
 nemotron_h starcoder2 nemotron arcee apertus: ffn_matrices=2
 llama4_text: chunked n_shared_experts=1
+mixtral phimoe gpt_oss llama4_text minimax_m2 olmoe granitemoe granitemoehybrid: wide
+granitemoehybrid nemotron_h: mamba2
 deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe: mtp dup
 glm_moe_dsa glm4_moe_lite mistral4 deepseek_v4 nemotron_h mimo: mtp
 """
@@ -913,8 +918,8 @@ HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|late
 HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)|tuning|theta|_mod|"
             "_norm|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|"
             "topk(_freq|_offset)?|interleave|renormalize|mtp_iteration|bidirectional_attention|"
-            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32|"
-            "moe_intermediate_size)$|implementation|router")
+            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32)$|"
+            "implementation|router")
 # Papel de um parâmetro → os nomes pelos quais uma lista de exceções da quantização o cita.
 HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
             "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
@@ -924,7 +929,6 @@ HF_SCHEMES = {"^mxfp4|MXFP4|float4.g32": "mxfp4", "FP4|float4": "nvfp4",
               "int8|(gptq|awq).*8.g": "int8"}
 HF_DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
 HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
-HF_EXPERT_WIDTH = "moe_intermediate_size intermediate_size"
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
 FACTOR: Rule = (lambda v: type(v) in (int, Fraction) and 0 < v < 10**4, "um número positivo")
 
@@ -994,7 +998,7 @@ class HfDecoder(HfConfig):
         if not traits:
             raise self.fail("model_type",
                             "uma arquitetura conhecida (ou descreva o modelo em models.json)")
-        self.traits = " ".join(traits).split()
+        self.traits, self.given = " ".join(traits).split(), list(data)
         for key, _, value in (word.partition("=") for word in self.traits):
             if value and self.data.get(key) is None:
                 self.data[key] = json.loads(value)
@@ -1002,13 +1006,17 @@ class HfDecoder(HfConfig):
         self.heads = self["num_attention_heads n_head n_heads"]
         self.experts = self.count("n_routed_experts num_experts num_local_experts moe_num_experts",
                                   0, 0)
+        self.expert_width = "intermediate_size" if "wide" in self.traits else (
+            "moe_intermediate_size intermediate_size")
+        self.count(self.expert_width, 0, 0)
         self.kinds = hf_kinds(self)
         # Desta camada em diante, o KV é de outra (Gemma 3n e 4).
         self.own_kv = len(self.kinds) - self.count("num_kv_shared_layers", 0, 0)
 
     def check_read(self) -> None:
         """Levanta `SizingError` se não foi lido um campo que parece mudar o cache."""
-        for key, value in self.data.items():
+        for key in self.given:
+            value = self.data[key]
             if value and re.search(HF_SUSPECT, key) and not (
                     key in self.read or re.search(HF_INERT, key)):
                 raise SizingError(self.file, "campo de atenção ou de cache que não é entendido",
@@ -1039,7 +1047,9 @@ def hf_kinds(c: HfDecoder) -> list[str]:
         if len(ratios) < total or any(type(n) is not int or n < 0 for n in ratios):
             raise c.fail("compress_ratios", "um inteiro por camada")
         return ["compressed"] * total
-    layers = range(1, total + 1)
+    layers, windowed = range(1, total + 1), c.flag("use_sliding_window")
+    if "mamba2" in c.traits:
+        raise c.fail("layer_types", "uma lista com as %d camadas" % total)
     if "gdn" in c.traits:
         interval = c.count("full_attention_interval", 4)
         return ["linear" if n % interval else "full" for n in layers]
@@ -1051,7 +1061,7 @@ def hf_kinds(c: HfDecoder) -> list[str]:
     lower = 0 if "window" in c.traits else total
     if "upper" in c.traits:
         upper = c.count("max_window_layers", 0, 0)
-        lower = upper if c.flag("use_sliding_window") else total
+        lower = upper if windowed else total
     window = ("window" in c.traits or period) and c.count("sliding_window sliding_window_size", 0)
     return ["sliding" if window and (n > lower or (period and n % period)) else "full"
             for n in layers]
@@ -1159,7 +1169,7 @@ def hf_ffn(c: HfDecoder, kind: str, i: int) -> dict[str, int]:
 
 
 def hf_moe(c: HfDecoder, matrices: int) -> dict[str, int]:
-    width, latent = c[HF_EXPERT_WIDTH], c.count("moe_latent_size", 0, 0)
+    width, latent = c[c.expert_width], c.count("moe_latent_size", 0, 0)
     copies = c.count("n_shared_experts num_shared_experts", 0, 0)
     shared = c.count("shared_expert_intermediate_size moe_shared_expert_intermediate_size "
                      "shared_intermediate_size", 0, 0) or copies * width
@@ -1307,7 +1317,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "multimodal": vision > 0,
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
         "moe_layers": params["moe_layers"], "num_experts": number, "experts_per_token": top,
-        "moe_intermediate_size": number and c[HF_EXPERT_WIDTH],
+        "moe_intermediate_size": number and c[c.expert_width],
         "params_experts": params["experts"], "weights_expert_bytes": experts * given // checkpoint}
     c.check_read()
     return {key: value for key, value in entry.items() if value}
@@ -3436,13 +3446,15 @@ def values_of(given: Flags) -> Json:
     """Valores por nome, em listas nas flags de `VARIED`; sem os nomes de catálogo."""
     values: Json = {}
     for flag, metavar, _ in flag_rows():
-        if flag not in given or metavar == "NOME":
+        if flag not in given:
             continue
         text = given[flag]
         elements = text.split(",") if flag in VARIED else [text]
         if len(elements) > 1 and re.search("(^|,)0[0-9]+(,|$)", text):
             raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não se "
                               "separa", value=text)
+        if metavar == "NOME":
+            continue
         try:
             found = [value_of(flag, metavar, element) for element in elements]
         except SizingError as error:
@@ -3602,18 +3614,20 @@ def answered(given: Flags, q: Question) -> SizingResult:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
         raise SizingError(flag, "com a saída de %d, não cabe no contexto de %s" % (
             q.output, plural(q.effective_context, "token")), value=str(q.input_tokens or q.output))
+    refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
+                   "falta power_kw no catálogo, em " + q.server.name)
     result = size(q)
-    for flags, useless, why in (
-            ("--pue --energy-price", q.server.power_kw is None,
-             "falta power_kw no catálogo, em " + q.server.name),
-            ("--input-tokens --output-tokens", result.speed_gap,
-             "não há velocidade prevista, " + result.speed_gap),
-            ("--tensor-parallel --gpu-memory-utilization --weights-precision", result.missing,
-             "o teto físico pede no catálogo " + ", ".join(result.missing))):
-        for flag in flags.split() if useless else ():
-            if given.get(flag, "auto").lower() != "auto":
-                raise SizingError(flag, "sem efeito: " + why)
+    refuse_useless(given, "--input-tokens --output-tokens", result.speed_gap,
+                   "não há velocidade prevista, " + result.speed_gap)
+    refuse_useless(given, "--tensor-parallel --gpu-memory-utilization --weights-precision",
+                   result.missing, "para o teto físico " + missing_text(result.missing))
     return result
+
+
+def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:
+    for flag in flags.split() if useless else ():
+        if given.get(flag, "auto").lower() != "auto":
+            raise SizingError(flag, "sem efeito: " + why)
 
 
 def rows_of(given: Flags) -> list[Outcome]:
@@ -3738,6 +3752,11 @@ def complain(message: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Executa a linha de comando; devolve o status, 1 se a saída não pôde ser escrita."""
     utf8 = "utf" in str(getattr(sys.stdout, "encoding", "")).lower()
+    codecs.register_error("plain", plain_character)
+    streams: Any = (sys.stdout, sys.stderr)
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plain")
     try:
         text, status = answer(parse_arguments(sys.argv[1:] if argv is None else argv), not utf8)
         if sys.stdout is not None:
@@ -3758,10 +3777,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    codecs.register_error("plain", plain_character)
-    streams: Any = (sys.stdout, sys.stderr)
-    for stream in filter(None, streams):
-        stream.reconfigure(errors="plain")
     # Tudo já foi escrito: desmontar o interpretador custaria 10% da execução e, com a saída
     # quebrada, uma segunda mensagem.
     os._exit(main())

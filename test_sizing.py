@@ -2560,6 +2560,21 @@ class HuggingFace(Case):
         with temporary_file(config) as path:
             return json.loads(self.ok("--hf-config", path, "--print-model", *args))
 
+    def test_campos_da_familia(self):
+        """Um campo que a família não usa não muda a conta; o que ela supõe não se acusa"""
+        gpt, llama = CONFIGS["opt-oss-120b"], LLAMA_8B
+        for config, field in (
+                (dict(gpt, moe_intermediate_size=1440), "moe_intermediate_size = 1440"),
+                ({**llama, "model_type": "granitemoehybrid"}, "layer_types"),
+                ({**llama, "model_type": "nemotron_h"}, "layer_types"),
+                ({**llama, "layer_types": ["mamba"] * 32}, "mamba_num_heads")):
+            with temporary_file(config) as path:
+                self.refused(["--hf-config", path, "--print-model"], field)
+        self.assertEqual(self.entry({**llama, "use_sliding_window": True})["num_layers"], 32)
+        dense = self.entry({**llama, "model_type": "llama4_text", "attention_chunk_size": 8192,
+                            "num_local_experts": 0})
+        self.assertNotIn("num_experts", dense)
+
     def test_como_no_catalogo(self):
         """Nove arquiteturas dão o KV exato, os parâmetros e os bytes a menos de 1% do catálogo"""
         for name, config in CONFIGS.items():
@@ -3013,6 +3028,14 @@ class CatalogosRuins(Case):
         self.assertIn("linha 4, models: chave repetida, já usada na linha 1", done.stdout)
         self.assertEqual(done.stdout.count("chave repetida"), 2)
         self.assertIn("linha 3, models[0].name: chave repetida, já usada na linha 2", done.stdout)
+        text = b'{"servers": [\n{"gpus": 1,\n"gpus": "x",\n"gpus": 2, "gpus": "y"}]}'
+        with temporary_file(text) as path:  # um valor errado fica na linha do que vale, a última
+            shown = run("--validate", "--servers-file", path).stdout
+        self.assertIn("linha 4, servers[0].gpus = 'y'", shown)
+        for line in (3, 4):
+            self.assertIn("linha %d, servers[0].gpus: chave repetida, já usada na linha 2" % line,
+                          shown)
+        self.assertEqual(shown.count("chave repetida"), 3)
         good = json.dumps(catalogue("models")).replace('"num_layers": 36,',
                                                        '"num_layers": 36, ' * 2)
         with temporary_file(good.encode()) as path:
