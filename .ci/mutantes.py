@@ -93,7 +93,7 @@ MUTANTS = (
     ("if self.total_hbm_gb != total", "if self.total_hbm_gb > total", "CatalogosRuins"),
     ('type(v) is int and v > 0, "um inteiro positivo"',
      'isinstance(v, int) and v > 0, "um inteiro positivo"', "CatalogosRuins"),
-    ("if path in lines:", "if False:", "CatalogosRuins"),
+    ("if path in first and path[:-1] not in repeated:", "if False:", "CatalogosRuins"),
     ("abs(index_bytes - checkpoint) * 10 > checkpoint",
      "abs(index_bytes - checkpoint) * 5 > checkpoint", "HuggingFace"),
     ('"RAZÃO": (RATIO, Fraction, lambda v: 0 < v <= 1',
@@ -126,8 +126,6 @@ def survives(mutant):
         path = os.path.join(copy, "sizing.py")
         with open(path, encoding="utf-8") as file:
             source = file.read()
-        if text not in source:
-            raise SystemExit("mutante sem lugar: %r" % text)
         with open(path, "w", encoding="utf-8") as file:
             file.write(source.replace(text, change))
         done = subprocess.run([sys.executable, "test_sizing.py", "--parar", *classes.split()],
@@ -139,6 +137,11 @@ def main():
     """Roda os mutantes, dois de cada vez, e lista os que sobrevivem."""
     chosen = [mutant for mutant in MUTANTS
               if not sys.argv[1:] or any(word in " ".join(mutant) for word in sys.argv[1:])]
+    with open(os.path.join(ROOT, "sizing.py"), encoding="utf-8") as file:
+        source = file.read()
+    lost = [text for text, _, _ in MUTANTS if source.count(text) != 1]
+    if lost:  # antes de rodar qualquer um
+        raise SystemExit("mutantes sem lugar: %s" % lost)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         alive = [mutant for mutant, lives in zip(chosen, pool.map(survives, chosen)) if lives]
     for text, change, classes in alive:
