@@ -39,7 +39,7 @@ import sys
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import product
+from itertools import chain, product
 
 TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     Exact = int | Fraction
     Json = dict[str, Any]
     Flags = dict[str, str]  # o texto de cada flag dada
-    Answer = tuple[Any, Callable[[], str] | None]  # (documento, texto; None: o do JSON)
+    # Como fazer o documento e o texto (None: o do JSON): só se faz o que se escreve.
+    Answer = tuple[Callable[[], Any], Callable[[], str] | None]
     Path = tuple[str | int, ...]
     Rule = tuple[Callable[[Any], Any], str]
     Problem = tuple[Path, Any, str]  # (caminho no documento, valor, esperado)
@@ -1978,6 +1979,7 @@ class SizingResult(Record):
     question: Question  # com a carga ou o contexto que a resposta deu
     asks: str  # nodes, sessions, context ou load
     offers: tuple[Offer, ...]  # da que compra menos nós à que compra mais
+    missing: list[str]  # os campos que faltam para o teto físico
     speed_gap: str  # por que não há velocidade prevista
     concurrency: int  # sessões em andamento
     peak_sessions: int
@@ -1986,7 +1988,6 @@ class SizingResult(Record):
     nodes_with_headroom: int
     nodes_final: int
 
-    missing = cached_property(lambda r: missing_for_ceiling(r.question))
     performance = cached_property(lambda r: tuple(performances(r)))
     nominal = cached_property(lambda r: next(performances(r), None))  # a primeira, sem as outras
     storage_plan = cached_property(
@@ -2092,7 +2093,8 @@ def size(q: Question) -> SizingResult:
     units = final // unit - q.spares  # as que levam o pico
     peak = offer.load(q, q.peak_headroom_ratio, units)
     return SizingResult(
-        question=q, asks=asks, offers=tuple(item for item in offers if item.unit == unit),
+        question=q, asks=asks, missing=missing,
+        offers=tuple(item for item in offers if item.unit == unit),
         concurrency=offer.load(q, 0, final // unit), peak_sessions=peak, nodes_final=final,
         spare_sessions=units * offer.sessions - peak, nodes_minimum=offer.nodes(q, 0),
         nodes_with_headroom=offer.nodes(q, q.peak_headroom_ratio),
@@ -2650,7 +2652,7 @@ def launch_lines(r: SizingResult) -> list[str]:
     if q.kv_precision == "int8":
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
     replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
-    tp, dp, many = layout.tensor_parallel, layout.data_parallel, layout.replicas_per_unit > 1
+    tp, dp, many = layout.tensor_parallel, layout.data_parallel, replicas > 1
     quantized = q.precision == "fp8" and native in ("bf16", "fp16")
     notes = [text for needed, text in (
         (q.precision != native and not quantized,
@@ -3197,13 +3199,12 @@ def csv_text(documents: Iterable[Json]) -> str:
     """Uma linha por documento (RFC 4180), com uma coluna por caminho do JSON."""
     import csv
     import io
-    import itertools
 
     columns: dict[str, int] = {}
     rows: list[list[Any]] = []
     for shared, rest in without_shared(documents, lambda block: list(flat(block))):
         row: list[Any] = [""] * len(columns)
-        for name, value in itertools.chain(*shared, flat(rest)):
+        for name, value in chain(*shared, flat(rest)):
             if columns.setdefault(name, len(row)) == len(row):
                 row.append("")
             row[columns[name]] = value
@@ -3670,7 +3671,7 @@ def comparison(given: Flags, rows: list[Outcome]) -> Answer:
                   and (flag != "--effective-context" or first.requested_context)]
         return comparison_text(rows, varied, sort)
 
-    return (dict({"scenario": label} if scenario else {}, **(
+    return lambda: (dict({"scenario": label} if scenario else {}, **(
         refused_json(q, outcome) if isinstance(outcome, SizingError) else json_document(outcome)))
         for q, outcome, label in rows), text
 
@@ -3691,29 +3692,32 @@ def sized(given: Flags) -> Answer:
         return comparison(given, rows)
     result = rows[0][1]
     if "--explain" not in given:
-        return json_document(result), lambda: text_report(result)
+        return lambda: json_document(result), lambda: text_report(result)
     parts = explanation_of(result, require_catalogue(given, "servers"))
-    return dict(json_document(result), explanation=parts), lambda: explanation_text(result, parts)
+    return (lambda: dict(json_document(result), explanation=parts),
+            lambda: explanation_text(result, parts))
 
 
 def standalone(given: Flags, action: str) -> Answer:
     if action == "--version":
-        return {"version": __version__}, lambda: "sizing.py %s\n" % __version__
+        return lambda: {"version": __version__}, lambda: "sizing.py %s\n" % __version__
     values = values_of(given)
     if action == "--list":
         kind = values["list"]
         entries = require_catalogue(given, kind)
-        return [entry.document for entry in entries], lambda: catalogue_table(kind, entries)
+        return (lambda: [entry.document for entry in entries],
+                lambda: catalogue_table(kind, entries))
     if action == "--validate":
         found = [(kind, *read_catalogue(given, kind)) for kind in CATALOGUES]
         problems = [str(problem) for _, _, problems in found for problem in problems]
         lines = problems or ["%s: ok, %s" % (
             given.get("--%s-file" % kind, kind + ".json"), plural(len(entries), "entrada"))
             for kind, entries, _ in found]
-        return {"schema_version": 1, "problems": problems}, lambda: "\n".join(lines) + "\n"
+        return (lambda: {"schema_version": 1, "problems": problems},
+                lambda: "\n".join(lines) + "\n")
     if "--hf-config" not in given:
         raise SizingError(action, "precisa de --hf-config")
-    return hf_model(given, values)[1], None
+    return lambda: hf_model(given, values)[1], None
 
 
 def answer(given: Flags, ascii_only: bool) -> tuple[str | Iterator[str], int]:
@@ -3724,12 +3728,13 @@ def answer(given: Flags, ascii_only: bool) -> tuple[str | Iterator[str], int]:
     for flag in given if action else ():
         if flag not in (action, *STANDALONE[action].split()):
             raise SizingError(flag, "não tem efeito com " + action)
-    document, text = standalone(given, action) if action else sized(given)
-    status = 2 if action == "--validate" and document["problems"] else 0
+    make_document, make_text = standalone(given, action) if action else sized(given)
+    status = 2 if action == "--validate" and make_document()["problems"] else 0
+    if make_text and not given.keys() & {"--json", "--csv"}:
+        return make_text(), status
+    document = make_document()
     if "--csv" in given:
         return csv_text([document] if isinstance(document, dict) else document), status
-    if text and "--json" not in given:
-        return text(), status
     if not isinstance(document, (dict, list)):
         return json_lines(document, ascii_only), status
     return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n", status
