@@ -170,9 +170,15 @@ def loaded(kind, data):
 
 def entry_of(kind, raw):
     """A entrada de um catálogo só com este objeto JSON."""
-    entries, problems = loaded(kind, json.dumps({ROOTS[kind]: [raw]}).encode())
+    return entry_of_text(kind, json.dumps({ROOTS[kind]: [raw]}))
+
+
+@functools.lru_cache(maxsize=16)
+def entry_of_text(kind, text):
+    """A entrada deste catálogo, de uma só."""
+    (entry,), problems = loaded(kind, text.encode())
     assert not problems, problems
-    return entries[0]
+    return entry
 
 
 @functools.lru_cache(maxsize=None)
@@ -1732,22 +1738,19 @@ class Velocidade(Case):
 
     def test_campos_que_faltam(self):
         """Sem um dado da velocidade há nós, sem previsão, e o aviso diz qual falta"""
-        rows = (("servers", 0, "hbm_bandwidth_tbps", {}), ("servers", 0, "tflops_bf16", {}),
-                ("models", 0, "moe_layers", {}), ("models", 0, "params_total", {}),
-                ("models", 17, "v_head_dim", {"model": "deepseek-v3"}),
-                ("models", 19, "index_topk", {"model": "deepseek-v3.2"}),
-                ("models", 20, "index_n_heads", {"model": "deepseek-v4-pro"}),
-                ("models", 2, "params_embedding", {"model": "llama-3.1-8b-instruct"}))
-        for kind, index, field, changes in rows:
+        rows = (("servers", "dgx300", "hbm_bandwidth_tbps"), ("servers", "dgx300", "tflops_bf16"),
+                ("models", "opt-oss-120b", "moe_layers"), ("models", "opt-oss-120b", "params_total"),
+                ("models", "deepseek-v3", "v_head_dim"), ("models", "deepseek-v3.2", "index_topk"),
+                ("models", "deepseek-v4-pro", "index_n_heads"),
+                ("models", "llama-3.1-8b-instruct", "params_embedding"))
+        for kind, name, field in rows:
             document = catalogue(kind)
-            entry = document[kind][index]
-            self.assertEqual(entry["name"], dict({"model": "opt-oss-120b", "server": "dgx300"},
-                                                 **changes)[kind[:-1]])
+            entry = listed(kind, name, document)
             del entry[field]
             if field == "params_total":
                 del entry["params_active"]
             with self.subTest(field), temporary_file(document) as path:
-                sized = self.sized(**dict(changes, **{kind + "_file": path}))
+                sized = self.sized(**{kind[:-1]: name, kind + "_file": path})
                 self.assertIsNone(sized["performance"])
                 self.assertIn("no_speed: não há velocidade prevista: falta no catálogo " + field,
                               sized["warnings"])
@@ -2013,14 +2016,16 @@ class Velocidade(Case):
 
     def test_catalogo_contraditorio(self):
         """Campos da velocidade que se contradizem: status 2, com o campo"""
-        rows = ((2, {"experts_per_token": 8}, "num_experts"),
-                (0, {"params_embedding": 3 * 10**9}, "params_embedding"),
-                (0, {"moe_layers": 37}, "moe_layers"))
-        for index, changes, field in rows:
+        rows = (("llama-3.1-8b-instruct", {"experts_per_token": 8}, "num_experts"),
+                ("opt-oss-120b", {"params_embedding": 3 * 10**9}, "params_embedding"),
+                ("opt-oss-120b", {"moe_layers": 37}, "moe_layers"))
+        for name, changes, field in rows:
             document = catalogue("models")
-            document["models"][index].update(changes)
+            entry = listed("models", name, document)
+            entry.update(changes)
             with self.subTest(field), temporary_file(document) as path:
-                self.refused([*flags(BASE), "--models-file", path], field, "models[%d]" % index)
+                self.refused([*flags(BASE), "--models-file", path], field,
+                             "models[%d]" % document["models"].index(entry))
 
     def test_redacao(self):
         """Singular e plural, a fila que impede o TTFT e o objetivo com todos os algarismos"""
@@ -2219,7 +2224,7 @@ class Comparacoes(Case):
                          [entry["name"] for entry in catalogue("servers")["servers"]])
         models = json.loads(self.ok(*flags({"model": "ALL", "server": "dgx-spark",
                                             "concurrency": 10}), "--json"))
-        self.assertEqual(len(models), 39)
+        self.assertEqual(len(models), len(catalogue("models")["models"]))
         self.assertGreater(sum(item["results"] is None for item in models), 0)
         self.assertGreater(sum(item["results"] is not None for item in models), 0)
 
@@ -2262,14 +2267,17 @@ class Comparacoes(Case):
 
     def test_dez_mil(self):
         """10.000 combinações em poucos segundos, com as que não cabem"""
-        question = {"model": "all", "server": "all", "concurrency": "100,1000,10000",
-                    "effective_context": "8k,32k,128k,256k", "kv_precision": "fp8,fp16"}
+        question = {"model": "all", "server": "all", "effective_context": "8k,32k,128k,256k",
+                    "kv_precision": "fp8,fp16"}
+        pairs = len(catalogue("models")["models"]) * len(catalogue("servers")["servers"]) * 8
+        loads = -(-10000 // pairs)
         before = os.times()
-        text = self.ok(*flags(question))
+        text = self.ok(*flags(dict(question, concurrency=",".join(
+            str(100 * 10**n) for n in range(loads)))))
         after = os.times()
-        self.assertGreater(len(table_rows(text)), 10000)
+        self.assertEqual(len(table_rows(text)), loads * pairs)
         # 5 s numa máquina livre; a folga é a de uma ocupada.
-        self.assertLess(after.children_user - before.children_user, 12)
+        self.assertLess(after.children_user + after.user - before.children_user - before.user, 12)
 
     def test_contexto_limitado(self):
         """Um contexto acima do máximo de um modelo aparece com o que se usou"""
@@ -2499,9 +2507,12 @@ class Explicacao(Case):
     def test_o_que_mudaria(self):
         """fp16, metade do contexto e o servidor seguinte são as respostas das perguntas"""
         document = json.loads(self.ok(*flags(dict(BASE, ha="n+1")), "--explain", "--json"))
+        larger = sorted((server["total_hbm_gb"], server["name"])
+                        for server in catalogue("servers")["servers"]
+                        if server["total_hbm_gb"] > document["server"]["total_hbm_gb"])
         shown = [item["answer"] for item in document["explanation"]["alternatives"]]
         expected = [self.sized(ha="n+1", **changes)["results"]["nodes_final"] for changes in (
-            {"kv_precision": "fp16"}, {"effective_context": 65536}, {"server": "gb200-nvl72"})]
+            {"kv_precision": "fp16"}, {"effective_context": 65536}, {"server": larger[0][1]})]
         self.assertEqual(shown, expected)
         layouts = document["explanation"]["layouts"]
         self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
@@ -3475,8 +3486,9 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
 
     def test_validate(self):
         """--validate aprova os catálogos do repositório, e cada entrada tem notas e fonte"""
-        self.assertEqual(self.ok("--validate"), "models.json: ok, 39 entradas\nservers.json: ok, "
-                         "12 entradas\nstorage.json: ok, 16 entradas\n")
+        self.assertEqual(self.ok("--validate"), "".join(
+            "%s.json: ok, %d entradas\n" % (kind, len(catalogue(kind)[root]))
+            for kind, root in ROOTS.items()))
         self.assertEqual(json.loads(self.ok("--validate", "--json"))["problems"], [])
 
     def test_ajuda_e_versao(self):
@@ -3543,7 +3555,7 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
         bare = " ".join([sys.executable, SCRIPT])
         for closed, words in (("> /dev/full", "não há espaço no disco"), (">&-", "fechada")):
             for command in (line, line + " --json", bare + " --help", bare + " --version",
-                            bare + " --list models"):
+                            bare + " --list models")[::1 if SUBPROCESS else 3]:
                 status, _, errors = shell(command + " " + closed)
                 with self.subTest(command=command, closed=closed):
                     self.assertEqual((status, len(errors.splitlines())), (1, 1), errors)
@@ -3572,20 +3584,32 @@ def console_blocks(text):
 
 @functools.lru_cache(maxsize=None)
 def shell_output(command):
-    """O que um comando mostra no terminal, rodado na raiz com este mesmo Python."""
+    """O que um comando mostra no terminal, rodado na raiz com este mesmo Python.
+
+    O começo de um comando que é uma só execução, sem nada que o shell interprete, roda neste
+    processo, e o que vem depois do pipe recebe a saída dela; com --subprocess, tudo é do shell.
+    """
+    simple = re.fullmatch(r"python3 sizing\.py ([\w\s.,/+@-]*)(?:\| (.*))?",
+                          command.replace("\\\n", " "), re.S)
+    if SUBPROCESS or not simple:
+        return shell(command)
+    done = in_this_process(simple[1].split())
+    return done.stderr + (shell(simple[2], input=done.stdout) if simple[2] else done.stdout)
+
+
+def shell(command, **options):
+    """O que o bash mostra."""
     prelude = 'python3() { "%s" "$@"; }\n' % sys.executable
     done = subprocess.run(["bash", "-c", prelude + command], cwd=ROOT, env=utf8_environment(),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-                          timeout=60)
+                          timeout=60, **options)
     return done.stdout
 
 
 def update_documents():
     """Reescreve nos documentos as saídas dos comandos mostrados."""
     for name in DOCUMENTS:
-        path = os.path.join(ROOT, name)
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        path, text = os.path.join(ROOT, name), text_of(name)
         for start, end, command, _ in reversed(list(console_blocks(text))):
             text = text[:start] + shell_output(command) + text[end:]
         with open(path, "w", encoding="utf-8") as file:
@@ -3686,7 +3710,7 @@ def random_flags(generator):
         "input-tokens": ("1", "1024", "100k"), "output-tokens": ("1", "300", "64k"),
         "max-tpot-ms": ("1", "30", "1e4"), "max-ttft-ms": ("90", "900", "1e7"),
         "requests-per-second": ("0.01", "9", "1e6"), "calibrate-tpot-ms": ("30@8", "5@1", "1@1e9"),
-        "storage": ("profile_network_ssd", "aws_ebs_gp3", "gcp_hyperdisk_ml"),
+        "storage": FUZZ_STORAGE,
         "pue": ("1", "1.7"), "node-price": ("1", "5e5", "1e30"), "energy-price": ("0.1",),
         "years": ("0.5", "5"), "sort": ("tpot_ms", "nodes", "power_kw")}
     for name in generator.sample(sorted(options), generator.randint(0, 7)):
@@ -3701,6 +3725,7 @@ FUZZ_MODELS = ("opt-oss-120b", "kimi-k2", "deepseek-v3.2", "deepseek-v4", "llama
                "qwen3-next-80b", "gemma-3-27b", "kimi-k2.5,phi-4", "nemotron-3-nano", "glm-4.5")
 FUZZ_SERVERS = ("dgx300", "dgx200", "dgx-spark", "dgx-h100", "gb200-nvl72", "l40s-8x,dgx-a100",
                 "h100-nvl-8x", "rtx-pro-6000-8x")
+FUZZ_STORAGE = ("profile_network_ssd", "aws_ebs_gp3", "gcp_hyperdisk_ml", "profile_default")
 
 
 class Ataque(Case):
@@ -3709,8 +3734,14 @@ class Ataque(Case):
     def test_perguntas(self):
         """Linhas de comando: status 0, 2 ou 3, texto em 80 colunas, JSON e CSV bem formados"""
         generator, seen = random.Random(2026), collections.Counter()
-        for number in range(1100):
-            argv = random_flags(generator)
+        used = {"models": FUZZ_MODELS, "servers": FUZZ_SERVERS, "storage": FUZZ_STORAGE}
+        small = contextlib.ExitStack()  # só as entradas citadas: ler as outras não diz nada
+        files = ["--%s-file=%s" % (kind, small.enter_context(temporary_file({ROOTS[kind]: [
+            listed(kind, name) for name in ",".join(names).split(",")]})))
+            for kind, names in used.items()]
+        self.addCleanup(small.close)
+        for number in range(900):
+            argv = random_flags(generator) + files
             with self.subTest(argv=argv):
                 done = in_this_process(argv)
                 text, status = done.stdout, done.returncode
@@ -3719,7 +3750,7 @@ class Ataque(Case):
                 self.assertEqual(bool(text), status == 0)
                 self.assertEqual(len(done.stderr.splitlines()), int(status > 0), done.stderr)
                 self.assertTrue(done.stderr[:-1].isprintable())
-                if number % (20 if SUBPROCESS else 100) == 0:  # um processo diz o mesmo
+                if number % (20 if SUBPROCESS else 200) == 0:  # um processo diz o mesmo
                     other = process(*argv)
                     self.assertEqual((other.returncode, other.stdout, other.stderr),
                                      (status, text, done.stderr))
@@ -3742,7 +3773,7 @@ class Ataque(Case):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
         generator, seen = random.Random(7), collections.Counter()
         originals = {kind: list(map(json.dumps, catalogue(kind)[ROOTS[kind]])) for kind in ROOTS}
-        for _ in range(2500):
+        for _ in range(2000):
             kind = generator.choice(("models", "models", "servers", "storage"))
             entry = json.loads(generator.choice(originals[kind]))
             name, _, _ = generator.choice([*catalogue_fields(kind), ("novo", "", "")])
@@ -3778,7 +3809,7 @@ class Ataque(Case):
         """config.json com um campo trocado: uma entrada válida, ou a recusa de uma linha"""
         generator, seen = random.Random(9), collections.Counter()
         texts = [json.dumps(config) for config in CONFIGS.values()]
-        for _ in range(6000):
+        for _ in range(4000):
             config = json.loads(generator.choice(texts))
             place = config
             while True:
@@ -3804,7 +3835,7 @@ class Ataque(Case):
             found, problems = loaded("models", json.dumps({"models": [entry]}).encode())
             seen["inválido" if problems else "aceito"] += 1
             self.assertEqual(bool(found), not problems)
-        self.assertTrue(all(seen[name] > 500 for name in ("aceito", "recusado")), seen)
+        self.assertTrue(all(seen[name] > 400 for name in ("aceito", "recusado")), seen)
 
 
 # ── Relatório dos testes ──────────────────────────────────────────────────────────────────────
