@@ -26,9 +26,11 @@ import math
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import timeit
 import traceback
 import unittest
@@ -628,6 +630,23 @@ class Avisos(Case):
                 self.assertIn(code, self.codes(self.sized(**with_it)))
                 self.assertNotIn(code, self.codes(self.sized(**without_it)))
 
+    def test_uma_unidade_so(self):
+        """single_node é de uma só unidade sem reserva, mesmo que a unidade tenha vários nós"""
+        wide = {"model": "kimi-k2", "server": "dgx-h100"}
+        rows = ((dict(wide, concurrency=5), 3, 3, True),
+                (dict(wide, concurrency=5, ha="n+1"), 6, 3, False),
+                (dict(wide, concurrency=500), 12, 6, False),
+                (dict(wide, concurrency=5, nodes=3), 3, 3, True), ({"concurrency": 5}, 1, 1, True),
+                ({"concurrency": 5, "nodes": 2}, 2, 1, False))
+        for changes, nodes, unit, alone in rows:
+            with self.subTest(changes):
+                document = self.sized(**changes)
+                results = document["results"]
+                self.assertEqual((results["nodes_final"], results["nodes_per_unit"]), (nodes, unit))
+                self.assertEqual("single_node" in self.codes(document), alone)
+        self.assertIn("single_node: 3 nós sem HA: se um cair, param 5 sessões; --ha n+1 acrescenta "
+                      "3 nós", self.sized(**rows[0][0])["warnings"])
+
     def test_textos(self):
         """As frases dizem os números"""
         rows = (
@@ -997,6 +1016,49 @@ class TetoFisico(Case):
         document = self.sized(effective_context=100, tensor_parallel=8)
         self.assertEqual(document["results"]["kv_per_session_bytes"], 36 * 2 * 8 * 64 * 100)
         self.assertEqual(document["engine"]["kv_per_session_bytes_per_gpu"], 36 * 2 * 64 * 112)
+
+    def test_amostrador(self):
+        """Além de max_num_seqs cada sessão também aumenta o amostrador, até encher a GPU"""
+        base = self.sized()["engine"]  # 794 sessões, abaixo das 1024
+        for context in (1024, 4096, 20000):
+            engine = self.sized(effective_context=context, tensor_parallel=8)["engine"]
+            sessions = engine["sessions_per_replica"]
+            self.assertGreater(sessions, 1024)
+
+            def occupied(count):
+                sampler = 3.66 * 4 * 201088 * (count - 1024) / 2**30
+                session = engine["kv_per_session_bytes_per_gpu"] / 2**30
+                return (base["weights_gib_per_gpu"] + base["runtime_gib_per_gpu"] + sampler
+                        + count * session)
+
+            growth = engine["runtime_gib_per_gpu"] - base["runtime_gib_per_gpu"]
+            self.assertAlmostEqual(growth, 3.66 * 4 * 201088 * (sessions - 1024) / 2**30, places=5)
+            usable = 0.9 * engine["hbm_usable_gib_per_gpu"]
+            self.assertLessEqual(occupied(sessions), usable + 1e-6)
+            self.assertGreater(occupied(sessions + 1), usable - 1e-6)
+
+    def test_atencao_em_data_parallel(self):
+        """dp só para um MoE de cache latente, em várias GPUs, sem outro tp pedido"""
+        def layouts(**changes):
+            engine = self.sized(**dict({"model": "deepseek-r1", "effective_context": 4096},
+                                       **changes))["engine"]
+            return {row["layout"] for row in engine["layouts"]}
+
+        every = {"tp 1", "tp 2", "tp 4", "tp 8"}
+        self.assertEqual(layouts(), every | {"dp 8"})
+        self.assertEqual(layouts(tensor_parallel=1), {"tp 1", "dp 8"})
+        self.assertEqual(layouts(tensor_parallel=8), {"tp 8"})
+        self.assertLessEqual(layouts(model="qwen3-235b"), every)  # MoE, cada cabeça com o seu KV
+        models, servers = catalogue("models"), catalogue("servers")
+        dense = listed("models", "deepseek-r1", models)
+        for name in ("num_experts", "experts_per_token", "moe_intermediate_size", "moe_layers",
+                     "params_experts", "weights_expert_bytes"):
+            del dense[name]
+        servers["servers"][0].update(gpus=1, hbm_per_gpu_gb=2304, nvlink_domain_gpus=1,
+                                     hbm_usable_gib_per_gpu=2000)
+        with temporary_file(models) as models_file, temporary_file(servers) as servers_file:
+            self.assertEqual(layouts(models_file=models_file), every)
+            self.assertEqual(layouts(servers_file=servers_file), {"tp 1"})
 
     def test_menos_nos_com_ha(self):
         """A unidade escolhida é a que compra menos nós, contada a reserva de HA"""
@@ -1710,6 +1772,15 @@ class Velocidade(Case):
             with self.subTest(changes):
                 self.assertEqual(self.sized(**changes)["performance"]["extrapolated"], expected)
         self.assertIn("Extrapolado: contexto acima de 32768", self.ok(*flags(BASE)))
+        document = catalogue("models")  # 8 GPUs foram medidas; 9, não
+        with_heads = listed("models", "llama-3.1-8b", document)
+        for gpus, expected in ((8, []), (9, ["réplica de 9 GPUs"])):
+            with_heads.update(num_attention_heads=8 * gpus, num_key_value_heads=gpus)
+            with temporary_file(document) as path:
+                self.assertEqual(self.sized(
+                    model="llama-3.1-8b", server="gb200-nvl72", effective_context="8k",
+                    tensor_parallel=gpus, models_file=path)["performance"]["extrapolated"],
+                    expected)
 
     def test_perguntas_ruins(self):
         """Cada erro nas flags da carga: uma linha, status 2"""
@@ -2044,6 +2115,89 @@ class Velocidade(Case):
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
         self.assertRegex(many, r"novo, todos .*\nnovo, falha ")
 
+    def test_milhares(self):
+        """De 999.5 em diante as previsões se escrevem em milhares, e de 999500, em milhões"""
+        short = dict(BASE, nodes=1, concurrency=500, input_tokens=1024)
+        long = {"model": "command-a", "server": "l40s-8x", "nodes": 1, "concurrency": 8,
+                "effective_context": 262144, "output_tokens": 1}
+        for question, point, words in (
+                (short, "999.49@500", r" 999 \(860-1100\) "),
+                (short, "999.5@500", r" 1(\.00|k) \(0\.86-1\.14?\) "),
+                (short, "1000@500", r" 1k \(0\.86-1\.1\) "),
+                (long, "999490@8", r" 999k \(860-1100\) "),
+                (long, "999500@8", r" 1(\.00|M) \(0\.86-1\.14?\) "),
+                (long, "1e6@8", r" 1M \(0\.86-1\.1\) ")):
+            self.assertRegex(self.ok(*flags(dict(question, calibrate_tpot_ms=point))), words)
+
+    def test_um_token(self):
+        """Num contexto de um token a saída o ocupa; em dois, sobra um de entrada"""
+        for context, output, entry, inputs in (
+                (1, None, None, 0), (1, 1, None, 0), (2, None, None, 1), (2, 1, None, 1),
+                (2, 1, 1, 1), (2, 2, None, None), (1, 1, 1, None), (2, 1, 2, None)):
+            question = dict(BASE, concurrency=1, effective_context=context)
+            question.update({} if output is None else {"output_tokens": output})
+            question.update({} if entry is None else {"input_tokens": entry})
+            with self.subTest(question):
+                if inputs is None:
+                    self.refused(flags(question), "--input-tokens" if entry else "--output-tokens",
+                                 "não cabe no contexto de %d token" % context)
+                    continue
+                case, _ = json.loads(self.ok(*flags(dict(question, ha="n+1")), "--json"))[
+                    "performance"]["cases"]
+                self.assertEqual((case["input_tokens"], case["cached_tokens"]), (inputs, 0))
+
+    def test_sessoes_de_uma_taxa(self):
+        """Lei de Little, exata: em cada nó, taxa · latência com essa carga, para cima"""
+        for rate, changes in ((5, {}), (40, {"effective_context": "8k"}),
+                              (30, {"effective_context": "8k", "tensor_parallel": 2}),
+                              (Fraction(1, 10), {"tensor_parallel": 4}),
+                              (60, {"effective_context": "8k", "tensor_parallel": 1, "ha": "n+1"})):
+            question = dict({"model": "opt-oss-120b", "server": "dgx300", "effective_context":
+                             "128k", "requests_per_second": float(rate)}, **changes)
+            document = json.loads(self.ok(*flags(question), "--json"))
+            results, engine = document["results"], document["engine"]
+            case, output = document["performance"]["cases"][0], 1024
+            replica = at("opt-oss-120b", "dgx300", engine["tensor_parallel"], 1,
+                         case["input_tokens"], output)
+            replicas, spares = engine["replicas_per_node"], "ha" in changes
+            for nodes, load, sessions in (
+                    (results["nodes_final"], Fraction(rate), document["performance"]["sessions"]),
+                    (results["nodes_final"] - spares, Fraction(rate) * 6 / 5,
+                     results["peak_sessions"])):
+                each = load / nodes
+                fullest = next(n for n in itertools.count(1)
+                               if n >= each / replicas * Fraction(replica.latency_seconds(n)))
+                held = max(1, math.ceil(each * Fraction(replica.latency_seconds(fullest))))
+                self.assertEqual(sessions, nodes * held, (question, fullest))
+                self.assertLess(held, results["sessions_per_unit"])
+
+    def test_calibracao_sem_carga(self):
+        """Sem --concurrency, a calibração vale no leiaute da pergunta e escala a resposta"""
+        base = {"model": "opt-oss-20b", "server": "dgx200", "effective_context": "128k"}
+        for changes in ({}, {"nodes": 3, "ha": "n+1"}, {"requests_per_second": 1}):
+            question = dict(base, **changes)
+            plain = json.loads(self.ok(*flags(question), "--json"))
+            fixed = json.loads(self.ok(*flags(question), "--calibrate-tpot-ms=400@300", "--json"))
+            self.assertEqual(fixed["question"], plain["question"])
+            self.assertEqual(fixed["engine"]["layout"], plain["engine"]["layout"])
+            predicted = at("opt-oss-20b", "dgx200", plain["engine"]["tensor_parallel"], 1,
+                           131072 - 1024, 1024).tpot_ms(300)
+            self.assertAlmostEqual(fixed["parameters"]["tpot_scale"], 400 / predicted)
+            if "requests_per_second" not in changes:
+                self.assertEqual(fixed["results"]["max_concurrency"],
+                                 plain["results"]["max_concurrency"])
+                ratio = (fixed["performance"]["tpot_ms"]["estimate"]
+                         / plain["performance"]["tpot_ms"]["estimate"])
+                self.assertAlmostEqual(ratio, 400 / predicted, places=6)
+
+    def test_recusa_calibrada(self):
+        """Com um TPOT medido, a recusa não promete outro servidor, onde ele não foi medido"""
+        question = dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)
+        self.refused(flags(question), "cabe em: gb200-nvl72", status=3)
+        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40 ms",
+                            "nenhuma flag sozinha basta neste servidor", status=3)
+        self.assertNotRegex(line, "cabe em|cabe com|nenhum servidor")
+
     def test_imutaveis(self):
         """Pergunta, leiaute, velocidade, resultado e entradas de catálogo não se alteram"""
         result = answer(asking("opt-oss-20b", "dgx200", 10, 1000, max_tpot_ms=50))
@@ -2317,6 +2471,20 @@ class Invertida(Case):
                          [(4096, 15883), (8192, 8063), (16384, 4062), (32768, 2039),
                           (65536, 1021), (131072, 510)])
 
+    def test_por_contexto(self):
+        """A tabela da pergunta invertida vai de 4096 ao máximo do modelo, incluído"""
+        for model, last in (("phi-4", 16384), ("qwen3-32b", 32768), ("opt-oss-120b", 131072),
+                            ("deepseek-v4", 1048576), ("llama-4-scout", 1048576)):
+            document = json.loads(self.ok("--model", model, "--server=dgx300", "--json"))
+            rows = document["results"]["by_context"]
+            self.assertEqual([row["effective_context"] for row in rows],
+                             [1024 * 2**n for n in range(2, last.bit_length() - 10)])
+            self.assertLessEqual(last, document["model"]["max_position_embeddings"])
+            for row in (rows[0], rows[-1]):
+                single = json.loads(self.ok("--model", model, "--server=dgx300", "--json",
+                                            "--effective-context", row["effective_context"]))
+                self.assertEqual(single["results"]["max_concurrency"], row["max_concurrency"])
+
     def test_contexto(self):
         """O maior contexto de uma carga em N nós; um token a mais não caberia"""
         for nodes, sessions in ((1, 1000), (1, 600), (2, 5000)):
@@ -2514,6 +2682,23 @@ class Explicacao(Case):
         expected = [self.sized(ha="n+1", **changes)["results"]["nodes_final"] for changes in (
             {"kv_precision": "fp16"}, {"effective_context": 65536}, {"server": larger[0][1]})]
         self.assertEqual(shown, expected)
+        def next_server(answers):
+            return next(row["answer"] for row in answers["explanation"]["alternatives"]
+                        if row["change"].startswith("o servidor seguinte em HBM, gb200-nvl72"))
+
+        # nele o leiaute é livre, e um TPOT medido neste não vale
+        narrow = {"model": "deepseek-v3", "server": "dgx300", "effective_context": "8k"}
+        for asked, plain, changed_to in (
+                ({"tensor_parallel": 4}, {}, {"tensor_parallel": 4}),
+                ({"calibrate_tpot_ms": "100@300", "max_tpot_ms": 120}, {"max_tpot_ms": 120}, None)):
+            base = narrow if "tensor_parallel" in asked else BASE
+            answered = json.loads(self.ok(*flags(dict(BASE, **dict(base, **asked))), "--explain",
+                                          "--json"))
+            free = self.sized(**dict(base, **dict(plain, server="gb200-nvl72")))
+            self.assertEqual(next_server(answered), free["results"]["nodes_final"])
+            if changed_to:
+                tied = self.sized(**dict(base, **dict(changed_to, server="gb200-nvl72")))
+                self.assertNotEqual(next_server(answered), tied["results"]["nodes_final"])
         layouts = document["explanation"]["layouts"]
         self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
                          [("tp 8", 613), ("tp 4", 613), ("tp 2", 613), ("tp 1", 592)])
@@ -2628,6 +2813,22 @@ class StorageECusto(Case):
             for name, value in zip(("power_kw", "rack_units", "racks", "heat_btu_h",
                                     "energy_mwh_year"), expected):
                 self.assertAlmostEqual(physical[name], value, places=6, msg=(changes, name))
+
+    def test_racks(self):
+        """Num rack cabem os nós de 42 U e de 45 kW, o que for menos; ao menos um"""
+        rows = (("dgx300", 3, 3), ("dgx200", 4, 4), ("dgx-a100", 6, 6), ("dgx-b200", 3, 3),
+                ("gb200-nvl72", None, 1))
+        for server, shown, held in rows:
+            for nodes in (1, held, held + 1, 2 * held, 2 * held + 1):
+                physical = self.sized(server=server, nodes=nodes, concurrency=1)["physical"]
+                self.assertEqual((physical["nodes_per_rack"], physical["racks"]),
+                                 (shown, -(-nodes // held)), (server, nodes))
+        document = catalogue("servers")
+        for units, kw, held in ((14, 15, 3), (15, 15, 2), (10, 15.01, 2), (42, 45, 1), (1, 1, 42)):
+            document["servers"][0].update(rack_units=units, power_kw=kw)
+            with temporary_file(document) as path:
+                physical = self.sized(servers_file=path, nodes=held + 1, concurrency=1)["physical"]
+            self.assertEqual((physical["nodes_per_rack"], physical["racks"]), (held, 2))
 
     def test_custo(self):
         """Compra, energia, total, por sessão e mês e por milhão de tokens, à mão"""
@@ -2913,10 +3114,37 @@ class HuggingFace(Case):
         kept = self.entry(dict(LLAMA_8B, quantization_config={"quant_method": "fp8",
                                                               "ignore": every}))
         self.assertGreater(kept["weights_dense_bytes"], partial["weights_dense_bytes"] + 1.3e9)
+        # em metade das camadas ainda é exceção; em mais da metade, é a regra
+        half, most = (self.entry(dict(LLAMA_8B, quantization_config={
+            "quant_method": "fp8", "ignore": every[:count]})) for count in (16, 17))
+        self.assertEqual(half["weights_dense_bytes"], partial["weights_dense_bytes"])
+        self.assertEqual(most["weights_dense_bytes"], kept["weights_dense_bytes"])
         linear = 32 * (4096 * (4096 * 2 + 2 * 1024) + 3 * 4096 * 14336)
         self.assertEqual(entry["native_precision"], "nvfp4")
         self.assertEqual(plain["weights_dense_bytes"] - entry["weights_dense_bytes"],
                          linear * 2 - linear * 9 // 16)
+
+    def test_mtp(self):
+        """Uma camada MTP é a última, a projeção de entrada e, no DeepSeek-V3, embedding e cabeça"""
+        hidden, vocab, heads = 7168, 129280, 128
+        attention = hidden * (1536 + 512 + 64) + heads * (1536 * 192 + 512 * 256 + hidden * 128)
+        experts = (256 + 1) * 3 * hidden * 2048
+        layer = (attention + experts) * (8 + 1 / 512) / 8 + 2 * hidden * 256
+        projection, copies = 2 * 2 * hidden**2, 2 * 2 * hidden * vocab
+        whole = [self.entry(dict(CONFIGS["deepseek-r1"], num_nextn_predict_layers=count))[
+            "checkpoint_bytes"] for count in (0, 1, 2)]
+        added = layer + projection + copies  # e as normas, uns milésimos por cento
+        self.assertAlmostEqual((whole[1] - whole[0]) / added, 1, delta=1e-5)
+        self.assertEqual(whole[2] - whole[1], whole[1] - whole[0])
+        # o GLM-5 e o Qwen3-Next não guardam as cópias
+        hidden, vocab = 2048, 151936
+        whole = [self.entry(dict(CONFIGS["qwen3-next"], mtp_num_hidden_layers=count))
+                 for count in (0, 1)]
+        added = whole[1]["checkpoint_bytes"] - whole[0]["checkpoint_bytes"]
+        experts = 3 * hidden * 512 * 513
+        attention = hidden * 256 * (16 * 3 + 2 * 2)
+        expected = 2 * (experts + attention + hidden * 512 + 2 * hidden**2)
+        self.assertAlmostEqual(added / expected, 1, delta=1e-5)
 
     def test_recusas(self):
         """O que não é entendido é recusado com o campo; nada é adivinhado"""
@@ -3562,6 +3790,34 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
                     self.assertIn(words, errors)
         self.assertEqual(shell(line + " --ha=x 2>&-")[:2], (2, ""))
         self.assertEqual(shell(line + " --ha=x 2>/dev/full")[:2], (2, ""))
+
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "só em POSIX")
+    def test_ctrl_c(self):
+        """Ctrl-C, lendo um catálogo ou no meio de uma conta longa: status 130, já e em silêncio"""
+        with open(os.path.join(ROOT, "models.json"), "rb") as file:
+            models = file.read()
+        question = ["--model=all", "--server=all", "--json", "--kv-precision=fp8,fp16,bf16,int8",
+                    "--concurrency=" + ",".join(map(str, range(1, 200)))]
+        for content in (b"", models):
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "fila")
+                os.mkfifo(path)
+                done = subprocess.Popen(
+                    [sys.executable, SCRIPT, *question, "--models-file", path],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment())
+                with open(path, "wb") as queue:  # espera o programa abrir o arquivo
+                    queue.write(content)
+                    if not content:
+                        done.send_signal(signal.SIGINT)
+                        done.wait(10)
+                if content:
+                    time.sleep(0.4)
+                    self.assertIsNone(done.poll())
+                    done.send_signal(signal.SIGINT)
+                before = time.monotonic()
+                self.assertEqual(done.communicate(timeout=10), (b"", b""))
+                self.assertEqual(done.returncode, 130)
+                self.assertLess(time.monotonic() - before, 3)
 
     def test_sem_avisos_do_python(self):
         """Nada é dito sob -W error, -X dev, -I -S e -O"""
