@@ -1024,31 +1024,27 @@ class TetoFisico(Case):
             engine = self.sized(effective_context=context, tensor_parallel=8)["engine"]
             sessions = engine["sessions_per_replica"]
             self.assertGreater(sessions, 1024)
-
-            def occupied(count):
-                sampler = 3.66 * 4 * 201088 * (count - 1024) / 2**30
-                session = engine["kv_per_session_bytes_per_gpu"] / 2**30
-                return (base["weights_gib_per_gpu"] + base["runtime_gib_per_gpu"] + sampler
-                        + count * session)
-
+            sampler = 3.66 * 4 * 201088 / 2**30  # GiB de cada sessão
             growth = engine["runtime_gib_per_gpu"] - base["runtime_gib_per_gpu"]
-            self.assertAlmostEqual(growth, 3.66 * 4 * 201088 * (sessions - 1024) / 2**30, places=5)
+            self.assertAlmostEqual(growth, sampler * (sessions - 1024), places=5)
+            fixed = base["weights_gib_per_gpu"] + base["runtime_gib_per_gpu"] - 1024 * sampler
+            each = sampler + engine["kv_per_session_bytes_per_gpu"] / 2**30
             usable = 0.9 * engine["hbm_usable_gib_per_gpu"]
-            self.assertLessEqual(occupied(sessions), usable + 1e-6)
-            self.assertGreater(occupied(sessions + 1), usable - 1e-6)
+            self.assertLessEqual(fixed + sessions * each, usable + 1e-6)
+            self.assertGreater(fixed + (sessions + 1) * each, usable - 1e-6)
 
     def test_atencao_em_data_parallel(self):
         """dp só para um MoE de cache latente, em várias GPUs, sem outro tp pedido"""
         def layouts(**changes):
             engine = self.sized(**dict({"model": "deepseek-r1", "effective_context": 4096},
                                        **changes))["engine"]
-            return {row["layout"] for row in engine["layouts"]}
+            return sorted(row["layout"] for row in engine["layouts"])
 
-        every = {"tp 1", "tp 2", "tp 4", "tp 8"}
-        self.assertEqual(layouts(), every | {"dp 8"})
-        self.assertEqual(layouts(tensor_parallel=1), {"tp 1", "dp 8"})
-        self.assertEqual(layouts(tensor_parallel=8), {"tp 8"})
-        self.assertLessEqual(layouts(model="qwen3-235b"), every)  # MoE, cada cabeça com o seu KV
+        every = ["tp 1", "tp 2", "tp 4", "tp 8"]
+        self.assertEqual(layouts(), ["dp 8", *every])
+        self.assertEqual(layouts(tensor_parallel=1), ["dp 8", "tp 1"])
+        self.assertEqual(layouts(tensor_parallel=8), ["tp 8"])
+        self.assertEqual(layouts(model="qwen3-235b"), every)  # MoE, cada cabeça com o seu KV
         models, servers = catalogue("models"), catalogue("servers")
         dense = listed("models", "deepseek-r1", models)
         for name in ("num_experts", "experts_per_token", "moe_intermediate_size", "moe_layers",
@@ -1058,7 +1054,7 @@ class TetoFisico(Case):
                                      hbm_usable_gib_per_gpu=2000)
         with temporary_file(models) as models_file, temporary_file(servers) as servers_file:
             self.assertEqual(layouts(models_file=models_file), every)
-            self.assertEqual(layouts(servers_file=servers_file), {"tp 1"})
+            self.assertEqual(layouts(servers_file=servers_file), ["tp 1"])
 
     def test_menos_nos_com_ha(self):
         """A unidade escolhida é a que compra menos nós, contada a reserva de HA"""
@@ -1124,6 +1120,23 @@ class TetoFisico(Case):
         for name, value, words in rows:
             with self.subTest(name=name, value=value):
                 self.refused(flags(dict(BASE, **{name: value})), name.replace("_", "-"), words)
+
+    def test_precisao_dos_pesos(self):
+        """Convertidos, os pesos têm os bits da precisão; os embeddings ficam em 16"""
+        bits = {"bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
+                "mxfp4": (4.25, 16), "nvfp4": (4.5, 16), "int4": (4.125, 16)}
+        for name in ("deepseek-r1", "llama-3.1-70b"):
+            model = listed("models", name)
+            experts, embedding = model.get("params_experts", 0), model["params_embedding"]
+            linear = model["params_total"] - experts - embedding
+            for precision, (narrow, wide) in bits.items():
+                if precision == model["native_precision"]:
+                    continue
+                read = self.sized(model=name, weights_precision=precision)["storage_plan"][
+                    "checkpoint_bytes"]
+                expected = 2 * embedding + experts * narrow / 8 + linear / 8 * (
+                    wide if experts else narrow)
+                self.assertAlmostEqual(read, expected, delta=2, msg=(name, precision))
 
     def test_sem_dados(self):
         """Modelo ou servidor só com os campos básicos: o plano vale e o aviso diz o que falta"""
@@ -1810,8 +1823,9 @@ class Velocidade(Case):
     def test_campos_que_faltam(self):
         """Sem um dado da velocidade há nós, sem previsão, e o aviso diz qual falta"""
         rows = (("servers", "dgx300", "hbm_bandwidth_tbps"), ("servers", "dgx300", "tflops_bf16"),
-                ("models", "opt-oss-120b", "moe_layers"), ("models", "opt-oss-120b", "params_total"),
-                ("models", "deepseek-v3", "v_head_dim"), ("models", "deepseek-v3.2", "index_topk"),
+                ("models", "opt-oss-120b", "moe_layers"),
+                ("models", "opt-oss-120b", "params_total"), ("models", "deepseek-v3", "v_head_dim"),
+                ("models", "deepseek-v3.2", "index_topk"),
                 ("models", "deepseek-v4-pro", "index_n_heads"),
                 ("models", "llama-3.1-8b-instruct", "params_embedding"))
         for kind, name, field in rows:
@@ -2688,17 +2702,15 @@ class Explicacao(Case):
 
         # nele o leiaute é livre, e um TPOT medido neste não vale
         narrow = {"model": "deepseek-v3", "server": "dgx300", "effective_context": "8k"}
-        for asked, plain, changed_to in (
-                ({"tensor_parallel": 4}, {}, {"tensor_parallel": 4}),
-                ({"calibrate_tpot_ms": "100@300", "max_tpot_ms": 120}, {"max_tpot_ms": 120}, None)):
-            base = narrow if "tensor_parallel" in asked else BASE
+        timed = dict(BASE, concurrency=10000, max_tpot_ms=60)
+        for base, asked in ((narrow, {"tensor_parallel": 4}),
+                            (timed, {"calibrate_tpot_ms": "100@300"})):
             answered = json.loads(self.ok(*flags(dict(BASE, **dict(base, **asked))), "--explain",
                                           "--json"))
-            free = self.sized(**dict(base, **dict(plain, server="gb200-nvl72")))
+            free = self.sized(**dict(base, server="gb200-nvl72"))
+            tied = self.sized(**dict(base, server="gb200-nvl72", **asked))
             self.assertEqual(next_server(answered), free["results"]["nodes_final"])
-            if changed_to:
-                tied = self.sized(**dict(base, **dict(changed_to, server="gb200-nvl72")))
-                self.assertNotEqual(next_server(answered), tied["results"]["nodes_final"])
+            self.assertNotEqual(next_server(answered), tied["results"]["nodes_final"])
         layouts = document["explanation"]["layouts"]
         self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
                          [("tp 8", 613), ("tp 4", 613), ("tp 2", 613), ("tp 1", 592)])
@@ -3594,6 +3606,19 @@ class CatalogosRuins(Case):
 class Interface(Case):
     """Saídas, fluxos, diretórios, codificações e pipes"""
 
+    def test_processo(self):
+        """Um processo diz o mesmo que `main` neste, e uma execução não muda a seguinte"""
+        lines = ([*flags(BASE), "--ha=n+1"], [*flags(BASE), "--csv"], ["--list", "storage"],
+                 [*flags(BASE), "--model=ção"], [*flags(BASE), "--runtime-overhead-gib=5000"],
+                 ["--validate", "--json", "--models-file=" + SCRIPT])
+        alone = [process(*line) for line in lines]
+        for _ in range(2):
+            for line, expected in zip(lines, alone):
+                done = in_this_process(line)
+                self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                 (expected.returncode, expected.stdout, expected.stderr))
+        self.assertEqual([done.returncode for done in alone], [0, 0, 0, 2, 3, 2])
+
     def test_relatorio(self):
         """O relatório de texto da pergunta básica, letra por letra"""
         self.assertEqual(self.ok(*flags(BASE), "--ha=n+1"), """\
@@ -3804,7 +3829,9 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
                 os.mkfifo(path)
                 done = subprocess.Popen(
                     [sys.executable, SCRIPT, *question, "--models-file", path],
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment())
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment(),
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                self.addCleanup(done.kill)
                 with open(path, "wb") as queue:  # espera o programa abrir o arquivo
                     queue.write(content)
                     if not content:
@@ -3815,8 +3842,8 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
                     self.assertIsNone(done.poll())
                     done.send_signal(signal.SIGINT)
                 before = time.monotonic()
-                self.assertEqual(done.communicate(timeout=10), (b"", b""))
-                self.assertEqual(done.returncode, 130)
+                _, errors = done.communicate(timeout=10)
+                self.assertEqual((done.returncode, errors), (130, b""))
                 self.assertLess(time.monotonic() - before, 3)
 
     def test_sem_avisos_do_python(self):
@@ -3996,7 +4023,7 @@ class Ataque(Case):
             listed(kind, name) for name in ",".join(names).split(",")]})))
             for kind, names in used.items()]
         self.addCleanup(small.close)
-        for number in range(900):
+        for number in range(800):
             argv = random_flags(generator) + files
             with self.subTest(argv=argv):
                 done = in_this_process(argv)
@@ -4065,7 +4092,7 @@ class Ataque(Case):
         """config.json com um campo trocado: uma entrada válida, ou a recusa de uma linha"""
         generator, seen = random.Random(9), collections.Counter()
         texts = [json.dumps(config) for config in CONFIGS.values()]
-        for _ in range(4000):
+        for _ in range(3000):
             config = json.loads(generator.choice(texts))
             place = config
             while True:
@@ -4091,7 +4118,7 @@ class Ataque(Case):
             found, problems = loaded("models", json.dumps({"models": [entry]}).encode())
             seen["inválido" if problems else "aceito"] += 1
             self.assertEqual(bool(found), not problems)
-        self.assertTrue(all(seen[name] > 400 for name in ("aceito", "recusado")), seen)
+        self.assertTrue(all(seen[name] > 300 for name in ("aceito", "recusado")), seen)
 
 
 # ── Relatório dos testes ──────────────────────────────────────────────────────────────────────
@@ -4148,13 +4175,16 @@ def chosen(argv):
 
 
 def main(argv):
-    """Roda os testes escolhidos e devolve o status."""
+    """Roda os testes escolhidos e devolve o status: 1 se algum falha, 2 se não há nenhum."""
     global SUBPROCESS
     if argv == ["--atualizar-docs"]:
         update_documents()
         return 0
     SUBPROCESS = "--subprocess" in argv
     suite = unittest.TestSuite(chosen(argv))
+    if not suite.countTestCases():
+        print("nenhum teste com estas palavras")
+        return 2
     gc.freeze()  # sem isto, procurar lixo entre os catálogos custaria um décimo do tempo
     gc.set_threshold(50000)
     print("Testes de sizing.py (Python %s)" % sys.version.split()[0])
