@@ -14,186 +14,63 @@ Fórmulas (n tokens, b bytes por elemento):
 
 Contas com piso ou teto são exatas: nenhum arredondamento compra ou deixa de comprar um servidor.
 
->>> hybrid = (KINDS["full"](18, 8, 64, 64), KINDS["sliding"](18, 8, 64, 64, 128))
+Glossário, com o sentido que cada palavra tem em todo o módulo:
+
+    sessão      uma conversa em andamento, com `effective_context` tokens de cache KV
+    grupo       camadas do modelo que guardam o cache do mesmo jeito
+    nó          um servidor: o que se compra e o que falha
+    réplica     as GPUs que guardam uma cópia dos pesos e servem as mesmas sessões
+    leiaute     como uma réplica divide o modelo entre as suas GPUs (tp, dp)
+    unidade     um nó, ou os vários nós de uma réplica que não cabe num só
+    plano       as sessões da convenção de planejamento: uma parte da HBM, menos a reserva
+    teto        as sessões que o motor admite na memória que os pesos e ele mesmo deixam
+    admitidas   o menor entre plano, teto e o que os objetivos de tempo dão: `sessions_per_unit`
+    oferta      o que uma unidade de um leiaute admite, com a velocidade
+    ponta       um extremo da carga: todo pedido com prompt novo, ou com o prefixo em cache
+    pico        a carga nominal mais o headroom; a reserva de HA são nós além dele
+
+>>> hybrid = (group_of("full", 18, kv_heads=8, k_dim=64, v_dim=64),
+...           group_of("sliding", 18, kv_heads=8, k_dim=64, v_dim=64, window=128))
 >>> session_kv_bytes(hybrid, 131072, "fp8")
 2418278400
->>> nodes_for(1500, Fraction("0.1"), sessions_per_unit=275)
+>>> nodes_for(with_headroom(1500, Fraction("0.1")), sessions_per_unit=275)
 6
 
-Cada seção usa o que está acima dela (`size` também as recusas e os avisos, logo abaixo). Do
+Primeiro o artigo, até `size`: lido de cima para baixo, basta para refazer à mão qualquer resposta.
+Depois os apêndices: textos, catálogos, checkpoints, recusas e avisos, explicação, visões e linha de
+comando. Cada seção usa o que está acima dela e diz, na primeira linha, o que oferece às outras. Do
 catálogo carregado ao texto impresso só há funções puras.
 """
 from __future__ import annotations
 
-if __name__ == "__main__":
-    import gc
-
-    gc.disable()  # procurar lixo custaria 3% de uma execução curta e sem ciclos
-
 import argparse
 import codecs
+import copy
+import csv
+import dataclasses
+import io
 import json
 import os
 import re
 import sys
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field
+from collections import ChainMap
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property, partial
-from itertools import chain, product
-
-TYPE_CHECKING = False  # importar typing custaria 5% da partida; o mypy reconhece este nome
-if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar
-
-    R = TypeVar("R", bound="Record")
-    Exact = int | Fraction
-    Json = dict[str, Any]
-    Flags = dict[str, str]  # o texto de cada flag dada
-    # Como fazer o documento e o texto (None: o do JSON): só se faz o que se escreve.
-    Answer = tuple[Callable[[], Any], Callable[[], str] | None]
-    Path = tuple[str | int, ...]
-    Rule = tuple[Callable[[Any], Any], str]
-    Problem = tuple[Path, Any, str]  # (caminho no documento, valor, esperado)
-    Option = tuple[str, Any]  # (texto, a pergunta; falso se não faz sentido)
-    # De uma camada: (grupos de cache, parâmetros, os que todo rank repete).
-    Layer = tuple[list[Json], int, int]
-    Outcome = tuple[Any, Any, str]  # (pergunta, resultado ou erro, cenário)
+from functools import cached_property
+from itertools import chain, groupby, product
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Sequence, Tuple, Union
 
 __version__ = "1.0"
 
-# ── Unidades e constantes
+Exact = Union[int, Fraction]
+Json = Dict[str, Any]
+Path = Tuple[Union[str, int], ...]  # até um valor, num documento JSON
+
+# ── Unidades e números: GB, GIB, TIB; exact_decimal, ceil_div, largest, rounded, gib
 
 GB, GIB, TIB = 10**9, 2**30, 2**40  # GB dos fabricantes; GiB dos drivers e dos motores
-
-KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
-HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
-# Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
-WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
-    "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
-    "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
-
-# Convenção de planejamento: 70% da HBM para KV, menos 15 GiB por GPU (120 num nó de 8) para pesos,
-# ativações e contexto CUDA.
-DEFAULT_KV_BUDGET_RATIO, DEFAULT_PEAK_HEADROOM_RATIO = Fraction(7, 10), Fraction(2, 10)
-DEFAULT_OVERHEAD_GIB_PER_GPU = 15
-DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o padrão do vLLM
-DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
-DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
-DEFAULT_PUE = Fraction(13, 10)
-
-# O que o motor ocupa em cada GPU além de pesos e KV, ajustado a 34 registros; erro no README.
-ENGINE = "vLLM >= 0.21"
-SAMPLER_BYTES = (366 * 4, 100)  # 3.66 cópias fp32 de [max_num_seqs, vocab]
-NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
-CUBLAS_BYTES = GIB // 32
-ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
-INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
-GRAPH_BYTES = (GIB * 35 // 100, GIB * 175 // 10000, GIB * 45 // 1000)  # base; camada densa; MoE
-PAGE_TOKENS = 16
-MAX_NODES_PER_REPLICA = 8
-
-# Velocidade: a parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os
-# custos fixos, ajustados com metade de umas 2300 medidas públicas (InferenceX e TensorRT-LLM, pelo
-# aiconfigurator da NVIDIA) e conferidos na outra; erro no README.
-WEIGHTS_MBU, EXPERTS_MBU, KV_MBU = 0.90, 0.70, 0.79
-DECODE_MFU, DECODE_EXPERTS_MFU = 0.86, 0.10  # poucas linhas em cada especialista
-PREFILL_MFU, PREFILL_EXPERTS_MFU = {"bf16": 0.71, "fp8": 0.62, "fp4": 0.36}, 0.19
-ATTENTION_MFU = 0.60  # do pico bf16, nos pares consulta-chave
-LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
-MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
-INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 10 medidas do GLM-5 em B200 (SGLang)
-ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
-DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
-PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
-FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
-# Medido / previsto em 80% das medidas.
-TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
-TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
-MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
-MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
-MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
-QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
-
-# Tempos medidos por Run:ai, InstantTensor, ServerlessLLM e ModelExpress.
-LOADER_GBPS = 3  # o carregador safetensors faz de 1 a 4 por nó, por mais rápido que seja o disco
-ENGINE_START_SECONDS = 90  # de 15 num modelo denso pequeno a 400 num MoE sem kernels em cache
-RACK_UNITS, RACK_KW = 42, 45
-HOURS_PER_YEAR = 8760
-
-USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
-IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
-# Limites dos avisos.
-HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
-IDLE_CEILING_RATIO, HEAVY_PREFILL_RATIO = Fraction(1, 3), 0.5
-SLOW_TOKENS_PER_SECOND = 10
-FAR_CALIBRATION, ABSURD_CALIBRATION = 2, 100  # medido / previsto que avisa, que é recusado
-
-LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
-WIDTH, MAX_LINES = 80, 24  # do relatório
-GLUE = "\x00"  # um espaço em que a linha não se parte
 MAX_DIGITS = 30  # de um número, e o maior expoente: a conta não explode
-MAX_FILE_BYTES = 64 * 2**20
-
-
-# ── Erros
-
-ABSENT: Any = object()  # distingue "sem valor" de null
-
-
-class SizingError(Exception):
-    """Pergunta ou catálogo errado (`status` 2) ou pergunta correta sem resposta (`status` 3).
-
-    `where` é a flag ou o arquivo; `path` e `line`, o lugar no documento; `value`, o que foi lido.
-    """
-
-    # De uma recusa de status 3: a pergunta e as opções com que caberia.
-    question: Any = None
-    lead = ""
-    options: Callable[[], Sequence[Option]] = tuple
-
-    def __init__(self, where: str, expected: str, *, value: Any = ABSENT, path: Path = (),
-                 line: int | None = None, status: int = 2) -> None:
-        self.where, self.expected, self.value = where, expected, value
-        self.path, self.line, self.status = path, line, status
-
-    def __str__(self) -> str:
-        text = one_line(self.where)
-        text += ", linha %d" % self.line if self.line else ""
-        text += ", " + path_text(self.path) if self.path else ""
-        if self.value is not ABSENT:
-            text += (" = " if self.path else " ") + value_text(self.value)
-        return "%s: %s" % (text, self.expected)
-
-
-def one_line(text: str) -> str:
-    """Com os caracteres de controle escapados."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def path_text(path: Path) -> str:
-    """("models", 0, "notes") é `models[0].notes`."""
-    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
-                   for key in path).lstrip(".")
-
-
-def value_text(value: Any) -> str:
-    """Até 60 caracteres; listas e objetos, só o tipo."""
-    if isinstance(value, (dict, list)):
-        return "{…}" if isinstance(value, dict) else "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Sugestão para uma mensagem: ` (talvez 'x')`, ou nada."""
-    import difflib  # só quando algo deu errado
-
-    close = [name for name in known if len(word) > 3 and name.startswith(word.lower())]
-    close += difflib.get_close_matches(word.lower(), known, 1)
-    return " (talvez %r)" % close[0] if close else ""
-
-
-# ── Números exatos e como se escrevem
 
 
 def exact_decimal(text: str) -> Fraction | None:
@@ -202,8 +79,7 @@ def exact_decimal(text: str) -> Fraction | None:
     >>> exact_decimal("0.1"), exact_decimal("1e3"), exact_decimal("1e400"), exact_decimal("nan")
     (Fraction(1, 10), Fraction(1000, 1), None, None)
     """
-    if "_" in text:  # compilar uma expressão regular custaria 1% da partida
-        text = re.sub("(?<=[0-9])_(?=[0-9])", "", text)
+    text = re.sub("(?<=[0-9])_(?=[0-9])", "", text)
     mantissa, _, exponent = text.lower().partition("e")
     digits = len(mantissa.strip("+-").replace(".", ""))
     if max(digits, len(exponent)) > MAX_DIGITS or set(text) - set("0123456789.eE+-"):
@@ -227,8 +103,1505 @@ def largest(limit: int, accepts: Callable[[int], bool], low: int = 0) -> int:
     """
     while low < limit:
         middle = (low + limit + 1) // 2
-        low, limit = (middle, limit) if accepts(middle) else (low, middle - 1)
+        if accepts(middle):
+            low = middle
+        else:
+            limit = middle - 1
     return low
+
+
+def rounded(value: Exact | float) -> float:
+    """Nove algarismos significativos."""
+    return float("%.9g" % value)
+
+
+def gib(size_bytes: Exact) -> float:
+    return rounded(size_bytes / GIB)
+
+
+# ── Erros: SizingError, da pergunta ou do catálogo; NothingFits, da pergunta sem resposta
+
+ABSENT: Any = object()  # distingue "sem valor" de null
+
+
+class SizingError(Exception):
+    """Pergunta ou catálogo errado: uma linha que diz onde, o que foi lido e o que se espera.
+
+    `where` é a flag ou o arquivo; `path` e `line`, o lugar no documento; `value`, o que foi lido.
+    """
+
+    status = 2
+
+    def __init__(self, where: str, expected: str, *, value: Any = ABSENT,
+                 path: Path = (), line: int | None = None) -> None:
+        self.where, self.expected, self.value = where, expected, value
+        self.path, self.line = path, line
+
+    def __str__(self) -> str:
+        text = one_line(self.where)
+        if self.line:
+            text += ", linha %d" % self.line
+        if self.path:
+            text += ", " + path_text(self.path)
+        if self.value is not ABSENT:
+            text += (" = " if self.path else " ") + value_text(self.value)
+        return "%s: %s" % (text, self.expected)
+
+    def saying(self, expected: str) -> SizingError:
+        """O mesmo erro com outro texto."""
+        other = copy.copy(self)
+        other.expected = expected
+        return other
+
+    def with_more(self, text: str) -> SizingError:
+        return self.saying(self.expected + text)
+
+
+class NothingFits(SizingError):
+    """Pergunta correta sem resposta, com o que as recusas contam dela.
+
+    `short_of` diz o que falta: plan (o da melhor de `offers`), memory (em todos os `layouts`),
+    network (entre os nós de uma réplica), objectives (em todas as `offers`) ou nodes (a melhor
+    oferta pede `nodes_needed`).
+    """
+
+    status = 3
+
+    def __init__(self, question: Question, short_of: str, expected: str = "", *,
+                 layouts: Sequence[Layout] = (), offers: Sequence[Offer] = (),
+                 nodes_needed: int = 0) -> None:
+        super().__init__("nada cabe", expected)
+        self.question, self.short_of, self.nodes_needed = question, short_of, nodes_needed
+        self.layouts, self.offers = layouts, offers
+
+
+def one_line(text: str) -> str:
+    """Com os caracteres de controle escapados."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def path_text(path: Path) -> str:
+    """("models", 0, "notes") é `models[0].notes`."""
+    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
+                   for key in path).lstrip(".")
+
+
+def value_text(value: Any) -> str:
+    """Até 60 caracteres; listas e objetos, só o tipo."""
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# ── Cache KV: Group e group_of, session_kv_bytes
+
+KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
+
+
+@dataclass(frozen=True)
+class Group:
+    """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
+
+    `bytes_per_token` tem precisão própria; `fixed_bytes` é por sessão. O tensor parallel divide o
+    cache em até `shards` GPUs, pelas cabeças. Cada consulta lê até `read_tokens` (None: todos os
+    guardados) e multiplica `pair_dims` números por chave e cabeça.
+    """
+
+    kind: str
+    layers: int
+    elements_per_token: int = 0
+    bytes_per_token: int = 0
+    fixed_bytes: int = 0
+    cap_tokens: int | None = None
+    stride: int = 1
+    shards: int = 1
+    pair_dims: int = 0
+    read_tokens: int | None = None
+
+    def held_tokens(self, context: int) -> int:
+        """Os que uma sessão de `context` tokens guarda em cada camada."""
+        return min(context, self.cap_tokens or context) // self.stride
+
+    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
+        """Bytes de uma sessão, em páginas de `page_tokens` tokens."""
+        tokens = ceil_div(self.held_tokens(context), page_tokens) * page_tokens
+        per_token = self.elements_per_token * element_bytes + self.bytes_per_token
+        return self.layers * (tokens * per_token + self.fixed_bytes)
+
+    def read_bytes(self, context: int, element_bytes: int) -> int:
+        """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
+        read = min(context, self.read_tokens or context)
+        return self.session_bytes(read, element_bytes) + self.layers * self.fixed_bytes
+
+    def pairs(self, new_tokens: int, cached_tokens: int) -> float:
+        """Pares consulta-chave numa camada: T²/2 + T · cache; numa janela W cheia, T · W.
+
+        >>> group = group_of("sliding", 1, kv_heads=8, k_dim=64, v_dim=64, window=128)
+        >>> group.pairs(1000, 0) == 1000 * 128 - 128**2 / 2
+        True
+        """
+        cap = self.cap_tokens or self.read_tokens
+
+        def until(end: int) -> float:
+            if cap is None or end <= cap:
+                return end * end / 2
+            if self.kind == "chunked":
+                return (end // cap * cap**2 + (end % cap)**2) / 2
+            return cap * (end - cap / 2)
+
+        return (until(cached_tokens + new_tokens) - until(cached_tokens)) / self.stride
+
+
+def heads_shape(kv_heads: int, k_dim: int, v_dim: int, window: int | None = None,
+                chunk: int | None = None) -> Json:
+    """K e V (`v_dim` 0: o próprio K) de todos os tokens, dos últimos `window` ou de um bloco."""
+    return {"elements_per_token": kv_heads * (k_dim + v_dim), "cap_tokens": window or chunk,
+            "shards": kv_heads, "pair_dims": k_dim + (v_dim or k_dim)}
+
+
+def mla_shape(kv_lora_rank: int, qk_rope_head_dim: int) -> Json:
+    """DeepSeek: um vetor latente por token para todas as cabeças, sem fator 2."""
+    return {"elements_per_token": kv_lora_rank + qk_rope_head_dim,
+            "pair_dims": 2 * kv_lora_rank + qk_rope_head_dim}
+
+
+def indexer_shape(index_head_dim: int, ratio: int = 1) -> Json:
+    """O indexador da DSA: chave fp8 e uma escala fp32 por bloco de 128."""
+    return {"bytes_per_token": index_head_dim + 4 * ceil_div(index_head_dim, 128),
+            "stride": ratio, "pair_dims": index_head_dim}
+
+
+def compressed_shape(dim: int, ratio: int) -> Json:
+    """DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela."""
+    return {"elements_per_token": dim, "stride": ratio, "pair_dims": 2 * dim}
+
+
+def linear_shape(state_bytes: int, heads: int) -> Json:
+    """Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência)."""
+    return {"fixed_bytes": state_bytes, "shards": heads}
+
+
+HEADS = ("kv_heads", "k_dim", "v_dim")
+# Tipo de grupo → (os campos que ele tem em `models.json`, a forma que eles dão ao cache).
+KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
+    "full": (HEADS, heads_shape),
+    "sliding": ((*HEADS, "window"), heads_shape),
+    "chunked": ((*HEADS, "chunk"), heads_shape),
+    "mla": (("kv_lora_rank", "qk_rope_head_dim"), mla_shape),
+    "indexer": (("index_head_dim",), indexer_shape),
+    "compressed": (("dim", "ratio"), compressed_shape),
+    "compressed_indexer": (("index_head_dim", "ratio"), indexer_shape),
+    "linear": (("state_bytes", "heads"), linear_shape),
+    "none": ((), dict)}  # só FFN, ou com o KV de outra camada
+RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
+LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
+
+
+def group_of(kind: str, layers: int, **fields: int) -> Group:
+    """O grupo de `layers` camadas deste tipo; `fields` são os de `KINDS`."""
+    return Group(kind=kind, layers=layers, **KINDS[kind][1](**fields))
+
+
+def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
+    """A conta do `kv_cache_interface.py` do vLLM, sem o arredondamento a páginas.
+
+    >>> window = group_of("sliding", 36, kv_heads=8, k_dim=64, v_dim=64, window=128)
+    >>> session_kv_bytes([window], 64, "fp16")
+    4718592
+    """
+    return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
+
+
+# ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
+
+
+@dataclass(frozen=True)
+class Model:
+    """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
+
+    Dos bytes que um motor carrega, `weights_expert_bytes` são dos especialistas roteados e
+    `weights_dense_bytes`, do resto, incluindo `weights_replicated_bytes`, que cada GPU repete.
+    `params_embedding`: os que ficam em 16 bits (embeddings, cabeça, torre de visão).
+    """
+
+    name: str
+    num_layers: int
+    num_key_value_heads: int
+    head_dim: int
+    max_position_embeddings: int
+    attention_pattern: str  # full, sliding, hybrid ou groups
+    default_kv_precision: str
+    notes: Any  # um texto ou uma lista deles
+    source: Any
+    hybrid_full_layers: int | None = None
+    hybrid_sliding_layers: int | None = None
+    sliding_window: int | None = None
+    groups: tuple[Json, ...] | None = None
+    aliases: tuple[str, ...] = ()
+    hf_id: str | None = None
+    vocab_size: int | None = None
+    hidden_size: int | None = None
+    num_attention_heads: int | None = None
+    intermediate_size: int | None = None
+    moe_layers: int | None = None
+    num_experts: int | None = None
+    experts_per_token: int | None = None
+    moe_intermediate_size: int | None = None
+    qk_nope_head_dim: int | None = None
+    v_head_dim: int | None = None
+    index_n_heads: int | None = None
+    index_topk: int | None = None
+    params_total: int | None = None
+    params_active: int | None = None
+    params_experts: int | None = None
+    params_embedding: int | None = None
+    native_precision: str | None = None
+    checkpoint_bytes: int | None = None
+    weights_dense_bytes: int | None = None
+    weights_expert_bytes: int | None = None
+    weights_replicated_bytes: int | None = None
+    multimodal: bool = False
+    launch_args: str | None = None
+
+    @cached_property
+    def kv_groups(self) -> tuple[Group, ...]:
+        """Os grupos de camadas: os de `groups`, ou os que `attention_pattern` dá."""
+        if self.groups is None:
+            heads = {"kv_heads": self.num_key_value_heads, "k_dim": self.head_dim,
+                     "v_dim": self.head_dim}
+            full = group_of("full", self.hybrid_full_layers or self.num_layers, **heads)
+            sliding = group_of("sliding", self.hybrid_sliding_layers or self.num_layers,
+                               window=self.sliding_window or 0, **heads)
+            return {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}[
+                self.attention_pattern]
+        listed = [group_of(**group) for group in self.groups]
+        # A atenção esparsa só lê os `index_topk` tokens que o indexador escolhe.
+        indexed = {group.stride for group in listed if "indexer" in group.kind}
+        return tuple(replace(group, read_tokens=(self.index_topk or 0) * group.stride or None)
+                     if group.kind in LATENT and group.stride in indexed else group
+                     for group in listed)
+
+    @cached_property
+    def latent(self) -> bool:
+        return any(group.kind in LATENT for group in self.kv_groups)
+
+    @cached_property
+    def indexer_layers(self) -> int:
+        return sum(group.layers for group in self.kv_groups if "indexer" in group.kind)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Um servidor (nó): HBM do folheto e a que o motor vê; banda e TFLOPS densos por GPU."""
+
+    name: str
+    gpus: int
+    hbm_per_gpu_gb: Exact
+    total_hbm_gb: Exact
+    notes: Any
+    source: Any
+    product: str | None = None
+    gpu: str | None = None
+    hbm_usable_gib_per_gpu: Exact | None = None
+    hbm_bandwidth_tbps: Exact | None = None
+    tflops_bf16: Exact | None = None
+    tflops_fp8: Exact | None = None
+    tflops_fp4: Exact | None = None
+    nvlink_bandwidth_tbps: Exact | None = None
+    nvlink_domain_gpus: int | None = None
+    pcie_bandwidth_gbps: Exact | None = None
+    system_memory_tb: Exact | None = None
+    power_kw: Exact | None = None
+    rack_units: int | None = None
+    heat_btu_h: int | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    def nvlink_reaches(self, gpus: int) -> bool:
+        return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
+
+    name: str
+    type: str  # local, network ou cloud
+    iops_read: int | None
+    iops_write: int | None
+    throughput_read_gbps: Exact
+    throughput_write_gbps: Exact | None
+    latency_read_ms_p50: Exact | None
+    latency_write_ms_p50: Exact | None
+    latency_read_ms_p99: Exact | None
+    latency_write_ms_p99: Exact | None
+    notes: Any
+    source: Any
+    scope: str | None = None  # node ou shared
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> bool:
+        """Os nós dividem o throughput."""
+        return (self.scope or self.type) not in ("node", "local")
+
+
+# ── A pergunta: Question, com o que ela deixa por conta do resto; o KV e o orçamento do plano
+
+HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
+
+# Convenção de planejamento: 70% da HBM para KV, menos 15 GiB por GPU (120 num nó de 8) para pesos,
+# ativações e contexto CUDA.
+DEFAULT_KV_BUDGET_RATIO, DEFAULT_PEAK_HEADROOM_RATIO = Fraction(7, 10), Fraction(2, 10)
+DEFAULT_OVERHEAD_GIB_PER_GPU = 15
+DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o padrão do vLLM
+DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
+DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
+DEFAULT_PUE = Fraction(13, 10)
+
+
+@dataclass(frozen=True)
+class Question:
+    """As entradas dos catálogos, a carga e as escolhas de planejamento.
+
+    `requested_*` é o que se pediu; a propriedade sem o prefixo é o valor em uso.
+    """
+
+    model: Model
+    server: Server
+    storage: Storage
+    kv_precision: str
+    requested_context: int | None = None  # tokens por sessão; None: o maior que couber
+    concurrency: int | None = None  # None: a de requests_per_second, ou a maior que couber
+    requested_runtime_overhead_gib: Exact | None = None  # por nó; None: 15 por GPU
+    kv_budget_ratio: Fraction = DEFAULT_KV_BUDGET_RATIO
+    peak_headroom_ratio: Fraction = DEFAULT_PEAK_HEADROOM_RATIO
+    ha_mode: str = "none"
+    gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
+    tensor_parallel: int | None = None  # None: o leiaute que compra menos nós
+    requested_weights_precision: str | None = None  # None: a do checkpoint
+    input_tokens: int | None = None  # novos, por pedido; None: as duas pontas da carga
+    requested_output_tokens: int | None = None
+    max_tpot_ms: float | None = None
+    max_ttft_ms: float | None = None
+    requests_per_second: Fraction | None = None
+    nodes: int | None = None  # None: quantos forem precisos
+    calibration: tuple[float, int] | None = None  # TPOT medido: (ms, sessões na réplica)
+    pue: Fraction = DEFAULT_PUE
+    node_price: Exact | None = None
+    energy_price: Exact | None = None  # por kWh
+    years: Exact | None = None
+
+    def with_load(self, concurrency: int | None, ha_mode: str) -> Question:
+        """A mesma pergunta com outra carga; como `replace`, sem o custo de reler cada campo."""
+        return Question(**dict(vars(self), concurrency=concurrency, ha_mode=ha_mode))
+
+    @property
+    def asks(self) -> str:
+        """O que se quer saber: nodes, sessions, context ou load (se a carga cabe nos nós)."""
+        if self.concurrency is None and self.requests_per_second is None:
+            return "sessions"
+        if self.nodes is None:
+            return "nodes"
+        return "context" if self.requested_context is None else "load"
+
+    @property
+    def timed(self) -> bool:
+        """A velocidade entra na conta dos nós."""
+        return {self.max_tpot_ms, self.max_ttft_ms, self.requests_per_second} != {None}
+
+    @property
+    def ha_spares(self) -> int:
+        """As unidades de reserva."""
+        return HA_SPARES[self.ha_mode]
+
+    @property
+    def max_num_seqs(self) -> int:
+        return self.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+
+    @property
+    def max_num_batched_tokens(self) -> int:
+        return self.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+
+    @property
+    def runtime_overhead_gib(self) -> Exact:
+        return self.requested_runtime_overhead_gib or DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
+
+    @property
+    def element_bytes(self) -> int:
+        return KV_PRECISIONS[self.kv_precision]
+
+    @property
+    def weights_precision(self) -> str:
+        return self.requested_weights_precision or self.model.native_precision or "bf16"
+
+    @property
+    def converted(self) -> bool:
+        """Os pesos não ficam na precisão do checkpoint."""
+        return self.requested_weights_precision not in (None, self.model.native_precision)
+
+    @property
+    def effective_context(self) -> int:
+        limit = self.model.max_position_embeddings
+        return min(self.requested_context or limit, limit)
+
+    @property
+    def output_tokens(self) -> int:
+        half = self.effective_context // 2
+        return self.requested_output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS, half))
+
+    @property
+    def prompt_tokens(self) -> int:
+        """De entrada, novos ou em cache."""
+        return self.effective_context - self.output_tokens
+
+    @property
+    def request_fits(self) -> bool:
+        """Entrada e saída cabem no contexto; sem `input_tokens`, sobra um token de entrada."""
+        if self.input_tokens is None:
+            return self.prompt_tokens > 0 or self.effective_context == 1
+        return self.prompt_tokens >= self.input_tokens
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """As pontas da carga, em tokens novos por pedido; a primeira é a dos objetivos."""
+        if self.input_tokens is not None:
+            return (self.input_tokens,)
+        prompt = self.prompt_tokens  # todo novo, ou só uma volta de conversa
+        return (prompt, TURN_TOKENS) if prompt > TURN_TOKENS else (prompt,)
+
+
+def kv_per_session_bytes(q: Question) -> int:
+    return session_kv_bytes(q.model.kv_groups, q.effective_context, q.kv_precision)
+
+
+def kv_budget_bytes(q: Question) -> Exact:
+    """De um nó; negativo se a reserva passa da fatia da HBM."""
+    return q.server.total_hbm_gb * GB * q.kv_budget_ratio - q.runtime_overhead_gib * GIB
+
+
+# ── Pesos, leiautes e o teto físico: missing_for_ceiling, weight_bytes, Replicas, unit_layouts
+
+# Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
+WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
+    "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
+    "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
+
+# O que o motor ocupa em cada GPU além de pesos e KV, ajustado a 34 registros; erro no README.
+ENGINE = "vLLM >= 0.21"
+SAMPLER_COPIES_PERCENT = 366  # 3.66 cópias fp32 de [max_num_seqs, vocab]
+NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
+CUBLAS_BYTES = GIB // 32
+ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
+INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
+GRAPHS_BYTES = GIB * 35 // 100
+GRAPHS_DENSE_LAYER_BYTES, GRAPHS_MOE_LAYER_BYTES = GIB * 175 // 10000, GIB * 45 // 1000
+PAGE_TOKENS = 16
+MAX_NODES_PER_REPLICA = 8
+
+
+def lacking(entry: Any, fields: str) -> list[str]:
+    """Os campos que o catálogo não traz."""
+    return [name for name in fields.split() if getattr(entry, name) is None]
+
+
+def missing_text(fields: Sequence[str]) -> str:
+    verb = "falta" if len(fields) == 1 else "faltam"
+    return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
+
+
+def missing_for_ceiling(q: Question) -> list[str]:
+    """Os campos que faltam para saber o que o motor admite."""
+    moe = q.model.num_experts or q.model.weights_expert_bytes
+    fields = "vocab_size hidden_size num_attention_heads"
+    if q.converted:
+        # Sem eles, o que fica em 16 bits contaria como convertido: pesos de menos.
+        fields += " params_total params_embedding" + " params_experts" * bool(moe)
+    else:
+        fields += " weights_dense_bytes"
+    if moe:
+        fields += " num_experts experts_per_token moe_intermediate_size weights_expert_bytes"
+    return lacking(q.model, fields) + lacking(q.server, "hbm_usable_gib_per_gpu")
+
+
+def weight_bytes(q: Question) -> tuple[int, int]:
+    """(densos, dos especialistas roteados): os do checkpoint, ou pelos parâmetros."""
+    model = q.model
+    if not q.converted:
+        return model.weights_dense_bytes or 0, model.weights_expert_bytes or 0
+    experts, embedding = model.params_experts or 0, model.params_embedding or 0
+    expert_bits, dense_bits = WEIGHT_BITS[q.weights_precision]
+    if not experts:
+        dense_bits = expert_bits
+    linear = (model.params_total or 0) - experts - embedding
+    return (2 * embedding + ceil_div(linear * dense_bits, 8), ceil_div(experts * expert_bits, 8))
+
+
+def checkpoint_bytes(q: Question) -> int:
+    """O que um nó lê ao iniciar; 0 se o catálogo não diz."""
+    if q.model.checkpoint_bytes and not q.converted:
+        return q.model.checkpoint_bytes
+    return sum(weight_bytes(q)) if q.converted or q.model.weights_dense_bytes else 0
+
+
+def expert_padding(q: Question, tp: int, dp: int) -> Exact:
+    """Quanto os kernels MXFP4 aumentam a fatia de cada especialista ao arredondá-la."""
+    if q.weights_precision != "mxfp4" or not weight_bytes(q)[1]:
+        return 1
+    hidden, width = q.model.hidden_size or 1, q.model.moe_intermediate_size or 1
+    tile = 256 if q.server.tflops_fp4 else 128
+    if dp == 1:
+        tile *= tp
+    padded = ceil_div(hidden, 256) * 256 * ceil_div(width, tile) * tile
+    return Fraction(padded, hidden * width)
+
+
+def weight_parts(q: Question, tp: int, dp: int) -> dict[str, Exact]:
+    """Bytes; cada GPU repete as projeções de entrada da MLA e a tabela do RoPE."""
+    dense, experts = weight_bytes(q)
+    return {"dense_bytes": dense, "expert_bytes": experts,
+            "expert_padding": expert_padding(q, tp, dp),
+            "replicated_bytes": min(dense, q.model.weights_replicated_bytes or 0),
+            "rope_bytes": 2 * q.model.max_position_embeddings * q.model.head_dim}
+
+
+def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
+    """Bytes: tp divide as camadas densas; tp · dp, os especialistas."""
+    parts = weight_parts(q, tp, dp)
+    replicated = parts["replicated_bytes"]
+    experts = ceil_div(parts["expert_bytes"] * parts["expert_padding"], tp * dp)
+    dense = ceil_div(parts["dense_bytes"] - replicated, tp)
+    return int(dense + replicated + parts["rope_bytes"] + experts)
+
+
+def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str, int]:
+    """Bytes das ativações em cada GPU; `sampler_bytes` e `ffn_bytes` não vivem juntos."""
+    model, hidden = q.model, q.model.hidden_size or 0
+    batch_bytes = 2 * q.max_num_batched_tokens  # de um número em 16 bits por token
+    logits = 4 * sequences * (model.vocab_size or 0)
+    ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
+    parts = {"sampler_bytes": batch_bytes * hidden + ceil_div(
+        logits * SAMPLER_COPIES_PERCENT, 100),
+             "ffn_bytes": batch_bytes * ffn, "moe_bytes": 0,
+             "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
+             "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
+    if model.num_experts and q.weights_precision != "mxfp4":  # os kernels MXFP4 são fundidos
+        width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
+        each = max(2 * width, hidden) + width
+        parts["moe_bytes"] = batch_bytes * (model.experts_per_token or 0) * each
+    return parts
+
+
+def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
+    parts = activation_parts(q, tp, dp, sequences)
+    unused = min(parts["sampler_bytes"], parts["ffn_bytes"])
+    return CUBLAS_BYTES + sum(parts.values()) - unused
+
+
+def cuda_graphs_bytes(q: Question) -> int:
+    layer = GRAPHS_MOE_LAYER_BYTES if q.model.num_experts else GRAPHS_DENSE_LAYER_BYTES
+    return GRAPHS_BYTES + q.model.num_layers * layer
+
+
+@dataclass(frozen=True)
+class Replica:
+    """Uma réplica com os pesos carregados, antes de qualquer sessão; bytes por GPU."""
+
+    tensor_parallel: int
+    data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
+    nodes_per_unit: int
+    replicas_per_unit: int
+    usable_bytes: int  # os que o motor pode usar
+    weights_bytes: int
+    activation_bytes: int
+    non_torch_bytes: int  # contexto CUDA e NCCL
+    cuda_graphs_bytes: int
+
+    @property
+    def replica_gpus(self) -> int:
+        return self.tensor_parallel * self.data_parallel
+
+    @property
+    def runtime_bytes(self) -> int:
+        return self.activation_bytes + self.non_torch_bytes + self.cuda_graphs_bytes
+
+    @property
+    def kv_capacity_bytes(self) -> int:
+        """Negativo se nem os pesos cabem."""
+        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
+
+    def __str__(self) -> str:
+        tp, dp = self.tensor_parallel, self.data_parallel
+        return "dp %d" % dp if dp > 1 else "tp %d" % tp
+
+
+@dataclass(frozen=True)
+class Layout(Replica):
+    """Uma réplica e as sessões que cabem nela, num contexto e numa precisão do KV."""
+
+    session_bytes_per_gpu: int  # em páginas
+    sequences_limit: int  # por GPU de dados: as que a memória do amostrador prevê
+    sessions_per_replica: int
+
+    @property
+    def ceiling_sessions(self) -> int:
+        """O teto físico de uma unidade."""
+        return self.sessions_per_replica * self.replicas_per_unit
+
+
+def tensor_parallel_ways(q: Question, nodes: int) -> list[int]:
+    """As cabeças se dividem por tp; as de KV também, ou se repetem um número inteiro de vezes."""
+    gpus, heads = nodes * q.server.gpus, q.model.num_attention_heads or 0
+    sizes = range(1, gpus + 1) if nodes == 1 else [gpus]
+    return [tp for tp in sizes if heads % tp == 0
+            and all(0 in (group.shards % tp, tp % group.shards) for group in q.model.kv_groups)]
+
+
+def replica_of(q: Question, tp: int, dp: int, nodes: int) -> Replica:
+    return Replica(
+        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes,
+        replicas_per_unit=nodes * q.server.gpus // (tp * dp),
+        usable_bytes=q.gpu_memory_utilization * (q.server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
+        weights_bytes=weights_per_gpu(q, tp, dp),
+        activation_bytes=activation_bytes(q, tp, dp, q.max_num_seqs),
+        non_torch_bytes=NON_TORCH_PARALLEL_BYTES if tp * dp > 1 else NON_TORCH_BYTES,
+        cuda_graphs_bytes=cuda_graphs_bytes(q))
+
+
+def replicas_of(q: Question, nodes: int) -> list[Replica]:
+    """As possíveis em `nodes` nós. Levanta `SizingError` se o tp pedido não serve."""
+    gpus, asked = nodes * q.server.gpus, q.tensor_parallel
+    ways = tensor_parallel_ways(q, nodes)
+    if asked and nodes == 1 and asked not in ways:
+        raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
+            q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
+    pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
+    if q.model.latent and q.model.num_experts and gpus > 1 and asked in (None, 1):
+        pairs.append((1, gpus))  # a atenção latente não se divide: cada GPU com as suas sessões
+    return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
+
+
+def layout_of(q: Question, replica: Replica) -> Layout:
+    """As sessões que cabem numa réplica: cada uma além de `max_num_seqs` aumenta o amostrador."""
+    tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
+    session = sum(ceil_div(group.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS),
+                           min(tp, group.shards)) for group in q.model.kv_groups)
+    limit, sessions = q.max_num_seqs, max(0, replica.kv_capacity_bytes // session)
+    if sessions > limit:
+        free = replica.kv_capacity_bytes + replica.activation_bytes
+        limit = sessions = largest(sessions, lambda n: n * session + activation_bytes(
+            q, tp, dp, n) <= free, limit)
+        parts["activation_bytes"] = activation_bytes(q, tp, dp, limit)
+    return Layout(session_bytes_per_gpu=session, sequences_limit=limit,
+                  sessions_per_replica=sessions * dp, **parts)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """As réplicas possíveis, que servem a todo contexto, precisão do KV e carga da pergunta."""
+
+    question: Question
+
+    @cached_property
+    def in_a_node(self) -> list[Replica]:
+        return replicas_of(self.question, 1)
+
+    @cached_property
+    def wide(self) -> list[Replica]:
+        """As que ocupam vários nós."""
+        return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+                for replica in replicas_of(self.question, nodes)]
+
+
+def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
+    """Os de um nó; se nenhum admite uma sessão, os que admitem, ou todos se nenhum admite."""
+    layouts = [layout_of(q, replica) for replica in replicas.in_a_node]
+    if any(layout.ceiling_sessions for layout in layouts):
+        return layouts
+    layouts += [layout_of(q, replica) for replica in replicas.wide]
+    return [layout for layout in layouts if layout.ceiling_sessions] or layouts
+
+
+# ── Velocidade: missing_for_speed, speed_of e performance_of
+
+# A parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os custos
+# fixos, ajustados com metade de umas 2300 medidas públicas (InferenceX e TensorRT-LLM, pelo
+# aiconfigurator da NVIDIA) e conferidos na outra; erro no README.
+WEIGHTS_MBU, EXPERTS_MBU, KV_MBU = 0.90, 0.70, 0.79
+DECODE_MFU, DECODE_EXPERTS_MFU = 0.86, 0.10  # poucas linhas em cada especialista
+PREFILL_MFU, PREFILL_EXPERTS_MFU = {"bf16": 0.71, "fp8": 0.62, "fp4": 0.36}, 0.19
+ATTENTION_MFU = 0.60  # do pico bf16, nos pares consulta-chave
+LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
+MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
+INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 10 medidas do GLM-5 em B200 (SGLang)
+ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
+DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
+PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
+FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
+# Medido / previsto em 80% das medidas.
+TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
+TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
+MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
+QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
+
+
+def missing_for_speed(q: Question) -> list[str]:
+    """Os campos que faltam para prever a velocidade."""
+    model, server = q.model, q.server
+    fields, server_fields = "params_total params_embedding", "hbm_bandwidth_tbps tflops_bf16"
+    if model.num_experts:
+        fields += " params_experts moe_layers"
+    if any(group.kind == "mla" for group in model.kv_groups):
+        fields += " qk_nope_head_dim v_head_dim"
+    if model.indexer_layers:
+        fields += " index_n_heads index_topk"
+    if server.gpus > 1 and not server.nvlink_reaches(server.gpus):
+        server_fields += " pcie_bandwidth_gbps"
+    return lacking(model, fields) + lacking(server, server_fields)
+
+
+def tensor_peak(server: Server, precision: str) -> tuple[float, float]:
+    """(FLOP/s densos, parte alcançada no prefill) na precisão em que a GPU calcula estes pesos."""
+    mxfp4 = "fp8" if server.tflops_fp4 else "bf16"
+    unit = {"mxfp4": mxfp4, "nvfp4": "fp4"}.get(precision, precision)
+    peaks = {"fp4": server.tflops_fp4, "fp8": server.tflops_fp8}
+    if peaks.get(unit) is None:
+        return float(server.tflops_bf16 or 0) * 1e12, PREFILL_MFU["bf16"]
+    return float(peaks[unit] or 0) * 1e12, PREFILL_MFU[unit]
+
+
+def mxfp4_bias(q: Question) -> tuple[float, float]:
+    """Fatores do gpt-oss em Blackwell sobre (o TPOT, o limite inferior da faixa)."""
+    native = q.model.native_precision == q.weights_precision == "mxfp4"
+    if not native or not q.server.tflops_fp4 or q.model.latent:
+        return 1.0, 1.0
+    if "B200" in (q.server.gpu or "").split():
+        return MXFP4_BIAS, 1.0
+    return 1.0, MXFP4_BIAS  # em outra GPU com FP4, sem medida, só alarga a faixa
+
+
+def sublayers(model: Model) -> int:
+    """Atenções mais FFNs."""
+    alone = sum(group.layers for group in model.kv_groups if group.kind == "none")
+    if alone == model.moe_layers:  # Nemotron-H: as outras só têm atenção
+        return model.num_layers
+    return 2 * model.num_layers - alone
+
+
+def attention_flops(model: Model, new: int, cached: int) -> float:
+    """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
+
+    MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos.
+    """
+    total = 0.0
+    for group in model.kv_groups:
+        heads, dims = float(model.num_attention_heads or 0), group.pair_dims
+        if "indexer" in group.kind:
+            heads = (model.index_n_heads or 0) / 2  # em fp8: conta por metade
+        elif group.kind == "mla" and group.read_tokens is None:
+            rope = 2 * group.elements_per_token - group.pair_dims
+            dims = (model.qk_nope_head_dim or 0) + rope + (model.v_head_dim or 0)
+        pairs = heads * dims * group.pairs(new, cached)
+        total += 2 * group.layers * (pairs + group.fixed_bytes * new)
+    return total
+
+
+def dense_precision(q: Question, linear_params: int, linear_bytes: int) -> str:
+    """A das camadas densas, que num MoE pode ser outra: a que os seus bytes mostram."""
+    precision = q.weights_precision
+    if not q.model.params_experts or precision in ("int4", "int8"):
+        return precision
+    if linear_bytes < 0.75 * linear_params:
+        return precision
+    return "fp8" if linear_bytes < 1.5 * linear_params else "bf16"
+
+
+def link_bandwidth(server: Server, gpus: int) -> float:
+    """Bytes por segundo de cada GPU às outras da réplica, num sentido."""
+    if server.nvlink_reaches(gpus):
+        return float(server.nvlink_bandwidth_tbps or 0) * 1e12 / server.gpus / 2 or 1
+    return float(server.pcie_bandwidth_gbps or 0) * GB or 1
+
+
+def speed_terms(q: Question, layout: Layout, input_tokens: int) -> dict[str, float]:
+    """As grandezas das fórmulas, com a sessão no meio da geração."""
+    model, server, (dense_bytes, expert_bytes) = q.model, q.server, weight_bytes(q)
+    embedding, experts = model.params_embedding or 0, model.params_experts or 0
+    heads, tp = model.num_attention_heads or 0, layout.tensor_parallel
+    linear = (model.params_total or 0) - embedding - experts
+    linear_bytes = max(0, dense_bytes - 2 * embedding)
+    head = (model.hidden_size or 0) * (model.vocab_size or 0)
+    mean = q.effective_context - q.output_tokens // 2
+    dense_peak, dense_mfu = tensor_peak(server, dense_precision(q, linear, linear_bytes))
+    absorbed = sum(
+        2 * heads * group.pair_dims * group.layers * min(mean, group.read_tokens or mean)
+        / group.stride for group in model.kv_groups if group.kind in LATENT)
+    return {
+        "linear_params": linear, "head_params": head, "expert_params": experts,
+        "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
+        "kv_read_bytes": sum(group.read_bytes(mean, q.element_bytes) / min(tp, group.shards)
+                             for group in model.kv_groups),
+        "absorbed_flops": absorbed,
+        "attention_flops": attention_flops(model, input_tokens, q.prompt_tokens - input_tokens),
+        "blocks": sublayers(model),
+        "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
+        "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
+        "link_bandwidth": link_bandwidth(server, layout.replica_gpus),
+        "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,
+        "expert_flops": tensor_peak(server, q.weights_precision)[0],
+        "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Os tempos de uma réplica numa ponta da carga; `sessions` são as da réplica inteira."""
+
+    input_tokens: int  # novos, por pedido
+    output_tokens: int
+    terms: dict[str, float]  # as grandezas das fórmulas, de `speed_terms`
+    parts: dict[str, tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
+    data_parallel: int
+    spread_seconds: float  # do prefill, a parte que não é atenção
+    prefill_seconds: float  # de um pedido entre os outros
+    alone_seconds: float  # de um prompt numa réplica ociosa
+    scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
+
+    @cached_property
+    def step_seconds(self) -> tuple[float, float]:
+        """A soma das parcelas: (por passo, por sequência)."""
+        fixed, each = zip(*self.parts.values())
+        return sum(fixed), sum(each)
+
+    def rows(self, sessions: int) -> float:
+        """Sequências de cada GPU de dados."""
+        rows = sessions / self.data_parallel
+        return rows if rows > 1 else 1.0
+
+    def untouched_seconds(self, sessions: int) -> float:
+        """Dos especialistas que nenhuma sequência do passo toca."""
+        return self.parts["experts"][0] * (1 - self.terms["touched_ratio"])**sessions
+
+    def interference_seconds(self, sessions: int) -> float:
+        """Enquanto um pedido gera, cada um dos outros o interrompe com um prefill."""
+        return self.prefill_seconds * (sessions - 1) / self.output_tokens
+
+    def breakdown_ms(self, sessions: int) -> dict[str, float]:
+        """As parcelas do TPOT."""
+        rows = self.rows(sessions)
+        seconds = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
+        seconds["experts"] -= self.untouched_seconds(sessions)
+        seconds["prefill_interference"] = self.interference_seconds(sessions)
+        return {part: 1e3 * self.scale * value for part, value in seconds.items()}
+
+    def tpot_ms(self, sessions: int) -> float:
+        """A soma de `breakdown_ms`, que as buscas repetem."""
+        fixed, each = self.step_seconds
+        return 1e3 * self.scale * (fixed + each * self.rows(sessions) - self.untouched_seconds(
+            sessions) + self.interference_seconds(sessions))
+
+    def ttft_ms(self, tpot_ms: float) -> float:
+        """Até o primeiro token, sem fila: prefill e meio passo de espera."""
+        return 1e3 * (FIRST_TOKEN_SECONDS + self.alone_seconds) + tpot_ms / 2
+
+    def prefill_ratio(self, sessions: int, tpot_ms: float) -> float:
+        """A parte do tempo gasta em prefill; de `QUEUE_RATIO` em diante não há TTFT a prever."""
+        return 1e3 * self.scale * self.interference_seconds(sessions) / tpot_ms
+
+    def latency_seconds(self, tpot_ms: float) -> float:
+        """De um pedido, do envio ao último token."""
+        return (FIRST_TOKEN_SECONDS + self.alone_seconds
+                + tpot_ms * (self.output_tokens - 0.5) / 1e3)
+
+    def saturated_tokens_per_second(self, sessions: int) -> float:
+        """Da réplica sempre cheia."""
+        own = self.scale * self.prefill_seconds / self.output_tokens
+        return sessions / (self.tpot_ms(sessions) / 1e3 + own)
+
+    def missed(self, q: Question, sessions: int) -> str:
+        """O objetivo que uma réplica com estas sessões não atende: `tpot`, `ttft` ou nenhum."""
+        tpot_ms = self.tpot_ms(sessions)
+        if q.max_tpot_ms and tpot_ms > q.max_tpot_ms:
+            return "tpot"
+        if q.max_ttft_ms and (self.ttft_ms(tpot_ms) > q.max_ttft_ms
+                              or self.prefill_ratio(sessions, tpot_ms) >= QUEUE_RATIO):
+            return "ttft"
+        return ""
+
+
+def speed_of(q: Question, layout: Layout, input_tokens: int, tpot_scale: float = 1.0) -> Speed:
+    """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
+    t, tp, gpus = speed_terms(q, layout, input_tokens), layout.tensor_parallel, layout.replica_gpus
+    blocks, bandwidth, bf16 = t["blocks"], t["hbm_bandwidth"], t["bf16_flops"]
+    attention = t["attention_flops"] / (bf16 * ATTENTION_MFU)
+    linear = t["linear_params"] / t["dense_flops"]
+    experts = t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
+    wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
+    # Segundos por token: 2 bytes por elemento, ida e volta.
+    sent = blocks * 4 * (q.model.hidden_size or 0) * (gpus - 1) / gpus / t["link_bandwidth"]
+    parts = {
+        "weights": (t["weights_read_bytes"] / tp / (bandwidth * WEIGHTS_MBU),
+                    2 * (linear + t["head_params"] / bf16) / tp / DECODE_MFU),
+        "experts": (t["expert_bytes"] / gpus / (bandwidth * EXPERTS_MBU),
+                    2 * experts / tp / DECODE_EXPERTS_MFU),
+        "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
+               + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
+        "communication": (wait, sent / DECODE_LINK_RATIO),
+        "launch": (blocks / 2 * LAYER_SECONDS + (q.model.moe_layers or 0) * MOE_LAYER_SECONDS
+                   + q.model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
+    computed = linear / t["dense_prefill_mfu"] + experts / PREFILL_EXPERTS_MFU
+    spread = input_tokens * (2 * computed / gpus + sent / PREFILL_LINK_RATIO)
+    alone = max(spread + attention / tp, parts["weights"][0] + parts["experts"][0])
+    return Speed(
+        input_tokens=input_tokens, output_tokens=q.output_tokens, terms=t, parts=parts,
+        data_parallel=layout.data_parallel, spread_seconds=spread,
+        prefill_seconds=spread + attention / gpus,
+        alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
+        scale=mxfp4_bias(q)[0] * tpot_scale)
+
+
+def interval(estimate: float, low: float, high: float) -> dict[str, float]:
+    """`low` e `high` são fatores sobre a previsão."""
+    return {"estimate": rounded(estimate), "low": rounded(estimate * low),
+            "high": rounded(estimate * high)}
+
+
+def tpot_range(q: Question) -> tuple[float, float]:
+    """Medido / previsto em 80% das medidas como esta."""
+    if q.calibration:
+        return TPOT_CALIBRATED_RANGE
+    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
+    return low * mxfp4_bias(q)[1], high
+
+
+def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int) -> Json:
+    """A velocidade da réplica mais cheia, com `sessions` nas `replicas` de `nodes` nós."""
+    fullest = ceil_div(sessions, replicas)
+    tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
+    parts, prefill_ratio = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest, tpot)
+    per_session = interval(1e3 / tpot, 1 / high, 1 / low)
+    per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(tpot),
+                        *THROUGHPUT_RANGE)
+    case: Json = {
+        "input_tokens": speed.input_tokens,
+        "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
+        "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
+        "ttft_ms": interval(speed.ttft_ms(tpot), *TTFT_RANGE) if prefill_ratio < QUEUE_RATIO
+        else None}
+    for name, rate in (("session", per_session), ("node", per_node)):
+        name = "output_tokens_per_second_per_" + name
+        case[name] = rate.pop("estimate")
+        case[name + "_range"] = rate
+    return dict(case, breakdown_ms={part: rounded(ms) for part, ms in parts.items()},
+                binding=max(parts, key=lambda part: parts[part]),
+                prefill_ratio=rounded(prefill_ratio))
+
+
+# ── Nós e falhas: with_headroom, nodes_for e Offer, o que uma unidade de um leiaute admite
+
+
+def with_headroom(sessions: Exact, headroom: Exact) -> int:
+    """⌈sessions · (1 + headroom)⌉: as sessões do pico; em inteiros, que são mais rápidos."""
+    return ceil_div(sessions.numerator * (headroom.denominator + headroom.numerator),
+                    sessions.denominator * headroom.denominator)
+
+
+def nodes_for(sessions: int, sessions_per_unit: int, nodes_per_unit: int = 1) -> int:
+    """Os nós das unidades que admitem estas sessões."""
+    return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
+
+
+def latency_in(speed: Speed | None) -> Callable[[int], float]:
+    """Sessões na réplica → latência de um pedido, em s: o que uma taxa pede."""
+    assert speed  # sem ela, a pergunta já foi recusada
+    return lambda sessions: speed.latency_seconds(speed.tpot_ms(sessions))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """O que uma unidade de um leiaute admite numa ponta da carga, e a que velocidade.
+
+    De `question` não conta a carga, o pico, a HA nem os nós: a oferta serve a qualquer deles.
+    Sem dados para o teto físico não há leiaute, e só o plano limita.
+    """
+
+    question: Question
+    layout: Layout | None
+    plan_sessions: int  # por unidade
+    predictable: bool  # há dados para prever a velocidade
+    tpot_scale: float  # medido / previsto, da calibração
+    end: int = 0  # a ponta da carga, em `Question.ends`
+
+    @cached_property
+    def nodes_per_unit(self) -> int:
+        return self.layout.nodes_per_unit if self.layout else 1
+
+    @cached_property
+    def replicas_per_unit(self) -> int:
+        return self.layout.replicas_per_unit if self.layout else 1
+
+    @property
+    def input_tokens(self) -> int:
+        """Novos, por pedido."""
+        return self.question.ends[self.end]
+
+    @cached_property
+    def other_end(self) -> Offer | None:
+        """A do mesmo leiaute na outra ponta da carga, se há."""
+        return replace(self, end=1) if len(self.question.ends) > 1 else None
+
+    @cached_property
+    def speed(self) -> Speed | None:
+        """None se faltam dados ou se a réplica ocupa vários nós, que o modelo não cobre."""
+        if not self.layout or not self.predictable or self.nodes_per_unit > 1:
+            return None
+        return speed_of(self.question, self.layout, self.input_tokens, self.tpot_scale)
+
+    @cached_property
+    def admitted(self) -> tuple[int, str]:
+        """(sessões por unidade, o que as limita: plan, engine_memory, tpot ou ttft)."""
+        sessions, limited_by = self.plan_sessions, "plan"
+        if self.layout and self.layout.ceiling_sessions < sessions:
+            sessions, limited_by = self.layout.ceiling_sessions, "engine_memory"
+        q, replicas = self.question, self.replicas_per_unit
+        if q.timed and self.speed:
+            speed = self.speed
+            kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
+            if kept * replicas < sessions:
+                return kept * replicas, speed.missed(q, kept + 1)
+        return sessions, limited_by
+
+    @cached_property
+    def sessions_per_unit(self) -> int:
+        return self.admitted[0]
+
+    @property
+    def limited_by(self) -> str:
+        return self.admitted[1]
+
+    def sessions_in_progress(self, q: Question, speed: Speed | None, headroom: Exact,
+                             units: int) -> int:
+        """As que `units` unidades mantêm sob a carga, até as que elas admitem."""
+        if q.requests_per_second is None:
+            return min(with_headroom(q.concurrency or 0, headroom), units * self.sessions_per_unit)
+        # O menor ponto fixo da lei de Little em cada unidade: sessões = taxa · latência(sessões).
+        latency = latency_in(speed)
+        rate = q.requests_per_second * (1 + headroom) / units
+        replicas, most = self.replicas_per_unit, self.sessions_per_unit
+        each = float(rate / replicas)
+        fullest = 1 + largest(ceil_div(most, replicas) - 1, lambda n: n < each * latency(n))
+        return units * min(most, max(1, ceil_div(rate * Fraction(latency(fullest)), 1)))
+
+    def demand(self, q: Question) -> tuple[Exact, int]:
+        """(Sessões que a carga pede; as que uma unidade cheia dá, ao menos uma)."""
+        sessions = max(self.sessions_per_unit, 1)
+        if q.requests_per_second is None:
+            return q.concurrency or 0, sessions
+        # Little: uma unidade cheia serve sessões / latência; as que sobram da divisão pelas
+        # réplicas só contam se pagam a latência que acrescentam.
+        replicas, latency = self.replicas_per_unit, latency_in(self.speed)
+        full = [(n, Fraction(latency(ceil_div(n, replicas))))
+                for n in {sessions, sessions // replicas * replicas or sessions}]
+        sessions, seconds = max(full, key=lambda item: item[0] / item[1])
+        return q.requests_per_second * seconds, sessions
+
+    def nodes(self, q: Question, headroom: Exact) -> int:
+        """Os que levam a carga com este pico, sem reserva."""
+        planned_sessions, full_sessions = self.demand(q)
+        return nodes_for(with_headroom(planned_sessions, headroom), full_sessions,
+                         self.nodes_per_unit)
+
+    def nodes_with_spares(self, q: Question) -> int:
+        """Com o pico e a reserva de HA."""
+        return self.nodes(q, q.peak_headroom_ratio) + self.nodes_per_unit * q.ha_spares
+
+    def max_concurrency(self, q: Question) -> int:
+        """Sessões que os nós dados mantêm, com o pico e a reserva de HA à parte."""
+        units = (q.nodes or 0) // self.nodes_per_unit - q.ha_spares
+        return max(0, units * self.sessions_per_unit // (1 + q.peak_headroom_ratio))
+
+    def preference(self, q: Question) -> tuple[int, ...]:
+        """Do melhor ao pior: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp.
+
+        Sem resposta, por último; quando se pedem sessões, mais sessões no lugar de menos nós.
+        """
+        first = -self.max_concurrency(q) if q.asks == "sessions" else self.nodes_with_spares(q)
+        # Sem taxa, mais sessões já são menos nós sem pico.
+        nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
+        sessions, unit, layout = self.sessions_per_unit, self.nodes_per_unit, self.layout
+        last = (-layout.ceiling_sessions, layout.tensor_parallel) if layout else ()
+        return (not sessions, first, unit, nominal, -sessions, *last)
+
+
+def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
+               nodes_with_headroom: int, nodes_final: int) -> Json:
+    """O que resta depois das falhas que a HA cobre, ou de uma, se não cobre nenhuma."""
+    # Um nó que falta tira a sua unidade inteira; os ociosos de uma carga fixa o substituem.
+    unit, failed_nodes = offer.nodes_per_unit, max(1, q.ha_spares)
+    units, idle = divmod(nodes_final, unit)
+    units_left = max(0, units - max(0, failed_nodes - idle))
+    covers = units_left * unit >= nodes_minimum
+    return {
+        "failed_nodes": failed_nodes, "nodes_after_failure": units_left * unit,
+        "sessions_after_failure": units_left * offer.sessions_per_unit,
+        "covers_concurrency": covers, "covers_peak": units_left * unit >= nodes_with_headroom,
+        "failures_covered_nominal": max(0, idle + units - nodes_minimum // unit),
+        "failures_covered_peak": max(0, idle + units - nodes_with_headroom // unit),
+        "interrupted_sessions": ceil_div(concurrency, units),
+        "meets_objectives": covers if q.timed else None}
+
+
+# ── Storage, energia e dinheiro: storage_plan_of, physical_of, costs_of
+
+# Tempos medidos por Run:ai, InstantTensor, ServerlessLLM e ModelExpress.
+LOADER_GBPS = 3  # o carregador safetensors faz de 1 a 4 por nó, por mais rápido que seja o disco
+ENGINE_START_SECONDS = 90  # de 15 num modelo denso pequeno a 400 num MoE sem kernels em cache
+RACK_UNITS, RACK_KW = 42, 45
+HOURS_PER_YEAR = 8760
+
+
+def load_seconds(q: Question, nodes_at_once: int) -> float | None:
+    """Até um nó que inicia servir: ler o checkpoint e partir o motor; None se não se sabe."""
+    path = float(q.storage.throughput_read_gbps)
+    if q.storage.shared:
+        path /= nodes_at_once
+    read = checkpoint_bytes(q) / GB / min(path, LOADER_GBPS)
+    return rounded(read + ENGINE_START_SECONDS) if read else None
+
+
+def recompute_seconds(q: Question, offer: Offer) -> float | None:
+    """Refazer o KV de uma sessão: o prefill de todo o prompt, sozinho."""
+    if not offer.speed or not offer.layout or q.prompt_tokens <= 0:
+        return None
+    if offer.input_tokens == q.prompt_tokens:
+        return offer.speed.alone_seconds
+    return speed_of(q, offer.layout, q.prompt_tokens, offer.tpot_scale).alone_seconds
+
+
+def storage_plan_of(q: Question, offer: Offer, kv_bytes: int, nodes: int, sessions: int) -> Json:
+    """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
+    checkpoint, shared = checkpoint_bytes(q), q.storage.shared
+    parked = sessions if shared else ceil_div(sessions, nodes)
+    restore = kv_bytes / GB / float(q.storage.throughput_read_gbps)
+    recompute, faster = recompute_seconds(q, offer), None
+    if recompute is not None:
+        faster = "restore" if restore < recompute else "recompute"
+    return {
+        "checkpoint_bytes": checkpoint or None, "scope": "shared" if shared else "node",
+        "loader_gbps": LOADER_GBPS, "engine_start_seconds": ENGINE_START_SECONDS,
+        "node_recovery_seconds": load_seconds(q, offer.nodes_per_unit),
+        "cold_start_seconds": load_seconds(q, nodes), "kv_restore_seconds": rounded(restore),
+        "kv_recompute_seconds": None if recompute is None else rounded(recompute),
+        "kv_faster": faster, "parked_sessions": parked, "parked_kv_bytes": parked * kv_bytes,
+        "capacity_bytes": checkpoint + parked * kv_bytes if checkpoint else None}
+
+
+def physical_of(q: Question, nodes: int) -> Json:
+    """Energia e espaço, pelos valores máximos do catálogo; None se ele não diz."""
+    kw, units, heat = q.server.power_kw, q.server.rack_units, q.server.heat_btu_h
+    nodes_per_rack = racks = None
+    if kw and units:
+        nodes_per_rack = min(RACK_UNITS // units, int(RACK_KW // kw))
+        racks = ceil_div(nodes, nodes_per_rack or 1)  # o que sozinho passa do rack tem o seu
+    power_kw = kw and nodes * kw
+    return {
+        "power_kw": power_kw, "rack_units": units and nodes * units, "racks": racks,
+        "nodes_per_rack": nodes_per_rack or None, "heat_btu_h": heat and nodes * heat,
+        "energy_mwh_year": power_kw and power_kw * q.pue * HOURS_PER_YEAR / 1000}
+
+
+def costs_of(q: Question, nodes: int, sessions: int, energy_mwh_year: Exact | None,
+             tokens_per_second: float) -> Json:
+    """O custo em `years` anos na potência máxima, com a carga nominal sem parar."""
+    if q.node_price is None and q.energy_price is None:
+        return {}
+    price, years, energy = q.node_price, q.years, None
+    purchase = None if price is None else nodes * price
+    if energy_mwh_year and q.energy_price and years:
+        energy = 1000 * energy_mwh_year * q.energy_price * years
+    total = (purchase or 0) + (energy or 0)
+    tokens = tokens_per_second * 3600 * HOURS_PER_YEAR * float(years or 0)
+    return {
+        "purchase": purchase, "energy": energy, "total": total,
+        "per_session_month": years and Fraction(total) / (years * 12 * sessions),
+        "per_million_output_tokens": rounded(float(total) / (tokens / 1e6)) if tokens else None}
+
+
+# ── O dimensionamento: size e o seu resultado; capacity_of, o que não depende da carga
+
+USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
+ABSURD_CALIBRATION = 100  # medido / previsto que se recusa
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
+
+    question: Question  # dela não contam a carga, o pico, a HA nem os nós
+    kv_per_session_bytes: int
+    kv_budget_bytes: Exact  # de um nó
+    replicas: Replicas
+    missing: list[str]  # os campos que faltam para o teto físico
+    speed_missing: list[str]  # e para a velocidade
+    tpot_scale: float
+    offers: tuple[Offer, ...]  # uma por leiaute
+
+    def offer(self, layout: Layout | None) -> Offer:
+        """A oferta de um leiaute na primeira ponta da carga."""
+        nodes, budget = layout.nodes_per_unit if layout else 1, self.kv_budget_bytes
+        plan = nodes * budget.numerator // (budget.denominator * self.kv_per_session_bytes)
+        return Offer(question=self.question, layout=layout, plan_sessions=max(0, plan),
+                     predictable=not self.speed_missing, tpot_scale=self.tpot_scale)
+
+    @cached_property
+    def wide_offers(self) -> list[Offer]:
+        """As das réplicas de vários nós."""
+        return [self.offer(layout_of(self.question, replica)) for replica in self.replicas.wide]
+
+
+def require_speed(q: Question, missing: Sequence[str]) -> None:
+    """Levanta `SizingError` se a pergunta depende da velocidade e faltam dados para prevê-la."""
+    flags = {"--max-tpot-ms": q.max_tpot_ms, "--max-ttft-ms": q.max_ttft_ms,
+             "--requests-per-second": q.requests_per_second, "--calibrate-tpot-ms": q.calibration}
+    for flag, value in flags.items():
+        if missing and value:
+            raise SizingError(flag, "não há velocidade a prever: " + missing_text(missing))
+
+
+def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
+    """Levanta `SizingError`; `NothingFits` se nem os pesos e uma sessão cabem."""
+    missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
+    speed_missing = missing or missing_for_speed(q)
+    require_speed(q, speed_missing)
+    layouts = [] if missing else unit_layouts(q, replicas)
+    if layouts and not any(layout.ceiling_sessions for layout in layouts):
+        raise NothingFits(q, "memory", layouts=layouts)
+    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
+        raise NothingFits(q, "network")
+    if q.calibration:
+        layouts, tpot_scale = calibrated(q, layouts)
+    bare = Capacity(
+        question=q, kv_per_session_bytes=kv_per_session_bytes(q),
+        kv_budget_bytes=kv_budget_bytes(q), replicas=replicas, missing=missing,
+        speed_missing=speed_missing, tpot_scale=tpot_scale, offers=())
+    return replace(bare, offers=tuple(map(bare.offer, layouts)) or (bare.offer(None),))
+
+
+def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
+    """(o único leiaute em que o TPOT medido vale, medido / previsto nele).
+
+    O ponto foi medido no leiaute que estaria em uso sem objetivos, com a carga da pergunta.
+    """
+    plain = size(replace(q, calibration=None, nodes=None, max_tpot_ms=None, max_ttft_ms=None,
+                         concurrency=q.concurrency or 1)).offer
+    assert q.calibration and plain.layout and plain.speed
+    ms, sessions = q.calibration
+    used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
+    most, wrong = used.sessions_per_replica, ""
+    if sessions > most:
+        wrong = "espera-se até %d %s, o que uma réplica admite (%s)" % (
+            most, "sessão" if most == 1 else "sessões", used)
+    elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
+        wrong = "o previsto é %g ms (%s): confira a unidade e a carga medida" % (
+            float("%.3g" % predicted_ms), used)
+    if wrong:
+        raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
+    return [layout for layout in layouts if str(layout) == str(used)], ms / predicted_ms
+
+
+def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
+    """As ofertas, da melhor à pior. Levanta `NothingFits` se nem a melhor admite uma sessão."""
+    offers = list(capacity.offers)
+    if q.nodes:  # uma réplica maior que os nós dados não serve, se há outra
+        offers = [offer for offer in offers if offer.nodes_per_unit <= q.nodes] or offers
+    offers.sort(key=lambda offer: offer.preference(q))
+    if not offers[0].plan_sessions:
+        raise NothingFits(q, "plan", offers=offers)
+    if not offers[0].sessions_per_unit:
+        raise NothingFits(q, "objectives", offers=offers)
+    return offers
+
+
+@dataclass(frozen=True)
+class SizingResult:
+    """Tudo o que as visões mostram, em blocos com os nomes do JSON; bytes e nós exatos.
+
+    O que uma comparação de milhares de linhas não mostra só se calcula quando é lido.
+    """
+
+    question: Question  # com a carga ou o contexto que a resposta deu
+    asks: str  # nodes, sessions, context ou load
+    capacity: Capacity
+    offers: tuple[Offer, ...]  # da que compra menos nós à que compra mais
+    concurrency: int  # sessões em andamento
+    peak_sessions: int
+    spare_sessions: int  # vagas que sobram no pico, sem contar a reserva de HA
+    nodes_minimum: int
+    nodes_with_headroom: int
+    nodes_final: int
+
+    @property
+    def offer(self) -> Offer:
+        """A escolhida."""
+        return self.offers[0]
+
+    @property
+    def answer(self) -> int:
+        return {"nodes": self.nodes_final, "sessions": self.concurrency,
+                "context": self.question.effective_context, "load": self.spare_sessions}[self.asks]
+
+    @cached_property
+    def results(self) -> Json:
+        offer, kv_bytes = self.offer, self.capacity.kv_per_session_bytes
+        budget, total = self.capacity.kv_budget_bytes, kv_bytes * self.concurrency
+        block = {
+            "kv_per_session_gib": gib(kv_bytes), "kv_per_session_bytes": kv_bytes,
+            "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
+            "kv_budget_gib": gib(budget), "kv_budget_bytes": budget // 1,
+            "sessions_per_node": offer.sessions_per_unit // offer.nodes_per_unit,
+            "sessions_per_unit": offer.sessions_per_unit, "nodes_per_unit": offer.nodes_per_unit,
+            "limited_by": offer.limited_by, "peak_sessions": self.peak_sessions,
+            "nodes_minimum": self.nodes_minimum, "nodes_with_headroom": self.nodes_with_headroom,
+            "nodes_final": self.nodes_final}
+        if self.asks == "sessions":
+            block.update(max_concurrency=self.concurrency, by_context=by_context(self.question))
+        if self.asks == "context":
+            block["max_context"] = self.question.effective_context
+        return block
+
+    @cached_property
+    def ha_plan(self) -> Json:
+        return ha_plan_of(self.question, self.offer, self.concurrency, self.nodes_minimum,
+                          self.nodes_with_headroom, self.nodes_final)
+
+    def performance_with(self, nodes: int, speed: Speed) -> Json:
+        """A velocidade de uma ponta da carga com `nodes` nós no ar."""
+        sessions = self.offer.sessions_in_progress(self.question, speed, 0, nodes)
+        return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
+                              sessions)
+
+    @cached_property
+    def nominal(self) -> Json | None:
+        """A velocidade da carga dos objetivos com todos os nós; None se não se prevê."""
+        speed = self.offer.speed
+        return self.performance_with(self.nodes_final, speed) if speed else None
+
+    @cached_property
+    def performance(self) -> list[Json]:
+        """De cada ponta da carga, com todos os nós e depois das falhas consideradas."""
+        if not self.nominal:
+            return []
+        ends = filter(None, (self.offer, self.offer.other_end))
+        nodes = filter(None, (self.nodes_final, self.ha_plan["nodes_after_failure"]))
+        _, *others = product((end.speed for end in ends if end.speed), nodes)
+        return [self.nominal, *(self.performance_with(count, speed) for speed, count in others)]
+
+    @cached_property
+    def nodes_other_end(self) -> int | None:
+        """Os nós com o prefixo em cache; None: a velocidade não os decide, ou nada cabe."""
+        q, others = self.question, [offer.other_end for offer in self.offers if offer.other_end]
+        if self.asks != "nodes" or not q.timed or not others:
+            return None
+        best = min(others, key=lambda offer: offer.preference(q))
+        return best.nodes_with_spares(q) if best.sessions_per_unit else None
+
+    @cached_property
+    def storage_plan(self) -> Json:
+        return storage_plan_of(self.question, self.offer, self.capacity.kv_per_session_bytes,
+                               self.nodes_final, self.concurrency)
+
+    @cached_property
+    def physical(self) -> Json:
+        return physical_of(self.question, self.nodes_final)
+
+    @cached_property
+    def costs(self) -> Json:
+        per_node = (self.nominal or {}).get("output_tokens_per_second_per_node", 0)
+        return costs_of(self.question, self.nodes_final, self.concurrency,
+                        self.physical["energy_mwh_year"], self.nodes_final * per_node)
+
+
+def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
+    """Responde à pergunta; `capacity`, se já foi calculada para outra carga.
+
+    Levanta `SizingError`; `NothingFits` se nem uma sessão cabe.
+    """
+    asks = q.asks
+    if asks == "context":
+        q, capacity = longest_context(q), None
+    capacity = capacity or capacity_of(q)
+    offers = ranked_offers(q, capacity)
+    offer, unit, asked = offers[0], offers[0].nodes_per_unit, q
+    if asks == "sessions":
+        q = replace(q, concurrency=max(1, offer.max_concurrency(q)))
+    nodes_final = offer.nodes_with_spares(q)
+    if q.nodes:
+        if nodes_final > q.nodes:
+            raise NothingFits(asked, "nodes", offers=offers, nodes_needed=nodes_final)
+        nodes_final = q.nodes if asks == "load" else q.nodes // unit * unit
+    units = nodes_final // unit - q.ha_spares  # as que levam o pico
+    peak = offer.sessions_in_progress(q, offer.speed, q.peak_headroom_ratio, units)
+    return SizingResult(
+        question=q, asks=asks, capacity=capacity,
+        offers=tuple([item for item in offers if item.nodes_per_unit == unit]),
+        concurrency=offer.sessions_in_progress(q, offer.speed, 0, nodes_final // unit),
+        peak_sessions=peak, spare_sessions=units * offer.sessions_per_unit - peak,
+        nodes_minimum=offer.nodes(q, 0),
+        nodes_with_headroom=offer.nodes(q, q.peak_headroom_ratio), nodes_final=nodes_final)
+
+
+def attempt(q: Question) -> SizingResult | None:
+    try:
+        return size(q)
+    except SizingError:
+        return None
+
+
+def by_context(q: Question) -> list[Json]:
+    """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
+    contexts = () if q.calibration else USUAL_CONTEXTS
+    asked = [replace(q, concurrency=None, requested_context=context) for context in contexts
+             if context <= q.model.max_position_embeddings]
+    return [{"effective_context": item.effective_context,
+             "max_concurrency": getattr(attempt(item), "concurrency", 0)}
+            for item in asked if item.request_fits]
+
+
+def longest_context(q: Question) -> Question:
+    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível.
+
+    Quando um nó já não admite uma sessão, réplicas de vários nós podem comprar menos: caber só é
+    monótono de cada lado desse ponto.
+    """
+    limit, missing = q.model.max_position_embeddings, missing_for_ceiling(q)
+    require_speed(q, missing or missing_for_speed(q))
+
+    def at(tokens: int) -> Question:
+        return replace(q, requested_context=tokens)
+
+    def longest(low: int, high: int) -> int:
+        # De dois em dois: num contexto ímpar e curto a saída padrão é menor que a entrada.
+        even = 2 * largest(high // 2, lambda half: bool(attempt(at(2 * half))), (low - 1) // 2)
+        if low <= even + 1 <= high and attempt(at(even + 1)):
+            return even + 1
+        return even if even >= low else 0
+
+    first = 1 + largest(limit - 1, lambda tokens: not at(tokens).request_fits)
+    inside, replicas = limit, Replicas(q)  # até onde uma réplica cabe num nó
+    if not missing:
+        inside = largest(limit, lambda tokens: any(
+            layout_of(at(tokens), replica).ceiling_sessions for replica in replicas.in_a_node),
+            first - 1)
+    return at(longest(inside + 1, limit) or longest(first, inside) or first)
+
+
+# ── Apêndice: textos: como se escrevem números, tamanhos, durações e linhas de 80 colunas
+
+WIDTH = 80
+GLUE = "\x00"  # um espaço em que a linha não se parte
 
 
 def decimal_text(value: Exact, places: int) -> str:
@@ -249,7 +1622,7 @@ def number_text(value: Exact | float, digits: int = 3) -> str:
     >>> number_text(0.12345), number_text(78.9), number_text(1234), number_text(1234, 2)
     ('0.123', '78.9', '1230', '1200')
     """
-    return decimal_text(Fraction("%.*g" % (digits, float(value))), 33)
+    return format(Decimal("%.*g" % (digits, float(value))), "f")
 
 
 def percent_text(ratio: Exact) -> str:
@@ -258,7 +1631,9 @@ def percent_text(ratio: Exact) -> str:
 
 def money_text(value: Exact | float) -> str:
     """Centavos só abaixo de 1000."""
-    return decimal_text(Fraction(value), 0 if value >= 1000 else 2 if value >= 1 else 4)
+    if value >= 1000:
+        return decimal_text(Fraction(value), 0)
+    return decimal_text(Fraction(value), 2 if value >= 1 else 4)
 
 
 def size_text(size_bytes: Exact) -> str:
@@ -275,8 +1650,23 @@ def seconds_text(seconds: float) -> str:
     >>> seconds_text(0.0123), seconds_text(111.73), seconds_text(200), seconds_text(9000)
     ('0.0123 s', '112 s', '3.33 min', '2.5 h')
     """
-    size, unit = (1, "s") if seconds <= 120 else (60, "min") if seconds <= 7200 else (3600, "h")
-    return "%s %s" % (number_text(seconds / size), unit)
+    if seconds <= 120:
+        return number_text(seconds) + " s"
+    if seconds <= 7200:
+        return number_text(seconds / 60) + " min"
+    return number_text(seconds / 3600) + " h"
+
+
+def range_text(figure: dict[str, float]) -> str:
+    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
+    estimate, low, high = figure["estimate"], figure["low"], figure["high"]
+    divisor, unit = 1, ""
+    if estimate >= 999.5:
+        divisor, unit = (10**6, "M") if estimate >= 999500 else (1000, "k")
+    if estimate < 1:
+        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
+    return "%s%s (%s-%s)" % (number_text(estimate / divisor), unit, number_text(low / divisor, 2),
+                             number_text(high / divisor, 2))
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -288,13 +1678,8 @@ def sessions_text(count: int) -> str:
     return plural(count, "sessão", "sessões")
 
 
-def rounded(value: Exact | float) -> float:
-    """Nove algarismos significativos."""
-    return float("%.9g" % value)
-
-
-def gib(size_bytes: Exact) -> float:
-    return rounded(size_bytes / GIB)
+def unit_text(nodes_per_unit: int) -> str:
+    return "nó" if nodes_per_unit == 1 else "%d nós" % nodes_per_unit
 
 
 def json_number(value: Any) -> Any:
@@ -322,425 +1707,216 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> list[str]:
     return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
 
 
-def replace(record: R, **changes: Any) -> R:
-    """Uma cópia com outros campos; os valores em cache ficam na original."""
-    fields = record.__dataclass_fields__
-    kept = {name: value for name, value in vars(record).items() if name in fields}
-    return type(record)(**dict(kept, **changes))
+# ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
+#
+# Também usados adiante: CATALOGUES, check_document, names_of, parse_json, nearest e as regras.
+
+Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera dele)
+Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
+
+NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
 
 
-class Record:
-    """Base das dataclasses: imutáveis, montadas por nome e comparadas por identidade.
-
-    `frozen=True` e o construtor gerado em cada uma custariam 7% da partida.
-    """
-
-    __dataclass_fields__: Json
-
-    def __init_subclass__(cls) -> None:
-        dataclass(eq=False, repr=False, init=False)(cls)
-
-    def __init__(self, **values: Any) -> None:
-        vars(self).update(values)
-
-    def __setattr__(self, name: str, value: Any = None) -> None:
-        raise FrozenInstanceError(name)
-
-    __delattr__ = __setattr__
-
-    @cached_property
-    def document(self) -> Json:
-        return numbers({name: getattr(self, name) for name in self.__dataclass_fields__})
+def is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
-# ── Cache KV: grupos de camadas
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(NAME_PATTERN.fullmatch(value))
 
 
-class Group(Record):
-    """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
-
-    `bytes_per_token` tem precisão própria; `fixed_bytes` é por sessão. O tensor parallel divide o
-    cache em até `shards` GPUs. Cada consulta lê até `read_tokens` (None: todos os guardados) e
-    multiplica `pair_dims` números por chave e cabeça.
-    """
-
-    kind: str
-    layers: int
-    elements_per_token: int = 0
-    bytes_per_token: int = 0
-    fixed_bytes: int = 0
-    cap_tokens: int | None = None
-    stride: int = 1
-    shards: int = 1
-    pair_dims: int = 0
-    read_tokens: int | None = None
-
-    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
-        """Bytes de uma sessão, em páginas de `page_tokens` tokens."""
-        held = min(context, self.cap_tokens or context) // self.stride
-        held = ceil_div(held, page_tokens) * page_tokens
-        per_token = self.elements_per_token * element_bytes + self.bytes_per_token
-        return self.layers * (held * per_token + self.fixed_bytes)
-
-    def read_bytes(self, context: int, element_bytes: int) -> int:
-        """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
-        read = min(context, self.read_tokens or context)
-        return self.session_bytes(read, element_bytes) + self.layers * self.fixed_bytes
-
-    def pairs(self, new_tokens: int, cached_tokens: int) -> float:
-        """Pares consulta-chave numa camada: T²/2 + T · cache; numa janela W cheia, T · W.
-
-        >>> KINDS["sliding"](1, 8, 64, 64, 128).pairs(1000, 0) == 1000 * 128 - 128**2 / 2
-        True
-        """
-        cap = self.cap_tokens or self.read_tokens
-
-        def until(end: int) -> float:
-            if cap is None or end <= cap:
-                return end * end / 2
-            if self.kind == "chunked":
-                return (end // cap * cap**2 + (end % cap)**2) / 2
-            return cap * (end - cap / 2)
-
-        return (until(cached_tokens + new_tokens) - until(cached_tokens)) / self.stride
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
-def heads_shape(kv_heads: int, k_dim: int, v_dim: int, cap_tokens: int | None = None) -> Json:
-    """K e V de cada cabeça; `v_dim` 0: V é o próprio K."""
-    return {"elements_per_token": kv_heads * (k_dim + v_dim), "cap_tokens": cap_tokens,
-            "shards": kv_heads, "pair_dims": k_dim + (v_dim or k_dim)}
+def is_list_of(accepts: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(accepts, value))
 
 
-def indexer_shape(dim: int, stride: int = 1) -> Json:
-    """O indexador da DSA: chave fp8 e uma escala fp32 por bloco de 128."""
-    return {"bytes_per_token": dim + 4 * ceil_div(dim, 128), "stride": stride, "pair_dims": dim}
-
-
-# Tipo → campos do grupo; os argumentos são os campos de `models.json`.
-SHAPES: Json = {
-    "full": lambda kv_heads, k_dim, v_dim: heads_shape(kv_heads, k_dim, v_dim),
-    "sliding": lambda kv_heads, k_dim, v_dim, window: heads_shape(kv_heads, k_dim, v_dim, window),
-    # Por blocos (Llama 4): no máximo um bloco de `chunk` tokens.
-    "chunked": lambda kv_heads, k_dim, v_dim, chunk: heads_shape(kv_heads, k_dim, v_dim, chunk),
-    # MLA (DeepSeek): um vetor latente por token, sem fator 2.
-    "mla": lambda kv_lora_rank, qk_rope_head_dim: {
-        "elements_per_token": kv_lora_rank + qk_rope_head_dim,
-        "pair_dims": 2 * kv_lora_rank + qk_rope_head_dim},
-    "indexer": lambda index_head_dim: indexer_shape(index_head_dim),
-    # DeepSeek V4: um vetor K = V a cada `ratio` tokens, sobre as camadas de janela.
-    "compressed": lambda dim, ratio: {
-        "elements_per_token": dim, "stride": ratio, "pair_dims": 2 * dim},
-    "compressed_indexer": lambda index_head_dim, ratio: indexer_shape(index_head_dim, ratio),
-    # Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência).
-    "linear": lambda state_bytes, heads: {"fixed_bytes": state_bytes, "shards": heads},
-    # Só FFN, ou com o KV de outra camada.
-    "none": lambda: {"shards": 1}}
-RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
-LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
-
-
-def group_of(kind: str, layers: int, *shape: int, **named: int) -> Group:
-    return Group(kind=kind, layers=layers, **SHAPES[kind](*shape, **named))
-
-
-KINDS = {kind: partial(group_of, kind) for kind in SHAPES}
-
-
-def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
-    """A conta do `kv_cache_interface.py` do vLLM, sem o arredondamento a páginas.
-
-    >>> session_kv_bytes([KINDS["sliding"](36, 8, 64, 64, 128)], 64, "fp16")
-    4718592
-    """
-    return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
-
-
-# ── Catálogos
-
-NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-")
-
-FEW = (lambda v: type(v) is int and 0 < v <= 4096, "um inteiro positivo até 4096")
-COUNT = (lambda v: type(v) is int and v > 0, "um inteiro positivo")
-QUANTITY = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
-FLAG = (lambda v: type(v) is bool, "true ou false")
-GROUPS = (lambda v: isinstance(v, list) and v and all(isinstance(g, dict) for g in v),
-          "uma lista de grupos de camadas")
-NAME = (lambda v: isinstance(v, str) and 0 < len(v) <= 80 and NAME_CHARACTERS.issuperset(v),
-        "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
-NAMES = (lambda v: isinstance(v, list) and all(map(NAME[0], v)), "uma lista de nomes")
-LINE = (lambda v: isinstance(v, str) and v.strip() and v.isprintable(),
-        "um texto de uma linha, não vazio")
-TEXT = (lambda v: v and all(isinstance(t, str) and t.strip()
-                            for t in (v if isinstance(v, list) else [v])),
-        "um texto não vazio ou uma lista deles")
-# A regra de um campo, pelo tipo, se ele não tem outra em `checked`.
-TYPE_RULES: dict[str, Rule] = {
-    "int": COUNT, "Exact": QUANTITY, "bool": FLAG, "str": NAME, "Any": TEXT,
-    "tuple[str, ...]": NAMES, "tuple[Json, ...]": GROUPS}
+FLAG: Rule = (lambda v: type(v) is bool, "true ou false")
+COUNT: Rule = (is_count, "um inteiro positivo")
+FEW: Rule = (lambda v: is_count(v) and v <= 4096, "um inteiro positivo até 4096")
+QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
+NAME: Rule = (is_name, "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
+NAMES: Rule = (lambda v: is_list_of(is_name, v), "uma lista de nomes")
+LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, não vazio")
+TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
+              "um texto não vazio ou uma lista deles")
+GROUPS: Rule = (lambda v: bool(v) and is_list_of(lambda group: isinstance(group, dict), v),
+                "uma lista de grupos de camadas")
 
 
 def one_of(*choices: str) -> Rule:
-    return lambda v: isinstance(v, str) and v in choices, "um destes: " + ", ".join(choices)
+    return (lambda v: isinstance(v, str) and v in choices), "um destes: " + ", ".join(choices)
 
 
 def or_null(rule: Rule) -> Rule:
-    return lambda v: v is None or rule[0](v), rule[1] + " ou null"
-
-
-def checked(rule: Rule, default: Any = MISSING) -> Any:
-    return field(default=default, metadata={"rule": rule})
-
-
-class Entry(Record):
-    """Entrada de um catálogo: cada campo leva em `metadata` a regra que o verifica."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for spec in cls.__dataclass_fields__.values():
-            kind, _, null = spec.type.partition(" | ")
-            rule = spec.metadata.get("rule") or TYPE_RULES[kind]
-            spec.metadata = {"rule": or_null(rule) if null and spec.default is MISSING else rule}
+    accepts, expected = rule
+    return (lambda v: v is None or accepts(v)), expected + " ou null"
 
 
 # attention_pattern → os campos que ele pede; os outros destes têm de ser null.
-PATTERNS = {
+PATTERNS: dict[str, tuple[str, ...]] = {
     "full": (), "sliding": ("sliding_window",),
     "hybrid": ("sliding_window", "hybrid_full_layers", "hybrid_sliding_layers"),
     "groups": ("groups",)}
 
+# A regra de cada campo. Só pode faltar o que tem padrão na dataclass; onde o padrão é None, null
+# diz o mesmo que faltar.
+COMMON_RULES: dict[str, Rule] = {"name": NAME, "aliases": NAMES, "notes": TEXT, "source": TEXT}
+MODEL_RULES: dict[str, Rule] = {
+    **COMMON_RULES, "hf_id": NAME, "multimodal": FLAG, "launch_args": LINE,
+    "default_kv_precision": one_of(*KV_PRECISIONS), "native_precision": one_of(*WEIGHT_BITS),
+    "num_layers": COUNT, "hidden_size": COUNT, "intermediate_size": COUNT, "vocab_size": COUNT,
+    "max_position_embeddings": COUNT,
+    # Atenção
+    "num_attention_heads": COUNT, "num_key_value_heads": COUNT, "head_dim": COUNT,
+    "qk_nope_head_dim": COUNT, "v_head_dim": COUNT, "index_n_heads": COUNT, "index_topk": COUNT,
+    "attention_pattern": one_of(*PATTERNS), "groups": GROUPS, "sliding_window": COUNT,
+    "hybrid_full_layers": COUNT, "hybrid_sliding_layers": COUNT,
+    # Especialistas
+    "moe_layers": COUNT, "num_experts": COUNT, "experts_per_token": COUNT,
+    "moe_intermediate_size": COUNT,
+    # Parâmetros e bytes
+    "params_total": COUNT, "params_active": COUNT, "params_experts": COUNT,
+    "params_embedding": COUNT, "checkpoint_bytes": COUNT, "weights_dense_bytes": COUNT,
+    "weights_expert_bytes": COUNT, "weights_replicated_bytes": COUNT}
+SERVER_RULES: dict[str, Rule] = {
+    **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW,
+    "hbm_per_gpu_gb": QUANTITY, "total_hbm_gb": QUANTITY, "hbm_usable_gib_per_gpu": QUANTITY,
+    "hbm_bandwidth_tbps": QUANTITY,
+    "tflops_bf16": QUANTITY, "tflops_fp8": QUANTITY, "tflops_fp4": QUANTITY,
+    "nvlink_bandwidth_tbps": QUANTITY, "nvlink_domain_gpus": COUNT,
+    "pcie_bandwidth_gbps": QUANTITY, "system_memory_tb": QUANTITY,
+    "power_kw": QUANTITY, "rack_units": COUNT, "heat_btu_h": COUNT,
+    "max_num_seqs": COUNT, "max_num_batched_tokens": COUNT}
+STORAGE_RULES: dict[str, Rule] = {
+    **COMMON_RULES,
+    "type": one_of("local", "network", "cloud"), "scope": one_of("node", "shared"),
+    "iops_read": or_null(COUNT), "iops_write": or_null(COUNT),
+    "throughput_read_gbps": QUANTITY, "throughput_write_gbps": or_null(QUANTITY),
+    "latency_read_ms_p50": or_null(QUANTITY), "latency_write_ms_p50": or_null(QUANTITY),
+    "latency_read_ms_p99": or_null(QUANTITY), "latency_write_ms_p99": or_null(QUANTITY)}
 
-class Model(Entry):
-    """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
-    Dos bytes que um motor carrega, `weights_expert_bytes` são dos especialistas roteados e
-    `weights_dense_bytes`, do resto, incluindo `weights_replicated_bytes`, que cada GPU repete.
-    `params_embedding`: os que ficam em 16 bits (embeddings, cabeça, torre de visão).
-    """
+def model_contradictions(model: Model) -> Iterator[Problem]:
+    yield from pattern_problems(model)
+    yield from excess_problems(model)
+    if model.experts_per_token and not model.num_experts:
+        yield ("num_experts",), None, "espera-se um inteiro positivo com experts_per_token"
+    total = model.params_total or 0
+    if 0 < total < (model.params_experts or 0) + (model.params_embedding or 0):
+        yield (("params_embedding",), model.params_embedding,
+               "com params_experts passa de params_total, %d" % total)
+    yield from group_problems(model.groups or (), model.num_layers)
 
-    name: str
-    num_layers: int
-    num_key_value_heads: int
-    head_dim: int
-    max_position_embeddings: int
-    attention_pattern: str = checked(one_of(*PATTERNS))
-    default_kv_precision: str = checked(one_of(*KV_PRECISIONS))
-    notes: Any
-    source: Any
-    hybrid_full_layers: int | None = None
-    hybrid_sliding_layers: int | None = None
-    sliding_window: int | None = None
-    groups: tuple[Json, ...] | None = None
-    aliases: tuple[str, ...] = ()
-    hf_id: str | None = None
-    vocab_size: int | None = None
-    hidden_size: int | None = None
-    num_attention_heads: int | None = None
-    intermediate_size: int | None = None
-    moe_layers: int | None = None
-    num_experts: int | None = None
-    experts_per_token: int | None = None
-    moe_intermediate_size: int | None = None
-    qk_nope_head_dim: int | None = None
-    v_head_dim: int | None = None
-    index_n_heads: int | None = None
-    index_topk: int | None = None
-    params_total: int | None = None
-    params_active: int | None = None
-    params_experts: int | None = None
-    params_embedding: int | None = None
-    native_precision: str | None = checked(one_of(*WEIGHT_BITS), None)
-    checkpoint_bytes: int | None = None
-    weights_dense_bytes: int | None = None
-    weights_expert_bytes: int | None = None
-    weights_replicated_bytes: int | None = None
-    multimodal: bool = False
-    launch_args: str | None = checked(LINE, None)
 
-    @cached_property
-    def layer_groups(self) -> tuple[Group, ...]:
-        if self.groups is None:
-            layers, window = self.num_layers, self.sliding_window or 0
-            shape = self.num_key_value_heads, self.head_dim, self.head_dim
-            pair = (group_of("full", self.hybrid_full_layers or layers, *shape),
-                    group_of("sliding", self.hybrid_sliding_layers or layers, *shape, window))
-            return tuple(g for g in pair if self.attention_pattern in (g.kind, "hybrid"))
-        listed = [group_of(**group) for group in self.groups]
-        # A atenção esparsa só lê os `index_topk` tokens que o indexador escolhe.
-        indexed = {group.stride for group in listed if "indexer" in group.kind}
-        return tuple(replace(g, read_tokens=(self.index_topk or 0) * g.stride or None)
-                     if g.kind in LATENT and g.stride in indexed else g for g in listed)
+def pattern_problems(model: Model) -> Iterator[Problem]:
+    """Os campos que `attention_pattern` pede e faltam, ou que ele não tem e foram dados."""
+    pattern = model.attention_pattern
+    for name in (*PATTERNS["hybrid"], *PATTERNS["groups"]):
+        value, needed = getattr(model, name), name in PATTERNS[pattern]
+        if needed == (value is None):
+            expected = MODEL_RULES[name][1] if needed else "null"
+            yield ((name,), value,
+                   "espera-se %s com attention_pattern %r" % (expected, pattern))
+    layers = (model.hybrid_full_layers or 0) + (model.hybrid_sliding_layers or 0)
+    if pattern == "hybrid" and layers != model.num_layers:
+        yield (("hybrid_sliding_layers",), model.hybrid_sliding_layers,
+               "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
+               % (layers, model.num_layers))
 
-    @cached_property
-    def document(self) -> Json:
-        known, experts = self.weights_dense_bytes, self.weights_expert_bytes or 0
-        weights = {"weights_gib": gib(known + experts)} if known else {}
-        groups = [group.document for group in self.layer_groups]
-        return dict(super().document, kv_groups=groups, **weights)
 
-    @cached_property
-    def latent(self) -> bool:
-        return any(group.kind in LATENT for group in self.layer_groups)
+# Campo → o que ele não pode passar.
+BOUNDS = {"experts_per_token": "num_experts", "params_active": "params_total",
+          "params_experts": "params_total", "params_embedding": "params_total",
+          "moe_layers": "num_layers", "num_key_value_heads": "num_attention_heads"}
 
-    @cached_property
-    def indexer_layers(self) -> int:
-        return sum(group.layers for group in self.layer_groups if "indexer" in group.kind)
 
-    @cached_property
-    def sublayers(self) -> int:
-        """Atenções mais FFNs."""
-        alone = sum(group.layers for group in self.layer_groups if group.kind == "none")
-        if alone == self.moe_layers:  # Nemotron-H: as outras só têm atenção
-            return self.num_layers
-        return 2 * self.num_layers - alone
+def excess_problems(model: Model) -> Iterator[Problem]:
+    for name, bound in BOUNDS.items():
+        value, limit = getattr(model, name), getattr(model, bound)
+        if value and limit and value > limit:
+            yield (name,), value, "espera-se até %s, %d" % (bound, limit)
 
-    def attention_flops(self, new: int, cached: int) -> float:
-        """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
 
-        MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos.
-        """
-        total = 0.0
-        for group in self.layer_groups:
-            heads, dims = float(self.num_attention_heads or 0), group.pair_dims
-            if "indexer" in group.kind:
-                heads = (self.index_n_heads or 0) / 2  # em fp8: conta por metade
-            elif group.kind == "mla" and group.read_tokens is None:
-                rope = 2 * group.elements_per_token - group.pair_dims
-                dims = (self.qk_nope_head_dim or 0) + rope + (self.v_head_dim or 0)
-            pairs = heads * dims * group.pairs(new, cached)
-            total += 2 * group.layers * (pairs + group.fixed_bytes * new)
-        return total
-
-    def inconsistencies(self) -> Iterator[Problem]:
-        pattern, needed = self.attention_pattern, PATTERNS[self.attention_pattern]
-        for name in (*PATTERNS["hybrid"], "groups"):
-            value, rule = getattr(self, name), GROUPS if name == "groups" else COUNT
-            if (value is None) == (name in needed):
-                yield ((name,), value, "espera-se %s com attention_pattern %r"
-                       % (rule[1] if name in needed else "null", pattern))
-        layers = (self.hybrid_full_layers or 0) + (self.hybrid_sliding_layers or 0)
-        if pattern == "hybrid" and layers != self.num_layers:
-            yield (("hybrid_sliding_layers",), self.hybrid_sliding_layers,
-                   "hybrid_full_layers + hybrid_sliding_layers dá %d, espera-se num_layers %d"
-                   % (layers, self.num_layers))
-        for small, large in (
-                ("experts_per_token", "num_experts"), ("params_active", "params_total"),
-                ("params_experts", "params_total"), ("params_embedding", "params_total"),
-                ("moe_layers", "num_layers"), ("num_key_value_heads", "num_attention_heads")):
-            value, limit = getattr(self, small), getattr(self, large)
-            if value and limit and value > limit:
-                yield (small,), value, "espera-se até %s, %d" % (large, limit)
-        if self.experts_per_token and not self.num_experts:
-            yield ("num_experts",), None, "espera-se um inteiro positivo com experts_per_token"
-        total = self.params_total or 0
-        if 0 < total < (self.params_experts or 0) + (self.params_embedding or 0):
-            yield (("params_embedding",), self.params_embedding,
-                   "com params_experts passa de params_total, %d" % total)
-        yield from group_problems(self.groups or (), self.num_layers)
+GROUP_KIND = one_of(*KINDS)
 
 
 def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
     """Os grupos malformados ou, se não há nenhum, a soma que não dá as camadas do modelo."""
     problems: list[Problem] = []
     for index, group in enumerate(groups):
-        kind, wrong = group.get("kind"), ["kind"]
-        expected = "espera-se um destes: " + ", ".join(KINDS)
-        if kind in list(KINDS):
-            code = SHAPES[kind].__code__
-            names = ("layers", *code.co_varnames[:code.co_argcount])
-            wrong = [key for key in group if key not in ("kind", *names)]
-            wrong += [key for key in names
-                      if type(group.get(key)) is not int or group[key] < (key != "v_dim")]
-            expected = "espera-se só kind e os inteiros positivos " + ", ".join(names)
+        wrong, expected = group_mistakes(group)
         problems += [(("groups", index, key), group.get(key), expected) for key in wrong]
-    if groups and not problems:
-        total = sum(group["layers"] for group in groups if group["kind"] not in RIDERS)
-        if all(group["kind"] == "none" for group in groups):
-            problems = [(("groups",), ABSENT, "nenhum grupo guarda cache")]
-        elif total != num_layers:
-            problems = [(("groups",), total,
-                         "soma das camadas; espera-se num_layers, %d" % num_layers)]
-    return problems
+    if problems or not groups:
+        return problems
+    if all(group["kind"] == "none" for group in groups):
+        return [(("groups",), ABSENT, "nenhum grupo guarda cache")]
+    total = sum(group["layers"] for group in groups if group["kind"] not in RIDERS)
+    if total != num_layers:
+        return [(("groups",), total, "soma das camadas; espera-se num_layers, %d" % num_layers)]
+    return []
 
 
-class Server(Entry):
-    """Um servidor (nó): HBM do folheto e a que o motor vê; banda e TFLOPS densos por GPU."""
+def group_mistakes(group: Json) -> tuple[list[str], str]:
+    """(as chaves erradas, o que se espera)."""
+    known_kind, expected = GROUP_KIND
+    if not known_kind(group.get("kind")):
+        return ["kind"], "espera-se " + expected
+    names = ("layers", *KINDS[group["kind"]][0])
+    wrong = [key for key in group if key not in ("kind", *names)]
+    wrong += [name for name in names if not is_group_number(name, group.get(name))]
+    return wrong, "espera-se só kind e os inteiros positivos " + ", ".join(names)
 
-    name: str
-    gpus: int = checked(FEW)
-    hbm_per_gpu_gb: Exact
-    total_hbm_gb: Exact
-    notes: Any
-    source: Any
-    product: str | None = checked(LINE, None)
-    gpu: str | None = checked(LINE, None)
-    hbm_usable_gib_per_gpu: Exact | None = None
-    hbm_bandwidth_tbps: Exact | None = None
-    tflops_bf16: Exact | None = None
-    tflops_fp8: Exact | None = None
-    tflops_fp4: Exact | None = None
-    nvlink_bandwidth_tbps: Exact | None = None
-    nvlink_domain_gpus: int | None = None
-    pcie_bandwidth_gbps: Exact | None = None
-    system_memory_tb: Exact | None = None
-    power_kw: Exact | None = None
-    rack_units: int | None = None
-    heat_btu_h: int | None = None
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    aliases: tuple[str, ...] = ()
+
+def is_group_number(name: str, value: Any) -> bool:
+    least = 0 if name == "v_dim" else 1  # v_dim 0: V é o próprio K
+    return type(value) is int and value >= least
+
+
+def server_contradictions(server: Server) -> Iterator[Problem]:
+    total, usable = server.gpus * server.hbm_per_gpu_gb, server.hbm_usable_gib_per_gpu
+    if server.total_hbm_gb != total:
+        yield (("total_hbm_gb",), server.total_hbm_gb,
+               "espera-se gpus × hbm_per_gpu_gb = %s GB" % decimal_text(total, 6))
+    if usable and usable > server.hbm_per_gpu_gb:
+        yield (("hbm_usable_gib_per_gpu",), usable,
+               "espera-se até hbm_per_gpu_gb, %s" % decimal_text(server.hbm_per_gpu_gb, 6))
+
+
+def storage_contradictions(storage: Storage) -> Iterator[Problem]:
+    for name in ("latency_read_ms_p", "latency_write_ms_p"):
+        p50, p99 = getattr(storage, name + "50"), getattr(storage, name + "99")
+        if p50 and p99 and p99 < p50:
+            yield ((name + "99",), p99,
+                   "espera-se ao menos a P50, %s ms" % decimal_text(p50, 6))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Um dos arquivos: `{root: [entradas]}`."""
+
+    entry_class: type[Any]
+    root: str
+    singular: str  # de uma entrada, nas mensagens
+    rules: dict[str, Rule]
+    contradictions: Callable[[Any], Iterator[Problem]]
 
     @cached_property
-    def document(self) -> Json:
-        return dict(super().document, total_hbm_gib=gib(self.total_hbm_gb * GB))
-
-    def nvlink_reaches(self, gpus: int) -> bool:
-        return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
-
-    def inconsistencies(self) -> Iterator[Problem]:
-        total, usable = self.gpus * self.hbm_per_gpu_gb, self.hbm_usable_gib_per_gpu or 0
-        if self.total_hbm_gb != total:
-            yield (("total_hbm_gb",), self.total_hbm_gb,
-                   "espera-se gpus × hbm_per_gpu_gb = %s GB" % decimal_text(total, 6))
-        if usable > self.hbm_per_gpu_gb:
-            yield (("hbm_usable_gib_per_gpu",), usable,
-                   "espera-se até hbm_per_gpu_gb, %s" % decimal_text(self.hbm_per_gpu_gb, 6))
-
-
-class Storage(Entry):
-    """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
-
-    name: str
-    type: str = checked(one_of("local", "network", "cloud"))
-    iops_read: int | None
-    iops_write: int | None
-    throughput_read_gbps: Exact
-    throughput_write_gbps: Exact | None
-    latency_read_ms_p50: Exact | None
-    latency_write_ms_p50: Exact | None
-    latency_read_ms_p99: Exact | None
-    latency_write_ms_p99: Exact | None
-    notes: Any
-    source: Any
-    scope: str | None = checked(one_of("node", "shared"), None)
-    aliases: tuple[str, ...] = ()
+    def fields(self) -> tuple[dataclasses.Field[Any], ...]:
+        return dataclasses.fields(self.entry_class)
 
     @property
-    def shared(self) -> bool:
-        """Os nós dividem o throughput."""
-        return (self.scope or self.type) not in ("node", "local")
-
-    def inconsistencies(self) -> Iterator[Problem]:
-        for name in ("latency_read_ms_p", "latency_write_ms_p"):
-            p50, p99 = getattr(self, name + "50"), getattr(self, name + "99")
-            if p50 and p99 and p99 < p50:
-                text = decimal_text(p50, 6)
-                yield (name + "99",), p99, "espera-se ao menos a P50, %s ms" % text
+    def field_names(self) -> list[str]:
+        return [field.name for field in self.fields]
 
 
-# Catálogo → (classe das entradas, chave da lista no documento, singular).
 CATALOGUES = {
-    "models": (Model, "models", "modelo"), "servers": (Server, "servers", "servidor"),
-    "storage": (Storage, "profiles", "perfil de storage")}
+    "models": Catalogue(Model, "models", "modelo", MODEL_RULES, model_contradictions),
+    "servers": Catalogue(Server, "servers", "servidor", SERVER_RULES, server_contradictions),
+    "storage": Catalogue(Storage, "profiles", "perfil de storage", STORAGE_RULES,
+                         storage_contradictions)}
 
 
 def load_catalogue(kind: str, file: str, data: bytes) -> tuple[list[Any], list[SizingError]]:
@@ -750,22 +1926,14 @@ def load_catalogue(kind: str, file: str, data: bytes) -> tuple[list[Any], list[S
     except SizingError as error:
         return [], [error]
     entries, problems = check_document(kind, document)
-    if not (problems or repeats):
+    if not problems and not repeats:
         return entries, []
     positions = list(json_positions(text))
     lines = dict(positions)  # a linha de um campo que falta é a da sua entrada
     errors = [SizingError(file, expected, value=value, path=path,
                           line=lines.get(path, lines.get(path[:-1])))
               for path, value, expected in problems]
-    first: dict[Path, int] = {}
-    repeated = set()
-    for path, line in positions:
-        if path in first and path[:-1] not in repeated:
-            errors.append(SizingError(file, "chave repetida, já usada na linha %d" % first[path],
-                                      path=path, line=line))
-        if path in first or path[:-1] in repeated:  # o que está dentro não se acusa de novo
-            repeated.add(path)
-        first.setdefault(path, line)
+    errors += repeated_keys(file, positions)
     return entries, sorted(errors, key=lambda error: error.line or 0)
 
 
@@ -781,25 +1949,24 @@ def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
         repeats.extend(pairs[len(mapping):])
         return mapping
 
-    line = None
     try:
-        text = data[3 if data.startswith(codecs.BOM_UTF8) else 0:].decode("utf-8")
+        text = data.decode("utf-8-sig")
         document = json.loads(
             text, object_pairs_hook=to_dict, parse_constant=float,
             parse_float=lambda digits: exact_decimal(digits) or float(digits),
-            parse_int=lambda digits: (int if len(digits) <= MAX_DIGITS else float)(digits))
-        return document, text, bool(repeats)
+            parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits))
     except UnicodeDecodeError as error:
         wrong = "espera-se texto UTF-8; byte 0x%02x inválido" % error.object[error.start]
         line = error.object.count(b"\n", 0, error.start) + 1
+        raise SizingError(file, wrong, line=line) from None
     except json.JSONDecodeError as error:
-        near = text[error.pos:error.pos + 20].split("\n")[0]
-        wrong = "JSON inválido na coluna %d, %s" % (
-            error.colno, "perto de %r" % near if near else "no fim da linha")
-        line = error.lineno
+        near = error.doc[error.pos:error.pos + 20].split("\n")[0]
+        place = "perto de %r" % near if near else "no fim da linha"
+        wrong = "JSON inválido na coluna %d, %s" % (error.colno, place)
+        raise SizingError(file, wrong, line=error.lineno) from None
     except RecursionError:
-        wrong = "JSON inválido: aninhamento profundo demais"
-    raise SizingError(file, wrong, line=line)
+        raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
+    return document, text, bool(repeats)
 
 
 def json_positions(text: str) -> Iterator[tuple[Path, int]]:
@@ -808,25 +1975,42 @@ def json_positions(text: str) -> Iterator[tuple[Path, int]]:
     >>> list(json_positions('{"a": [1,\\n 2]}'))
     [((), 1), (('a',), 1), (('a', 0), 1), (('a', 1), 2)]
     """
-    stack: list[Any] = []  # a chave (None: ainda não lida) ou o índice em cada nível aberto
+    place: list[Any] = []  # em cada nível aberto, o índice ou a chave (None: ainda não lida)
     line, last = 1, 0
     for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', text):
         token = match.group()
-        line, last = line + text.count("\n", last, match.start()), match.start()
+        line += text.count("\n", last, match.start())
+        last = match.start()
         if token in "}]":
-            stack.pop()
+            place.pop()
         elif token == ",":
-            stack[-1] = stack[-1] + 1 if isinstance(stack[-1], int) else None
-        elif stack and stack[-1] is None:
-            stack[-1] = json.loads(token)
+            place[-1] = place[-1] + 1 if isinstance(place[-1], int) else None
+        elif place and place[-1] is None:
+            place[-1] = json.loads(token)
         elif token != ":":
-            yield tuple(stack), line
+            yield tuple(place), line
             if token in "{[":
-                stack.append(None if token == "{" else 0)
+                place.append(None if token == "{" else 0)
+
+
+def repeated_keys(file: str, positions: Sequence[tuple[Path, int]]) -> Iterator[SizingError]:
+    """Cada chave já usada no mesmo objeto; vale a última."""
+    first: dict[Path, int] = {}
+    repeated: set[Path] = set()
+    for path, line in positions:
+        if path[:-1] in repeated:
+            repeated.add(path)  # o que está dentro não se acusa de novo
+        elif path in first:
+            repeated.add(path)
+            expected = "chave repetida, já usada na linha %d" % first[path]
+            yield SizingError(file, expected, path=path, line=line)
+        else:
+            first[path] = line
 
 
 def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
-    cls, root, _ = CATALOGUES[kind]
+    """(as entradas boas, os problemas) de um documento já lido."""
+    root = CATALOGUES[kind].root
     if not isinstance(document, dict) or root not in document:
         return [], [((), ABSENT, 'espera-se um objeto {"%s": […]}' % root)]
     problems: list[Problem] = [((key,), ABSENT, "chave desconhecida, espera-se só %r" % root)
@@ -835,46 +2019,70 @@ def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
     if not isinstance(raws, list) or not raws:
         return [], [*problems, ((root,), raws, "espera-se uma lista com entradas")]
     entries: list[Any] = []
-    owners: dict[str, str] = {}
+    owners: dict[str, Path] = {}  # nome → o lugar da entrada que o tem
     for index, raw in enumerate(raws):
-        entry, found = check_entry(cls, raw)
+        entry, found = check_entry(CATALOGUES[kind], raw)
         problems += [((root, index, *path), value, expected) for path, value, expected in found]
-        if not entry:
-            continue
-        entries.append(entry)
-        for name in names_of(entry):
-            owner = owners.get(name.lower())
-            if owner:
-                expected = "nome repetido: %r já é de %s" % (name, owner)
-                problems.append(((root, index), ABSENT, expected))
-            owners[name.lower()] = path_text((root, index))
+        if entry is not None:
+            entries.append(entry)
+            problems += repeated_names(entry, (root, index), owners)
     return entries, problems
 
 
-def names_of(entry: Any) -> tuple[str, ...]:
-    return (entry.name, *entry.aliases, *filter(None, [getattr(entry, "hf_id", None)]))
+def repeated_names(entry: Any, place: Path, owners: dict[str, Path]) -> Iterator[Problem]:
+    """Os nomes que já estão em `owners`; todos passam a ser desta entrada."""
+    for name in names_of(entry):
+        owner = owners.get(name.lower())
+        if owner:
+            yield place, ABSENT, "nome repetido: %r já é de %s" % (name, path_text(owner))
+        owners[name.lower()] = place
 
 
-def check_entry(cls: Any, raw: Any) -> tuple[Any, list[Problem]]:
+def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
     """A entrada (None se há problemas) e os seus problemas."""
     if not isinstance(raw, dict):
         return None, [((), raw, "espera-se um objeto {…} com os campos da entrada")]
-    specs, values = cls.__dataclass_fields__, {}
-    unknown: list[Problem] = [((name,), ABSENT, "chave desconhecida" + nearest(name, list(specs)))
-                              for name in raw if name not in specs]
+    unknown: list[Problem] = [
+        ((key,), ABSENT, "chave desconhecida" + nearest(key, catalogue.field_names))
+        for key in raw if key not in catalogue.rules]
+    values, wrong = check_fields(catalogue, raw)
+    if wrong:
+        return None, unknown + wrong
+    entry = catalogue.entry_class(**values)
+    problems = unknown + list(catalogue.contradictions(entry))
+    return (None if problems else entry), problems
+
+
+def check_fields(catalogue: Catalogue, raw: Json) -> tuple[Json, list[Problem]]:
+    """(os valores aceitos, os campos que faltam ou que a regra não aceita)."""
+    values: Json = {}
     wrong: list[Problem] = []
-    for name, spec in specs.items():
-        value, (accepts, expected) = raw.get(name, ABSENT), spec.metadata["rule"]
-        if value is ABSENT:
-            if spec.default is MISSING:
-                wrong.append(((), ABSENT, "falta o campo %r: %s" % (name, expected)))
-        elif accepts(value):
+    for field in catalogue.fields:
+        name, (accepts, expected) = field.name, catalogue.rules[field.name]
+        value = raw.get(name, field.default)
+        if value is dataclasses.MISSING:
+            wrong.append(((), ABSENT, "falta o campo %r: %s" % (name, expected)))
+        elif value is field.default or accepts(value):
             values[name] = tuple(value) if isinstance(value, list) else value
-        elif value is not None or spec.default is not None:
+        else:
             wrong.append(((name,), value, "espera-se " + expected))
-    entry: Any = cls(**values)
-    problems = unknown + (wrong or list(entry.inconsistencies()))
-    return None if problems else entry, problems
+    return values, wrong
+
+
+def names_of(entry: Any) -> tuple[str, ...]:
+    """O nome, os apelidos e o id no Hugging Face, se há um."""
+    hf_id = getattr(entry, "hf_id", None)
+    return (entry.name, *entry.aliases, *([hf_id] if hf_id else []))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Sugestão para uma mensagem: ` (talvez 'x')`, ou nada."""
+    from difflib import get_close_matches  # só quando algo deu errado
+
+    word = word.lower()
+    close = [name for name in known if len(word) > 3 and name.startswith(word)]
+    close += get_close_matches(word, known, 1)
+    return " (talvez %r)" % close[0] if close else ""
 
 
 def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
@@ -883,41 +2091,113 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
     if name.lower() in by_name:
         return by_name[name.lower()]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
-        CATALOGUES[kind][2], nearest(name, list(by_name)), kind), value=name)
+        CATALOGUES[kind].singular, nearest(name, list(by_name)), kind), value=name)
+# ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 
-# ── config.json do Hugging Face
-# Tipos de modelo: traços e, com `=`, o valor de um campo que o config não traz. window: usa
-# sliding_window (upper: só nas camadas de cima); gdn: gated delta net; mamba2; chunked: por blocos;
-# wide: o especialista mede intermediate_size; mtp: o checkpoint traz camadas MTP (dup: e cópias do
-# embedding e da cabeça).
-HF_FAMILIES = """
-llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium deepseek:
-hunyuan_v1_dense nemotron-nas bailing_moe minimax_m2 olmoe granitemoe:
-mistral ministral ministral3 phi3 mixtral phimoe starcoder2: window
-qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text: window upper
-qwen3_vl_moe_text dots1 mimo: window upper
-mistral ministral ministral3 phi3 gemma3_text cohere2: max_position_embeddings=131072
-olmo3 exaone4 cohere2 muse_glimmer_text: sliding_window_pattern=4
-gemma2 gpt_oss: sliding_window_pattern=2
-gemma3_text: sliding_window_pattern=6 vocab_size=262208 head_dim=256
-gemma3_text: num_attention_heads=8 num_key_value_heads=4
-gemma gemma2 gemma3_text gemma4_text cohere cohere2: tie_word_embeddings=true
-granitemoehybrid starcoder2: tie_word_embeddings=true
-qwen3_next qwen3_5_text qwen3_5_moe_text: gdn mtp
-qwen3_next: mtp_num_hidden_layers=1
-qwen3_next qwen3_5_text qwen3_5_moe_text muse_glimmer_text: attn_output_gate=true
-nemotron_h starcoder2 nemotron arcee apertus: ffn_matrices=2
-llama4_text: chunked n_shared_experts=1
-mixtral phimoe gpt_oss llama4_text minimax_m2 olmoe granitemoe granitemoehybrid: wide
-granitemoehybrid nemotron_h: mamba2
-deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe: mtp dup
-glm_moe_dsa glm4_moe_lite mistral4 deepseek_v4 nemotron_h mimo: mtp
-"""
-HF_LAYERS = {name: kind for kind, names in (
-    ("full", "full_attention attention *"), ("sliding", "sliding_attention"),
-    ("chunked", "chunked_attention"), ("linear", "linear_attention mamba M"), ("moe", "moe E"),
-    ("mlp", "mlp -")) for name in names.split()}
+@dataclass(frozen=True)
+class Family:
+    """O que o código de um `model_type` supõe e o config.json não diz.
+
+    `layer_rule` dá o tipo das camadas que o config não lista: "window", todas com janela, e
+    "upper", só as de cima, se o config traz uma; com "mamba2", o config tem de listá-las.
+    `expert_width` é o campo com a largura de um especialista.
+    """
+
+    layer_rule: str = "full"  # window, upper, gated_delta_net, mamba2 ou chunked
+    expert_width: str = "moe_intermediate_size"
+    mtp: bool = False  # o checkpoint traz camadas MTP
+    mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
+    one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
+    defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
+
+
+AS_DENSE = "intermediate_size"
+TIED = {"tie_word_embeddings": True}
+CONTEXT_128K = {"max_position_embeddings": 131072}
+GATED_OUTPUT = {"attn_output_gate": True}
+TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
+GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
+          "num_attention_heads": 8, "num_key_value_heads": 4}
+HF_FAMILIES = {name: family for names, family in (
+    ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
+     "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
+    ("minimax_m2 olmoe granitemoe", Family(expert_width=AS_DENSE)),
+    ("mixtral phimoe", Family("window", AS_DENSE)),
+    ("mistral ministral ministral3 phi3", Family("window", defaults=CONTEXT_128K)),
+    ("qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text "
+     "qwen3_vl_moe_text dots1", Family("upper")),
+    ("qwen3_next", Family("gated_delta_net", mtp=True,
+                          defaults={**GATED_OUTPUT, "mtp_num_hidden_layers": 1})),
+    ("qwen3_5_text qwen3_5_moe_text", Family("gated_delta_net", mtp=True, defaults=GATED_OUTPUT)),
+    ("mimo", Family("upper", mtp=True)),
+    ("gemma gemma4_text cohere", Family(defaults=TIED)),
+    ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
+    ("gemma3_text", Family(defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
+    ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
+    ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
+    ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
+    ("gpt_oss", Family(expert_width=AS_DENSE, defaults={"sliding_window_pattern": 2})),
+    ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
+    ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
+    ("nemotron_h", Family("mamba2", mtp=True, one_part=True, defaults=TWO_MATRICES)),
+    ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
+    ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
+    ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
+    ("deepseek_v4 glm_moe_dsa glm4_moe_lite mistral4", Family(mtp=True)),
+) for name in names.split()}
+
+# Campo, como esta seção o chama → os nomes que tem nos config.json: vale o primeiro não nulo. O que
+# não está aqui só tem o próprio nome, como o head_dim e o sliding_window do DeepSeek V4.
+HF_ALIASES = {field: names.split() for field, names in {
+    "decoder_sparse_step": "decoder_sparse_step interleave_moe_layer_step moe_layer_freq",
+    "dense_intermediate_size": "intermediate_size_mlp intermediate_size",
+    "ffn_intermediate_size": "intermediate_size n_inner",
+    "first_k_dense_replace": "first_k_dense_replace num_dense_layers",
+    "hidden_size": "hidden_size n_embd d_model",
+    "kv_head_dim": "head_dim attention_head_dim kv_channels",
+    "mamba_conv_kernel": "conv_kernel mamba_d_conv",
+    "mamba_head_dim": "mamba_head_dim mamba_d_head",
+    "mamba_num_groups": "n_groups mamba_n_groups",
+    "mamba_num_heads": "mamba_num_heads mamba_n_heads",
+    "mamba_ssm_dtype": "mamba_ssm_cache_dtype mamba_ssm_dtype",
+    "mamba_state_size": "ssm_state_size mamba_d_state",
+    "max_position_embeddings": "max_position_embeddings n_positions max_seq_len model_max_length",
+    "mla_head_dim": "qk_rope_head_dim head_dim",
+    "moe_intermediate_size": "moe_intermediate_size intermediate_size",
+    "non_moe_intermediate_size": "intermediate_size_mlp shared_intermediate_size",
+    "num_attention_heads": "num_attention_heads n_head n_heads",
+    "num_experts": "n_routed_experts num_experts num_local_experts moe_num_experts",
+    "num_experts_per_tok":
+        "num_experts_per_tok num_experts_per_token experts_per_token top_k_experts",
+    "num_key_value_heads": "num_key_value_heads num_kv_heads",
+    "num_layers": "num_hidden_layers num_layers n_layer",
+    "num_mtp_layers": "num_nextn_predict_layers mtp_num_hidden_layers",
+    "num_shared_experts": "n_shared_experts num_shared_experts",
+    "shared_intermediate_size": "shared_expert_intermediate_size "
+                                "moe_shared_expert_intermediate_size shared_intermediate_size",
+    "sliding_window_pattern": "_sliding_window_pattern sliding_window_pattern",
+    "torch_dtype": "torch_dtype dtype",
+    "vision_depth": "depth num_hidden_layers vt_num_hidden_layers",
+    "vision_hidden_size": "embed_dim vt_hidden_size hidden_size",
+    "vision_intermediate_size": "intermediate_size vt_intermediate_size",
+    "window": "sliding_window sliding_window_size",
+}.items()}
+GATED_DELTA_NET = ("linear_num_value_heads", "linear_value_head_dim", "linear_key_head_dim",
+                   "linear_num_key_heads", "linear_conv_kernel_dim")
+MAMBA2 = ("mamba_num_heads", "mamba_head_dim", "mamba_state_size", "mamba_num_groups",
+          "mamba_conv_kernel")
+HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
+HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
+HF_LAYER_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
+HF_KEPT_LISTS = ("modules_to_not_convert", "ignore", "exclude_modules")
+# O que uma camada é, numa dessas listas → o tipo dela; moe e mlp são só a FFN.
+HF_LAYERS = {
+    "full_attention": "full", "attention": "full", "*": "full",
+    "sliding_attention": "sliding", "chunked_attention": "chunked",
+    "linear_attention": "linear", "mamba": "linear", "M": "linear",
+    "moe": "moe", "E": "moe", "mlp": "mlp", "-": "mlp"}
+FFN_ONLY = ("moe", "mlp")
 # Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
               "cla_|moe|expert|conv_|index")
@@ -933,56 +2213,68 @@ HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "m
 HF_SCHEMES = {"^mxfp4|MXFP4|float4.g32": "mxfp4", "FP4|float4": "nvfp4",
               "^(fbgemm_)?fp8|FP8|float8": "fp8", "int4|(gptq|awq).*4.g": "int4",
               "int8|(gptq|awq).*8.g": "int8"}
-HF_DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
-HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
+
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
 FACTOR: Rule = (lambda v: type(v) in (int, Fraction) and 0 < v < 10**4, "um número positivo")
+DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
+TORCH_DTYPE: Rule = (lambda v: DTYPE[0](str(v).replace("torch.", "")), DTYPE[1])
 
 
+@dataclass(frozen=True)
 class HfConfig:
-    """Um objeto de um config.json: toda leitura confere o valor e anota o campo lido.
+    """Um objeto de um config.json: toda leitura confere o valor e anota os nomes em `read`."""
 
-    Dos nomes que um campo tem em arquiteturas diferentes, vale o primeiro não nulo.
-    """
+    file: str
+    data: Json
+    path: Path = ()
+    read: set[str] = dataclasses.field(default_factory=set)
 
-    def __init__(self, file: str, data: Any, path: Path = ()) -> None:
-        if not isinstance(data, dict):
-            raise SizingError(file, "espera-se um objeto JSON", path=path)
-        self.file, self.data, self.path, self.read = file, data, path, {"model_type"}
-        self.counts: dict[Any, int] = {}
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, dict):
+            raise SizingError(self.file, "espera-se um objeto JSON", path=self.path)
 
     def fail(self, name: str, expected: str) -> SizingError:
         return SizingError(self.file, "espera-se " + expected, path=(*self.path, name),
                            value=self.data.get(name, ABSENT))
 
-    def get(self, names: str, rule: Rule, default: Any = ABSENT) -> Any:
+    def named(self, field: str) -> Tuple[str, Any]:
+        """(o nome que o campo tem aqui, o valor); sem valor, o primeiro nome e None."""
+        names = HF_ALIASES.get(field, [field])
+        self.read.update(names)
+        for name in names:
+            if self.data.get(name) is not None:
+                return name, self.data[name]
+        return names[0], None
+
+    def get(self, field: str, rule: Rule, default: Any = ABSENT) -> Any:
         """O valor de um campo, que só com `default` pode faltar."""
-        self.read.update(names.split())
-        found = [name for name in names.split() if self.data.get(name) is not None]
-        name = (found or names.split())[0]
-        value = self.data.get(name)
+        name, value = self.named(field)
         if value is None and default is not ABSENT:
             return default
-        if not rule[0](value):
-            raise self.fail(name, rule[1])
+        accepts, expected = rule
+        if not accepts(value):
+            raise self.fail(name, expected)
         return value
 
-    def count(self, names: str, default: Any = ABSENT, low: int = 1, high: int = 10**8) -> int:
-        key = names, default, low
-        if key not in self.counts:  # quase todos são lidos em cada camada
-            self.counts[key] = self.get(names, (lambda v: type(v) is int and low <= v <= high,
-                                                "um inteiro de %d a %d" % (low, high)), default)
-        return self.counts[key]
+    def count(self, field: str, default: Any = ABSENT, low: int = 1, high: int = 10**8) -> int:
+        name, value = self.named(field)
+        if value is None and default is not ABSENT:
+            value = default
+        elif type(value) is not int or not low <= value <= high:
+            raise self.fail(name, "um inteiro de %d a %d" % (low, high))
+        return int(value)
 
-    __getitem__ = count
+    def flag(self, field: str) -> bool:
+        return bool(self.get(field, FLAG, False))
 
-    def flag(self, name: str) -> bool:
-        return bool(self.get(name, FLAG, False))
+    def sequence(self, field: str) -> Sequence[Any]:
+        items: Sequence[Any] = self.get(field, LIST, [])
+        return items
 
-    def dtype_bits(self, names: str) -> int:
+    def dtype_bits(self, field: str) -> int:
         """Bits de um tipo de dado; sem ele, bf16."""
-        rule = lambda v: HF_DTYPE[0](str(v).replace("torch.", "")), HF_DTYPE[1]
-        return 32 if self.get(names, rule, "").endswith("float32") else 16
+        dtype = self.get(field, TORCH_DTYPE, "")
+        return 32 if dtype.endswith("float32") else 16
 
     def child(self, name: str) -> HfConfig:
         """Um objeto aninhado, ou um vazio."""
@@ -990,281 +2282,482 @@ class HfConfig:
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
 
-class HfDecoder(HfConfig):
-    """O decodificador de texto, com o que herda da raiz do config e da família."""
+@dataclass(frozen=True)
+class Decoder:
+    """O decodificador de texto: `config` tem o que herda da raiz e o que a família supõe.
 
-    def __init__(self, root: HfConfig) -> None:
-        own = next((root.child(key) for key in ("text_config", "llm_config", "language_config")
-                    if root.data.get(key)), root)
-        data = {key: value for key, value in root.data.items() if key in HF_INHERITED}
-        data.update((key, value) for key, value in own.data.items() if value is not None)
-        super().__init__(root.file, data, own.path)
-        rows = [line.partition(":") for line in HF_FAMILIES.strip().splitlines()]
-        traits = [row[2] for row in rows if self.data.get("model_type") in row[0].split()]
-        if not traits:
-            raise self.fail("model_type",
-                            "uma arquitetura conhecida (ou descreva o modelo em models.json)")
-        self.traits, self.given = " ".join(traits).split(), list(data)
-        for key, _, value in (word.partition("=") for word in self.traits):
-            if value and self.data.get(key) is None:
-                self.data[key] = json.loads(value)
-        self.hidden = self["hidden_size n_embd d_model"]
-        self.heads = self["num_attention_heads n_head n_heads"]
-        self.experts = self.count("n_routed_experts num_experts num_local_experts moe_num_experts",
-                                  0, 0)
-        self.expert_width = "intermediate_size" if "wide" in self.traits else (
-            "moe_intermediate_size intermediate_size")
-        self.count(self.expert_width, 0, 0)
-        self.kinds = hf_kinds(self)
-        # Desta camada em diante, o KV é de outra (Gemma 3n e 4).
-        self.own_kv = len(self.kinds) - self.count("num_kv_shared_layers", 0, 0)
+    `given` são os nomes que o config.json traz. Da camada `own_kv` em diante, o KV é de outra.
+    """
 
-    def check_read(self) -> None:
-        """Levanta `SizingError` se não foi lido um campo que parece mudar o cache."""
-        for key in self.given:
-            value = self.data[key]
-            if value and re.search(HF_SUSPECT, key) and not (
-                    key in self.read or re.search(HF_INERT, key)):
-                raise SizingError(self.file, "campo de atenção ou de cache que não é entendido",
-                                  path=(*self.path, key), value=value)
-
-    def block(self, i: int, part: str) -> HfConfig | None:
-        """A parte `attention` ou `ffn` da camada, se o config descreve cada uma (Nemotron NAS)."""
-        blocks = self.get("block_configs", LIST, [])
-        return HfConfig(self.file, blocks[i] if i < len(blocks) else None,
-                        (*self.path, "block_configs", i)).child(part) if blocks else None
+    config: HfConfig
+    given: Sequence[str]
+    family: Family
+    hidden: int
+    heads: int
+    experts: int
+    kinds: Sequence[str]  # o tipo de cada camada: os valores de HF_LAYERS, ou compressed
+    own_kv: int
+    vocab_size: int
 
 
-def hf_kinds(c: HfDecoder) -> list[str]:
+def read_decoder(root: HfConfig) -> Decoder:
+    nested = [name for name in HF_TEXT_CONFIGS if root.data.get(name)]
+    own = root.child(nested[0]) if nested else root
+    data = {name: value for name, value in root.data.items() if name in HF_INHERITED}
+    data.update((name, value) for name, value in own.data.items() if value is not None)
+    given = tuple(data)
+    config = HfConfig(root.file, data, own.path)
+    family = family_of(config)
+    for name, value in family.defaults.items():
+        if data.get(name) is None:
+            data[name] = value
+    hidden, heads = config.count("hidden_size"), config.count("num_attention_heads")
+    experts = config.count("num_experts", 0, low=0)
+    config.count(family.expert_width, 0, low=0)  # que um modelo denso também pode trazer
+    kinds = layer_kinds(config, family.layer_rule)
+    own_kv = len(kinds) - config.count("num_kv_shared_layers", 0, low=0)
+    return Decoder(config, given, family, hidden, heads, experts, kinds, own_kv,
+                   config.count("vocab_size"))
+
+
+def family_of(config: HfConfig) -> Family:
+    model_type = config.data.get("model_type")
+    if not isinstance(model_type, str) or model_type not in HF_FAMILIES:
+        raise config.fail("model_type",
+                          "uma arquitetura conhecida (ou descreva o modelo em models.json)")
+    return HF_FAMILIES[model_type]
+
+
+def check_read(decoder: Decoder) -> None:
+    """Levanta `SizingError` se não foi lido um campo que parece mudar o cache."""
+    config = decoder.config
+    for name in decoder.given:
+        value = config.data[name]
+        known = name in config.read or re.search(HF_INERT, name)
+        if value and re.search(HF_SUSPECT, name) and not known:
+            raise SizingError(config.file, "campo de atenção ou de cache que não é entendido",
+                              path=(*config.path, name), value=value)
+
+
+def layer_kinds(config: HfConfig, rule: str) -> Sequence[str]:
     """O tipo de cada camada: pela lista do config, ou pela regra da família."""
-    for name in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
-        if name in c.data:
-            listed = c.data[name]
-            size = len(listed) if isinstance(listed, (list, str)) else ABSENT
-            total = c.count("num_hidden_layers", size)
-            if size != total:
-                raise c.fail(name, "uma lista com as %d camadas" % total)
-            if any(str(item) not in HF_LAYERS for item in listed):
-                raise c.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
-            return [HF_LAYERS[item] for item in listed]
-    total = c.count("num_hidden_layers num_layers n_layer", high=4096)
-    if "compress_ratios" in c.data:
-        ratios = c.get("compress_ratios", LIST)[:total]
-        if len(ratios) < total or any(type(n) is not int or n < 0 for n in ratios):
-            raise c.fail("compress_ratios", "um inteiro por camada")
+    for name in HF_LAYER_LISTS:
+        if name in config.data:
+            return listed_kinds(config, name)
+    return ruled_kinds(config, rule)
+
+
+def listed_kinds(config: HfConfig, name: str) -> Sequence[str]:
+    listed = config.data[name]
+    size = len(listed) if isinstance(listed, (list, str)) else ABSENT
+    total = config.count("num_hidden_layers", size)
+    if size != total:
+        raise config.fail(name, "uma lista com as %d camadas" % total)
+    if any(str(item) not in HF_LAYERS for item in listed):
+        raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
+    return [HF_LAYERS[item] for item in listed]
+
+
+def ruled_kinds(config: HfConfig, rule: str) -> Sequence[str]:
+    total = config.count("num_layers", high=4096)
+    if "compress_ratios" in config.data:
+        ratios = config.sequence("compress_ratios")[:total]
+        if len(ratios) < total or any(type(ratio) is not int or ratio < 0 for ratio in ratios):
+            raise config.fail("compress_ratios", "um inteiro por camada")
         return ["compressed"] * total
-    layers, windowed = range(1, total + 1), c.flag("use_sliding_window")
-    if "mamba2" in c.traits:
-        raise c.fail("layer_types", "uma lista com as %d camadas" % total)
-    if "gdn" in c.traits:
-        interval = c.count("full_attention_interval", 4)
-        return ["linear" if n % interval else "full" for n in layers]
-    if "chunked" in c.traits:
-        rope = c.get("no_rope_layers", LIST, []) or [n % 4 for n in layers]
-        return ["full" if rope[n - 1:n] == [0] else "chunked" for n in layers]
-    # A cada `period` camadas uma é completa; depois da camada `lower`, nenhuma.
-    period = c.count("_sliding_window_pattern sliding_window_pattern", 0, 0)
-    lower = 0 if "window" in c.traits else total
-    if "upper" in c.traits:
-        upper = c.count("max_window_layers", 0, 0)
+    windowed = config.flag("use_sliding_window")
+    if rule == "mamba2":
+        raise config.fail("layer_types", "uma lista com as %d camadas" % total)
+    if rule == "gated_delta_net":
+        interval = config.count("full_attention_interval", 4)
+        return ["linear" if n % interval else "full" for n in range(1, total + 1)]
+    if rule == "chunked":
+        rope = config.sequence("no_rope_layers") or [n % 4 for n in range(1, total + 1)]
+        return ["full" if rope[i:i + 1] == [0] else "chunked" for i in range(total)]
+    return sliding_kinds(config, rule, total, windowed)
+
+
+def sliding_kinds(config: HfConfig, rule: str, total: int, windowed: bool) -> Sequence[str]:
+    """Até a camada `lower`, todas são completas, ou uma a cada `period`; depois, são de janela."""
+    period = config.count("sliding_window_pattern", 0, low=0)
+    lower = 0 if rule == "window" else total
+    if rule == "upper":
+        upper = config.count("max_window_layers", 0, low=0)
         lower = upper if windowed else total
-    window = ("window" in c.traits or period) and c.count("sliding_window sliding_window_size", 0)
-    return ["sliding" if window and (n > lower or (period and n % period)) else "full"
-            for n in layers]
+    uses_window = period or rule != "full"
+    if not uses_window or not config.count("window", 0):
+        return ["full"] * total
+    return ["sliding" if n > lower or (period and n % period) else "full"
+            for n in range(1, total + 1)]
 
 
-def hf_mixer(c: HfDecoder, kind: str, i: int) -> Layer:
-    """A atenção da camada `i`, ou o que está no lugar dela; sem grupos, não guarda cache."""
-    if kind in ("moe", "mlp"):
-        return [], 0, 0
+@dataclass(frozen=True)
+class Mixer:
+    """A atenção de uma camada, ou o que está no lugar dela; sem grupos, não guarda cache."""
+
+    groups: Sequence[Json] = ()
+    params: int = 0
+    replicated: int = 0  # destes, os que todo rank do tensor parallel repete
+
+
+def layer_mixer(decoder: Decoder, i: int) -> Mixer:
+    kind, config = decoder.kinds[i], decoder.config
+    if kind in FFN_ONLY:
+        return Mixer()
     if kind == "linear":
-        return hf_recurrence(c)
+        return recurrent_mixer(decoder)
     if kind == "compressed":
-        return hf_compressed(c, c.data["compress_ratios"][i])
-    if c.count("kv_lora_rank", 0):
-        return hf_mla(c, i)
-    kv_heads = c.count("num_key_value_heads num_kv_heads", c.heads)
-    dim = c.count("head_dim attention_head_dim kv_channels", c.hidden // c.heads)
-    block = c.block(i, "attention")
+        return compressed_mixer(decoder, config.data["compress_ratios"][i])
+    if config.count("kv_lora_rank", 0):
+        return latent_mixer(decoder, i)
+    return heads_mixer(decoder, i)
+
+
+def heads_mixer(decoder: Decoder, i: int) -> Mixer:
+    """K e V por cabeça: de todo o contexto, de uma janela ou de um bloco."""
+    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
+    full = decoder.kinds[i] == "full"
+    num_key_value_heads = config.count("num_key_value_heads", heads)
+    head_dim = config.count("kv_head_dim", hidden // heads)
+    block = layer_block(config, i, "attention")
     if block:
-        linear = block.flag("replace_with_linear")
-        if linear or block.flag("no_op"):
-            return [], c.hidden**2 * linear, 0
-        kv_heads = max(c.heads // block["n_heads_in_group"], 1)
-    if kind == "full":  # Gemma 4
-        dim = c.count("global_head_dim", dim)
-        kv_heads = c.count("num_global_key_value_heads", kv_heads)
-    query = c.hidden * c.heads * dim * (3 if c.flag("attn_output_gate") else 2)
-    if i >= c.own_kv:
-        return [], query, 0
-    group = {"kind": kind, "kv_heads": kv_heads, "k_dim": dim, "v_dim": dim}
-    if kind == "sliding":
-        group["window"] = c["sliding_window sliding_window_size"]
-    if kind == "chunked":
-        group["chunk"] = c["attention_chunk_size"]
-    key_is_value = c.flag("attention_k_eq_v") and kind == "full"
-    return [group], query + c.hidden * kv_heads * dim * (1 if key_is_value else 2), 0
+        replaced = replaced_params(block, hidden)
+        if replaced is not None:
+            return Mixer(params=replaced)
+        num_key_value_heads = max(heads // block.count("n_heads_in_group"), 1)
+    if full:  # Gemma 4
+        head_dim = config.count("global_head_dim", head_dim)
+        num_key_value_heads = config.count("num_global_key_value_heads", num_key_value_heads)
+    gate = config.flag("attn_output_gate")
+    query = hidden * heads * head_dim * (3 if gate else 2)  # com a projeção de saída
+    if i >= decoder.own_kv:
+        return Mixer(params=query)
+    group = {"kind": decoder.kinds[i], "kv_heads": num_key_value_heads, "k_dim": head_dim,
+             "v_dim": head_dim}
+    if group["kind"] == "sliding":
+        group["window"] = config.count("window")
+    if group["kind"] == "chunked":
+        group["chunk"] = config.count("attention_chunk_size")
+    key_is_value = config.flag("attention_k_eq_v") and full
+    key_value = hidden * num_key_value_heads * head_dim * (1 if key_is_value else 2)
+    return Mixer([group], query + key_value)
 
 
-def hf_mla(c: HfDecoder, i: int) -> Layer:
+def latent_mixer(decoder: Decoder, i: int) -> Mixer:
     """MLA, com o indexador da DSA onde há um."""
-    query, rank, value = c.count("q_lora_rank", 0), c["kv_lora_rank"], c["v_head_dim"]
-    rope, nope, dim = c["qk_rope_head_dim"], c["qk_nope_head_dim"], c.count("index_head_dim", 0)
-    down = c.hidden * (query + rank + rope)
-    up = c.heads * ((query or c.hidden) * (nope + rope) + rank * (nope + value) + c.hidden * value)
+    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
+    query, rank = config.count("q_lora_rank", 0), config.count("kv_lora_rank")
+    value, rope = config.count("v_head_dim"), config.count("qk_rope_head_dim")
+    nope, index_dim = config.count("qk_nope_head_dim"), config.count("index_head_dim", 0)
+    down = hidden * (query + rank + rope)
+    up = heads * ((query or hidden) * (nope + rope) + rank * (nope + value) + hidden * value)
     groups = [{"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
-    types = c.get("indexer_types", LIST, [])
-    if dim and (not types or types[i:i + 1] == ["full"]):
-        groups.append({"kind": "indexer", "index_head_dim": dim})
-        down += (query * c["index_n_heads"] + c.hidden) * dim
-        up += c.hidden * c["index_n_heads"]
-    return groups, down + up, down
+    types = config.sequence("indexer_types")
+    if index_dim and (not types or types[i:i + 1] == ["full"]):
+        groups.append({"kind": "indexer", "index_head_dim": index_dim})
+        index_heads = config.count("index_n_heads")
+        down += (query * index_heads + hidden) * index_dim
+        up += hidden * index_heads
+    return Mixer(groups, down + up, replicated=down)
 
 
-def hf_recurrence(c: HfDecoder) -> Layer:
-    """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
-    gdn = "gdn" in c.traits
-    heads, dim, key_dim, keys, kernel = map(c.count, (
-        "linear_num_value_heads", "linear_value_head_dim", "linear_key_head_dim",
-        "linear_num_key_heads", "linear_conv_kernel_dim") if gdn else (
-        "mamba_num_heads mamba_n_heads", "mamba_head_dim mamba_d_head",
-        "ssm_state_size mamba_d_state", "n_groups mamba_n_groups", "conv_kernel mamba_d_conv"))
-    inner, conv = heads * dim, heads * dim + 2 * keys * key_dim
-    bits = c.dtype_bits("mamba_ssm_cache_dtype mamba_ssm_dtype")
-    state_bytes = inner * key_dim * bits // 8 + conv * (kernel - 1) * 2
-    params = c.hidden * (conv + 2 * inner + (2 if gdn else 1) * heads) + conv * kernel
-    return [{"kind": "linear", "heads": heads, "state_bytes": state_bytes}], params, 0
-
-
-def hf_compressed(c: HfDecoder, ratio: int) -> Layer:
+def compressed_mixer(decoder: Decoder, ratio: int) -> Mixer:
     """DeepSeek V4: janela em toda camada e um vetor K = V a cada `ratio` tokens."""
-    dim, query, output = c["head_dim"], c["q_lora_rank"], c["o_lora_rank"]
+    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
+    dim, query = config.count("head_dim"), config.count("q_lora_rank")
+    output = config.count("o_lora_rank")
     groups = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
-               "window": c["sliding_window"]}]
-    down = c.hidden * (query + dim)
-    up = c.heads * dim * (query + output) + c.hidden * (c["o_groups"] * output + 3 * dim)
+               "window": config.count("sliding_window")}]
+    down = hidden * (query + dim)
+    up = heads * dim * (query + output) + hidden * (config.count("o_groups") * output + 3 * dim)
     if ratio:
         groups.append({"kind": "compressed", "dim": dim, "ratio": ratio})
     if 0 < ratio <= 4:
-        index = c["index_head_dim"]
-        groups.append({"kind": "compressed_indexer", "index_head_dim": index, "ratio": ratio})
-        up += query * c["index_n_heads"] * index
-    return groups, down + up, down
+        index_dim = config.count("index_head_dim")
+        groups.append({"kind": "compressed_indexer", "index_head_dim": index_dim, "ratio": ratio})
+        up += query * config.count("index_n_heads") * index_dim
+    return Mixer(groups, down + up, replicated=down)
 
 
-def hf_ffn(c: HfDecoder, kind: str, i: int) -> dict[str, int]:
-    """Parâmetros por papel do FFN da camada `i`, e 1 em moe_layers se ela tem especialistas."""
-    step = c.count("decoder_sparse_step interleave_moe_layer_step moe_layer_freq", 1)
-    first = c.count("first_k_dense_replace num_dense_layers", 0, 0)
-    matrices, block = c.count("ffn_matrices", 3), c.block(i, "ffn")
-    if c.data["model_type"] == "nemotron_h" and kind not in ("moe", "mlp"):
+def recurrent_mixer(decoder: Decoder) -> Mixer:
+    """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
+    delta_net = decoder.family.layer_rule == "gated_delta_net"
+    heads, value_dim, key_dim, key_heads, kernel = map(
+        decoder.config.count, GATED_DELTA_NET if delta_net else MAMBA2)
+    inner = heads * value_dim
+    conv = inner + 2 * key_heads * key_dim
+    state_bits = inner * key_dim * decoder.config.dtype_bits("mamba_ssm_dtype")
+    state_bytes = state_bits // 8 + conv * (kernel - 1) * 2
+    rates = 2 * heads if delta_net else heads  # por cabeça: beta e o decaimento, ou só o passo
+    params = decoder.hidden * (conv + 2 * inner + rates) + conv * kernel
+    return Mixer([{"kind": "linear", "heads": heads, "state_bytes": state_bytes}], params)
+
+
+def layer_block(config: HfConfig, i: int, part: str) -> HfConfig | None:
+    """A parte `attention` ou `ffn` da camada, se o config descreve cada uma (Nemotron NAS)."""
+    blocks = config.sequence("block_configs")
+    if not blocks:
+        return None
+    block: Any = blocks[i] if i < len(blocks) else None
+    return HfConfig(config.file, block, (*config.path, "block_configs", i)).child(part)
+
+
+def replaced_params(block: HfConfig, hidden: int) -> int | None:
+    """Parâmetros do que substitui a parte, uma matriz ou nada; None se nada a substitui."""
+    if block.flag("replace_with_linear"):
+        return hidden**2
+    return 0 if block.flag("no_op") else None
+
+
+def ffn_params(decoder: Decoder, i: int) -> Dict[str, int]:
+    """Parâmetros por papel da FFN da camada."""
+    config, kind = decoder.config, decoder.kinds[i]
+    step = config.count("decoder_sparse_step", 1)
+    first = config.count("first_k_dense_replace", 0, low=0)
+    matrices = config.count("ffn_matrices", 3)
+    block = layer_block(config, i, "ffn")
+    if decoder.family.one_part and kind not in FFN_ONLY:
         return {}
     if block:
-        linear = block.flag("replace_with_linear")
-        if linear or block.flag("no_op"):
-            return {"dense": c.hidden**2 * linear}
-        width = ceil_div(int(2 * block.get("ffn_mult", FACTOR) * c.hidden / 3), 256) * 256
-    elif (c.experts and i >= first and (i + 1) % step == 0 and kind != "mlp"
-          and i not in c.get("mlp_only_layers", LIST, [])):
-        return hf_moe(c, matrices)
-    else:
-        width = (c.count("intermediate_size_mlp shared_intermediate_size", 0, 0)
-                 or c["intermediate_size n_inner"])
-        width *= 2 if c.flag("use_double_wide_mlp") and i >= c.own_kv else 1
-    return {"dense": matrices * c.hidden * width}
+        return {"dense": block_ffn_params(block, decoder.hidden, matrices)}
+    routed = decoder.experts and i >= first and (i + 1) % step == 0 and kind != "mlp"
+    if routed and i not in config.sequence("mlp_only_layers"):
+        return moe_params(decoder, matrices)
+    width = (config.count("non_moe_intermediate_size", 0, low=0)
+             or config.count("ffn_intermediate_size"))
+    doubled = config.flag("use_double_wide_mlp") and i >= decoder.own_kv
+    return {"dense": matrices * decoder.hidden * width * (2 if doubled else 1)}
 
 
-def hf_moe(c: HfDecoder, matrices: int) -> dict[str, int]:
-    width, latent = c[c.expert_width], c.count("moe_latent_size", 0, 0)
-    copies = c.count("n_shared_experts num_shared_experts", 0, 0)
-    shared = c.count("shared_expert_intermediate_size moe_shared_expert_intermediate_size "
-                     "shared_intermediate_size", 0, 0) or copies * width
-    return {"experts": c.experts * matrices * (latent or c.hidden) * width,
-            "shared": matrices * c.hidden * shared,
-            "router": c.hidden * (c.experts + 2 * latent), "moe_layers": 1}
+def block_ffn_params(block: HfConfig, hidden: int, matrices: int) -> int:
+    replaced = replaced_params(block, hidden)
+    if replaced is not None:
+        return replaced
+    width: int = 2 * block.get("ffn_mult", FACTOR) * hidden // 3
+    return matrices * hidden * ceil_div(width, 256) * 256
 
 
-def hf_vision(root: HfConfig, hidden: int) -> int:
+def moe_params(decoder: Decoder, matrices: int) -> Dict[str, int]:
+    config, hidden, experts = decoder.config, decoder.hidden, decoder.experts
+    width = config.count(decoder.family.expert_width)
+    latent = config.count("moe_latent_size", 0, low=0)
+    copies = config.count("num_shared_experts", 0, low=0)
+    shared_width = config.count("shared_intermediate_size", 0, low=0) or copies * width
+    return {"experts": experts * matrices * (latent or hidden) * width,
+            "shared": matrices * hidden * shared_width,
+            "router": hidden * (experts + 2 * latent)}
+
+
+@dataclass(frozen=True)
+class DecoderLayer:
+    mixer: Mixer
+    params: Dict[str, int]  # por papel: os de HF_ROLES e router, com as normas
+
+
+def read_layer(decoder: Decoder, i: int) -> DecoderLayer:
+    mixer = layer_mixer(decoder, i)
+    outside_ffn = {"attention": mixer.params, "router": 2 * decoder.hidden}
+    return DecoderLayer(mixer, {**outside_ffn, **ffn_params(decoder, i)})
+
+
+def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
+    """Os grupos de `models.json`, na ordem da primeira camada de cada um."""
+    counts: Dict[Tuple[Tuple[str, Any], ...], int] = {}
+    for layer in layers:
+        for group in layer.mixer.groups or [{"kind": "none"}]:
+            key = tuple(group.items())
+            counts[key] = counts.get(key, 0) + 1
+    return [{**dict(key), "layers": count} for key, count in counts.items()]
+
+
+def vision_params(root: HfConfig, hidden: int) -> int:
     """Parâmetros da torre de visão, com erro de uns 10%: atenção e FFN de um ViT, projetor."""
-    v = root.child("vision_config")
-    if not v.data:
+    vision = root.child("vision_config")
+    if not vision.data:
         return 0
-    width = v["embed_dim vt_hidden_size hidden_size"]
-    layer = 4 * width + 2 * v["intermediate_size vt_intermediate_size"]
-    depth = v["depth num_hidden_layers vt_num_hidden_layers"]
-    return width * (depth * layer + 4 * (4 * width + hidden))
+    width = vision.count("vision_hidden_size")
+    layer = 4 * width + 2 * vision.count("vision_intermediate_size")
+    return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
 
 
-def hf_bits(c: HfDecoder) -> dict[str, tuple[str, Exact]]:
-    """(precisão, bits por parâmetro, com as escalas) de cada papel."""
-    default: tuple[str, Exact] = "bf16", c.dtype_bits("torch_dtype dtype")
-    bits = {**dict.fromkeys(HF_ROLES, default), "router": ("bf16", 16)}
-    q = c.child("quantization_config")
-    if not q.data:
-        return bits
-    groups, method = q.child("config_groups"), q.data.get("quant_method")
+@dataclass(frozen=True)
+class WeightFormat:
+    precision: str
+    bits: Exact  # por parâmetro, com as escalas
+
+
+Formats = Dict[str, WeightFormat]  # de cada papel
+
+
+def weight_formats(decoder: Decoder) -> Formats:
+    config = decoder.config
+    plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
+    formats = {**dict.fromkeys(HF_ROLES, plain), "router": WeightFormat("bf16", 16)}
+    quantization = config.child("quantization_config")
+    if not quantization.data:
+        return formats
+    quantized, kept = quantized_format(quantization), kept_modules(quantization)
+    only_experts = quantization.data.get("quant_method") == "mxfp4"
+    for role in HF_ROLES:
+        if role == "experts" or not (
+                only_experts or keeps_role(kept, role, len(decoder.kinds))):
+            formats[role] = quantized
+    if config.data.get("expert_dtype") == "fp4":
+        formats["experts"] = WeightFormat("mxfp4", WEIGHT_BITS["mxfp4"][0])
+    return formats
+
+
+def quantized_format(quantization: HfConfig) -> WeightFormat:
+    declared, groups = quantization.data, quantization.child("config_groups")
     weights = groups.child("group_0").child("weights")
-    size = (weights if weights.data else q).count("group_size", 128)
-    declared = "%s %s %s%s g%d" % (method, q.data.get("quant_algo"), weights.data.get("type"),
-                                   weights.data.get("num_bits") or q.data.get("bits"), size)
+    group_size = (weights if weights.data else quantization).count("group_size", 128)
+    scheme = "%s %s %s%s g%d" % (
+        declared.get("quant_method"), declared.get("quant_algo"), weights.data.get("type"),
+        weights.data.get("num_bits") or declared.get("bits"), group_size)
     if len(groups.data) > 1:
-        raise q.fail("config_groups", "um só formato de pesos")
-    label = next((HF_SCHEMES[key] for key in HF_SCHEMES if re.search(key, declared)), None)
-    if label is None:
-        raise q.fail("quant_method", "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
-    scaled = {"fp8": 8 + Fraction(1, 512), "int4": 4 + Fraction(16, size)}
-    kept = [str(item) for field in ("modules_to_not_convert", "ignore", "exclude_modules")
-            for item in q.get(field, LIST, []) if not re.search("vis[iu]|audio|mm_", str(item))]
-    for role, pattern in HF_ROLES.items():
-        # As exceções valem se citam o papel em geral, ou em mais da metade das camadas.
-        cited = {re.sub(r".*layers\.(\d+)\..*", r"\1", name) for name in kept
-                 if re.search(pattern, name)}
-        most = 2 * len(cited) > len(c.kinds) or not all(map(str.isdigit, cited))
-        if role == "experts" or not (most or method == "mxfp4"):
-            bits[role] = label, scaled.get(label, WEIGHT_BITS[label][0])
-    if c.data.get("expert_dtype") == "fp4":
-        bits["experts"] = "mxfp4", WEIGHT_BITS["mxfp4"][0]
-    return bits
+        raise quantization.fail("config_groups", "um só formato de pesos")
+    for pattern, precision in HF_SCHEMES.items():
+        if re.search(pattern, scheme):
+            scaled = {"fp8": 8 + Fraction(1, 512), "int4": 4 + Fraction(16, group_size)}
+            return WeightFormat(precision, scaled.get(precision, WEIGHT_BITS[precision][0]))
+    raise quantization.fail("quant_method",
+                            "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
 
 
-def hf_layers(c: HfDecoder) -> tuple[list[Json], dict[str, int], dict[str, int]]:
-    """(grupos de cache, parâmetros por papel, os da última camada).
-
-    router inclui as normas; replicated, o que todo rank do tensor parallel repete da atenção.
-    """
-    groups: dict[str, Json] = {}
-    params = dict.fromkeys((*HF_ROLES, "router", "replicated", "moe_layers"), 0)
-    layer: dict[str, int] = {}
-    for i, kind in enumerate(c.kinds):
-        cached, attention, replicated = hf_mixer(c, kind, i)
-        layer = {"attention": attention, "replicated": replicated, "router": 2 * c.hidden,
-                 **hf_ffn(c, kind, i)}
-        for role, number in layer.items():
-            params[role] += number
-        for group in cached or [{"kind": "none"}]:
-            groups.setdefault(repr(group), {**group, "layers": 0})["layers"] += 1
-    return list(groups.values()), params, layer
+def kept_modules(quantization: HfConfig) -> Sequence[str]:
+    """Os módulos de texto que a quantização diz deixar como estão."""
+    listed = chain.from_iterable(map(quantization.sequence, HF_KEPT_LISTS))
+    return [name for name in map(str, listed) if not re.search("vis[iu]|audio|mm_", name)]
 
 
-def hf_mtp(c: HfDecoder, layer_bytes: int) -> int:
+def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
+    """As exceções valem se citam o papel em geral, ou em mais da metade das camadas."""
+    cited = {re.sub(r".*layers\.(\d+)\..*", r"\1", name) for name in kept
+             if re.search(HF_ROLES[role], name)}
+    return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    params: Dict[str, int]  # por papel, na soma das camadas
+    formats: Formats
+    embedding_params: int
+    vision_params: int
+    replicated_bytes: int  # da atenção: os que todo rank do tensor parallel repete
+    mtp_bytes: int
+
+    @property
+    def text_params(self) -> int:
+        return self.embedding_params + sum(self.params.values())
+
+    @property
+    def expert_bytes(self) -> int:
+        return params_bytes({"experts": self.params["experts"]}, self.formats)
+
+    @property
+    def dense_bytes(self) -> int:
+        in_16_bits = self.embedding_params + self.vision_params
+        return 2 * in_16_bits + params_bytes(self.params, self.formats) - self.expert_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        return self.dense_bytes + self.expert_bytes + self.mtp_bytes
+
+
+def params_bytes(params: Dict[str, int], formats: Formats) -> int:
+    return sum(ceil_div(count * formats[role].bits, 8) for role, count in params.items())
+
+
+def read_checkpoint(root: HfConfig, decoder: Decoder,
+                    layers: Sequence[DecoderLayer]) -> Checkpoint:
+    config, hidden = decoder.config, decoder.hidden
+    formats, vision = weight_formats(decoder), vision_params(root, hidden)
+    params = {role: sum(layer.params.get(role, 0) for layer in layers) for role in formats}
+    tied = config.flag("tie_word_embeddings")
+    embedding = decoder.vocab_size * hidden * (1 if tied else 2)
+    by_layer = config.count("hidden_size_per_layer_input", 0, low=0) * len(layers)
+    if by_layer:  # Gemma 3n e 4: um embedding em cada camada
+        embedding += by_layer * config.count("vocab_size_per_layer_input")
+        params["dense"] += 3 * hidden * by_layer
+    replicated = {"attention": sum(layer.mixer.replicated for layer in layers)}
+    last = layers[-1].params if layers else {}
+    return Checkpoint(params, formats, embedding, vision, params_bytes(replicated, formats),
+                      mtp_bytes(decoder, params_bytes(last, formats)))
+
+
+def mtp_bytes(decoder: Decoder, layer_bytes: int) -> int:
     """Bytes das camadas MTP, com as projeções de entrada."""
-    if "mtp" not in c.traits:
+    if not decoder.family.mtp:
         return 0
-    copies = 4 * c.hidden * (c.hidden + ("dup" in c.traits) * c["vocab_size"])
-    return (layer_bytes + copies) * c.count("num_nextn_predict_layers mtp_num_hidden_layers", 0, 0)
+    copied = decoder.vocab_size if decoder.family.mtp_copies else 0
+    inputs = 4 * decoder.hidden * (decoder.hidden + copied)
+    return (layer_bytes + inputs) * decoder.config.count("num_mtp_layers", 0, low=0)
 
 
-def hf_context(c: HfDecoder, default: int | None) -> int:
+def index_total_bytes(file: str, document: Any) -> int:
+    """Os bytes que um `model.safetensors.index.json` declara."""
+    return HfConfig(file, document).child("metadata").count("total_size", high=10**15)
+
+
+def check_index(file: str, index_bytes: int, computed: int) -> None:
+    if abs(index_bytes - computed) * 10 > computed:
+        raise SizingError(file, "o total_size do índice ao lado, %d, difere em mais de 10%% dos %d "
+                          "bytes calculados com quantization_config; informe --weights-gib"
+                          % (index_bytes, computed))
+
+
+def context_limit(config: HfConfig, default: int | None) -> int:
     """O contexto máximo; YaRN só estende o que `max_position_embeddings` ainda não inclui."""
-    names = "max_position_embeddings n_positions max_seq_len model_max_length"
-    limit = c.count(names, default or 0)
+    limit = config.count("max_position_embeddings", default or 0)
     if not limit:
-        raise c.fail("max_position_embeddings", "um inteiro positivo (ou --effective-context)")
-    for rope in (c.child("rope_scaling"), c.child("rope_parameters")):
+        raise config.fail("max_position_embeddings",
+                          "um inteiro positivo (ou --effective-context)")
+    for rope in (config.child("rope_scaling"), config.child("rope_parameters")):
         if "yarn" in (rope.data.get("rope_type"), rope.data.get("type")):
             original = rope.count("original_max_position_embeddings", limit)
             limit = max(limit, int(original * rope.get("factor", FACTOR)))
     return limit
+
+
+def shape_fields(decoder: Decoder, layers: Sequence[DecoderLayer], context: int | None,
+                 has_dense: bool) -> Json:
+    """Os campos de `models.json` que dão a forma do modelo e do cache."""
+    config, groups = decoder.config, cache_groups(layers)
+    heads: Json = next((group for group in groups if "k_dim" in group), {})
+    fields = {
+        "num_layers": len(layers), "num_attention_heads": decoder.heads,
+        "num_key_value_heads": heads.get("kv_heads", 1),
+        "head_dim": heads["k_dim"] if heads else config.count("mla_head_dim"),
+        "hidden_size": decoder.hidden, "vocab_size": decoder.vocab_size}
+    if has_dense:
+        fields["intermediate_size"] = config.count("dense_intermediate_size", 0)
+    fields["max_position_embeddings"] = context_limit(config, context)
+    if [group["kind"] for group in groups] == ["full"]:
+        fields["attention_pattern"] = "full"
+    else:
+        fields.update(attention_pattern="groups", groups=groups)
+    if config.data.get("kv_lora_rank") or config.data.get("index_topk"):
+        for field in ("qk_nope_head_dim", "v_head_dim", "index_n_heads", "index_topk"):
+            fields[field] = config.count(field, 0)
+    return fields
+
+
+def moe_fields(decoder: Decoder, layers: Sequence[DecoderLayer]) -> Json:
+    moe_layers = sum("experts" in layer.params for layer in layers)
+    if not moe_layers:
+        return {}
+    return {"moe_layers": moe_layers, "num_experts": decoder.experts,
+            "experts_per_token": decoder.config.count("num_experts_per_tok"),
+            "moe_intermediate_size": decoder.config.count(decoder.family.expert_width)}
+
+
+def idle_params(moe: Json, expert_params: int) -> int:
+    """Os dos especialistas que um token não usa."""
+    if not moe:
+        return 0
+    experts: int = moe["num_experts"]
+    idle_experts: int = experts - moe["experts_per_token"]
+    return expert_params // experts * idle_experts
 
 
 def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | None = None,
@@ -1276,1038 +2769,179 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     calculados; `context` é o máximo de tokens se o config não o diz.
     """
     root = HfConfig(file, config)
-    c = HfDecoder(root)
-    hidden, vocab = c.hidden, c["vocab_size"]
-    groups, params, layer = hf_layers(c)
-    bits, vision = hf_bits(c), hf_vision(root, hidden)
-    embedding = vocab * hidden * (1 if c.flag("tie_word_embeddings") else 2)
-    by_layer = c.count("hidden_size_per_layer_input", 0, 0) * len(c.kinds)
-    if by_layer:  # Gemma 3n e 4
-        embedding += by_layer * c["vocab_size_per_layer_input"]
-        params["dense"] += 3 * hidden * by_layer
-
-    def size(counts: dict[str, int]) -> int:
-        return sum(ceil_div(n * bits[role][1], 8) for role, n in counts.items() if role in bits)
-
-    experts = size({"experts": params["experts"]})
-    dense = 2 * (embedding + vision) + size(params) - experts
-    checkpoint = dense + experts + hf_mtp(c, size(layer))
-    if index_bytes and abs(index_bytes - checkpoint) * 10 > checkpoint:
-        raise SizingError(file, "o total_size do índice ao lado, %d, difere em mais de 10%% dos %d "
-                          "bytes calculados com quantization_config; informe --weights-gib"
-                          % (index_bytes, checkpoint))
-    given = weights_bytes or index_bytes or checkpoint
-    first: Json = next(filter(lambda group: "k_dim" in group, groups), {})
-    plain = [group["kind"] for group in groups] == ["full"]
-    active = embedding + sum(params[role] for role in bits)
-    number = params["moe_layers"] and c.experts
-    top = number and c["num_experts_per_tok num_experts_per_token experts_per_token top_k_experts"]
-    latent = c.data.get("kv_lora_rank") or c.data.get("index_topk")
+    decoder = read_decoder(root)
+    layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
+    checkpoint = read_checkpoint(root, decoder, layers)
+    params, computed = checkpoint.params, checkpoint.total_bytes
+    if index_bytes:
+        check_index(file, index_bytes, computed)
+    known_bytes = weights_bytes or index_bytes or computed
+    moe = moe_fields(decoder, layers)
     entry = {
-        "name": name, "num_layers": len(c.kinds), "num_attention_heads": c.heads,
-        "num_key_value_heads": first.get("kv_heads", 1),
-        "head_dim": first["k_dim"] if first else c["qk_rope_head_dim head_dim"],
-        "hidden_size": hidden, "vocab_size": vocab,
-        "intermediate_size": params["dense"] and c.count(
-            "intermediate_size_mlp intermediate_size", 0),
-        "max_position_embeddings": hf_context(c, context),
-        "attention_pattern": "full" if plain else "groups", "groups": not plain and groups,
-        **{key: latent and c.count(key, 0)
-           for key in ("qk_nope_head_dim", "v_head_dim", "index_n_heads", "index_topk")},
-        "default_kv_precision": "fp8", "params_total": active + vision,
-        "params_active": active - params["experts"] // (number or 1) * (number - top),
-        "params_embedding": embedding + vision,
-        "native_precision": bits["experts" if number else "dense"][0],
-        "checkpoint_bytes": given, "weights_dense_bytes": max(dense * given // checkpoint, 1),
-        "weights_replicated_bytes": size({"attention": params["replicated"]}),
-        "multimodal": vision > 0,
+        "name": name, **shape_fields(decoder, layers, context, params["dense"] > 0),
+        "default_kv_precision": "fp8",
+        "params_total": checkpoint.text_params + checkpoint.vision_params,
+        "params_active": checkpoint.text_params - idle_params(moe, params["experts"]),
+        "params_embedding": checkpoint.embedding_params + checkpoint.vision_params,
+        "native_precision": checkpoint.formats["experts" if moe else "dense"].precision,
+        "checkpoint_bytes": known_bytes,
+        "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
+        "weights_replicated_bytes": checkpoint.replicated_bytes,
+        "multimodal": checkpoint.vision_params > 0,
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
-        "moe_layers": params["moe_layers"], "num_experts": number, "experts_per_token": top,
-        "moe_intermediate_size": number and c[c.expert_width],
-        "params_experts": params["experts"], "weights_expert_bytes": experts * given // checkpoint}
-    c.check_read()
+        **moe, "params_experts": params["experts"],
+        "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed}
+    check_read(decoder)
     return {key: value for key, value in entry.items() if value}
+# ── Apêndice: recusas e avisos: explained, ways_out, warnings_of e extrapolations
 
+LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
+Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não faz sentido)
 
-# ── A pergunta
 
-
-class Question(Record):
-    """As entradas dos catálogos, a carga e as escolhas de planejamento."""
-
-    model: Model
-    server: Server
-    storage: Storage
-    requested_context: int  # tokens por sessão; 0: o maior que couber
-    kv_precision: str
-    runtime_overhead_gib: Exact | None = None  # por nó; None: 15 por GPU
-    concurrency: int = 0  # 0: a de requests_per_second, ou a maior que couber
-    kv_budget_ratio: Fraction = DEFAULT_KV_BUDGET_RATIO
-    peak_headroom_ratio: Fraction = DEFAULT_PEAK_HEADROOM_RATIO
-    ha_mode: str = "none"
-    gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
-    tensor_parallel: int | None = None  # None: o leiaute que compra menos nós
-    weights_precision: str | None = None  # None: a do checkpoint
-    input_tokens: int | None = None  # novos, por pedido; None: as duas pontas de `inputs`
-    output_tokens: int | None = None
-    max_tpot_ms: float | None = None
-    max_ttft_ms: float | None = None
-    requests_per_second: Fraction | None = None
-    nodes: int | None = None  # None: quantos forem precisos
-    calibration: tuple[float, int] | None = None  # TPOT medido: (ms, sessões na réplica)
-    tpot_scale: float = 1.0  # medido / previsto, da calibração
-    pue: Fraction = DEFAULT_PUE
-    node_price: Exact | None = None
-    energy_price: Exact | None = None  # por kWh
-    years: Exact | None = None
-
-    def under(self, **load: Any) -> Question:
-        """A mesma pergunta com outra carga, reserva, pico, nós ou entrada: o calculado não muda."""
-        for name in ("memory", "kv_bytes", "budget_bytes"):
-            getattr(self, name)  # calculado aqui, para que as cópias o levem
-        other = Question.__new__(Question)
-        vars(other).update(vars(self), **load)
-        return other
-
-    @cached_property
-    def memory(self) -> dict[Any, Any]:
-        """Leiautes e velocidades já calculados."""
-        return {}
-
-    @property
-    def asks(self) -> str:
-        """O que se quer saber; load: se a carga cabe nos nós."""
-        if not (self.concurrency or self.requests_per_second):
-            return "sessions"
-        return "nodes" if self.nodes is None else "load" if self.requested_context else "context"
-
-    @cached_property
-    def timed(self) -> bool:
-        """A velocidade entra na conta dos nós."""
-        return {self.max_tpot_ms, self.max_ttft_ms, self.requests_per_second} != {None}
-
-    @property
-    def spares(self) -> int:
-        return HA_SPARES[self.ha_mode]
-
-    @cached_property
-    def max_num_seqs(self) -> int:
-        return self.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
-
-    @cached_property
-    def max_num_batched_tokens(self) -> int:
-        return self.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
-
-    @cached_property
-    def effective_context(self) -> int:
-        limit = self.model.max_position_embeddings
-        return min(self.requested_context or limit, limit)
-
-    @cached_property
-    def output(self) -> int:
-        return self.output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS, self.effective_context // 2))
-
-    @cached_property
-    def prompt(self) -> int:
-        """Tokens de entrada, novos ou em cache."""
-        return self.effective_context - self.output
-
-    @property
-    def request_fits(self) -> bool:
-        """Entrada e saída cabem no contexto; sem `input_tokens`, sobra um token de entrada."""
-        least = self.effective_context > 1 if self.input_tokens is None else self.input_tokens
-        return self.prompt >= least
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """Tokens novos por pedido: os dados, ou tudo (o dos objetivos) e uma volta de conversa."""
-        if self.input_tokens is not None:
-            return (self.input_tokens,)
-        return (self.prompt, TURN_TOKENS) if self.prompt > TURN_TOKENS else (self.prompt,)
-
-    @property
-    def turn(self) -> Question | None:
-        """A pergunta na outra ponta da carga; None se só há uma."""
-        return self.under(input_tokens=self.inputs[1]) if len(self.inputs) > 1 else None
-
-    @property
-    def cached(self) -> int:
-        return self.prompt - self.inputs[0]
-
-    @cached_property
-    def precision(self) -> str:
-        return self.weights_precision or self.model.native_precision or "bf16"
-
-    @property
-    def converted(self) -> bool:
-        """Os pesos não ficam na precisão do checkpoint."""
-        return self.weights_precision not in (None, self.model.native_precision)
-
-    @cached_property
-    def weight_bytes(self) -> tuple[int, int]:
-        """(densos, dos especialistas roteados): os do checkpoint, ou pelos parâmetros."""
-        model = self.model
-        if not self.converted:
-            return model.weights_dense_bytes or 0, model.weights_expert_bytes or 0
-        experts, embedding = model.params_experts or 0, model.params_embedding or 0
-        expert_bits, dense_bits = WEIGHT_BITS[self.precision]
-        linear = (model.params_total or 0) - experts - embedding
-        return (2 * embedding + ceil_div(linear * (dense_bits if experts else expert_bits), 8),
-                ceil_div(experts * expert_bits, 8))
-
-    @cached_property
-    def checkpoint_bytes(self) -> int:
-        """O que um nó lê ao iniciar; 0 se o catálogo não diz."""
-        whole = None if self.converted else self.model.checkpoint_bytes
-        known = self.converted or self.model.weights_dense_bytes
-        return whole or (sum(self.weight_bytes) if known else 0)
-
-    @cached_property
-    def element_bytes(self) -> int:
-        return KV_PRECISIONS[self.kv_precision]
-
-    @cached_property
-    def kv_bytes(self) -> int:
-        """De uma sessão."""
-        return session_kv_bytes(self.model.layer_groups, self.effective_context, self.kv_precision)
-
-    @cached_property
-    def usable_bytes(self) -> int:
-        """De cada GPU, os que o motor pode usar."""
-        return self.gpu_memory_utilization * (self.server.hbm_usable_gib_per_gpu or 0) * GIB // 1
-
-    @cached_property
-    def overhead_gib(self) -> Exact:
-        return self.runtime_overhead_gib or DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
-
-    @cached_property
-    def budget_bytes(self) -> Exact:
-        """De um nó, para KV; negativo se a reserva passa da fatia."""
-        hbm = self.server.total_hbm_gb * GB
-        return hbm * self.kv_budget_ratio - self.overhead_gib * GIB
-
-    def plan_sessions(self, nodes: int) -> int:
-        """Sessões que o plano admite em `nodes` nós."""
-        budget = self.budget_bytes  # em inteiros: a conta se repete em cada linha comparada
-        return max(0, nodes * budget.numerator // (budget.denominator * self.kv_bytes))
-
-
-# ── Pesos, leiautes e o teto físico
-
-
-def lacking(entry: Record, *fields: tuple[str, Any]) -> list[str]:
-    """Os campos que o catálogo não traz, de (nomes, são precisos?)."""
-    return [name for names, needed in fields if needed
-            for name in names.split() if getattr(entry, name) is None]
-
-
-def missing_text(names: Sequence[str]) -> str:
-    return "falta%s no catálogo %s" % ("m" * (len(names) > 1), ", ".join(names)) if names else ""
-
-
-def missing_for_ceiling(q: Question) -> list[str]:
-    moe = q.model.num_experts or q.model.weights_expert_bytes
-    # Sem os parâmetros, o que fica em 16 bits contaria como convertido: pesos de menos.
-    return lacking(
-        q.model, ("vocab_size hidden_size num_attention_heads", True),
-        ("params_total params_embedding", q.converted), ("params_experts", q.converted and moe),
-        ("weights_dense_bytes", not q.converted),
-        ("num_experts experts_per_token moe_intermediate_size weights_expert_bytes", moe)
-    ) + lacking(q.server, ("hbm_usable_gib_per_gpu", True))
-
-
-def weight_parts(q: Question, tp: int, dp: int) -> dict[str, Exact]:
-    """Bytes; cada GPU repete as projeções de entrada da MLA e a tabela do RoPE."""
-    model, (dense, experts) = q.model, q.weight_bytes
-    padding: Exact = 1
-    if q.precision == "mxfp4" and experts:  # os kernels arredondam a fatia de cada especialista
-        hidden, width = model.hidden_size or 1, model.moe_intermediate_size or 1
-        tile = (256 if q.server.tflops_fp4 else 128) * (tp if dp == 1 else 1)
-        padding = Fraction(ceil_div(hidden, 256) * 256 * ceil_div(width, tile) * tile,
-                           hidden * width)
-    return {"dense_bytes": dense, "expert_bytes": experts, "expert_padding": padding,
-            "replicated_bytes": min(dense, model.weights_replicated_bytes or 0),
-            "rope_bytes": 2 * model.max_position_embeddings * model.head_dim}
-
-
-def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
-    parts = weight_parts(q, tp, dp)
-    repeated = parts["replicated_bytes"]
-    return int(ceil_div(parts["dense_bytes"] - repeated, tp) + repeated + parts["rope_bytes"]
-               + ceil_div(parts["expert_bytes"] * parts["expert_padding"], tp * dp))
-
-
-def activation_parts(q: Question, tp: int, dp: int, max_num_seqs: int) -> dict[str, int]:
-    """Bytes das ativações em cada GPU; `sampler_bytes` e `ffn_bytes` não vivem juntos."""
-    model, hidden, two_bytes = q.model, q.model.hidden_size or 0, 2 * q.max_num_batched_tokens
-    width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
-    fused = q.precision == "mxfp4" or not model.num_experts
-    logits = SAMPLER_BYTES[0] * max_num_seqs * (model.vocab_size or 0)
-    return {
-        "sampler_bytes": two_bytes * hidden + ceil_div(logits, SAMPLER_BYTES[1]),
-        "ffn_bytes": two_bytes * (ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden),
-        "moe_bytes": 0 if fused else two_bytes * (model.experts_per_token or 0) * (
-            max(2 * width, hidden) + width),
-        "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
-
-
-def runtime_per_gpu(q: Question, tp: int, dp: int, max_num_seqs: int) -> tuple[int, int, int]:
-    """Bytes em cada GPU: (ativações, contexto CUDA e NCCL, grafos CUDA)."""
-    parts = activation_parts(q, tp, dp, max_num_seqs)
-    unused = min(parts["sampler_bytes"], parts["ffn_bytes"])
-    base, dense, moe = GRAPH_BYTES
-    return (CUBLAS_BYTES + sum(parts.values()) - unused,
-            NON_TORCH_PARALLEL_BYTES if tp * dp > 1 else NON_TORCH_BYTES,
-            base + q.model.num_layers * (moe if q.model.num_experts else dense))
-
-
-class Layout(Record):
-    """Como uma réplica ocupa as GPUs e o que cabe nela; bytes por GPU."""
-
-    tensor_parallel: int
-    data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
-    nodes_per_unit: int  # uma unidade é um nó, ou os nós de uma réplica
-    gpus: int  # de uma réplica
-    replicas_per_unit: int
-    usable_bytes: int
-    weights_bytes: int
-    runtime_parts: tuple[int, int, int]  # ativações, contexto CUDA e NCCL, grafos CUDA
-    runtime_bytes: int
-    kv_capacity_bytes: int  # negativo se nem os pesos cabem
-    session_bytes: int
-    sessions_per_replica: int
-    sessions_per_unit: int  # as que o motor admite
-
-    def __str__(self) -> str:
-        tp, dp = self.tensor_parallel, self.data_parallel
-        return "dp %d" % dp if dp > 1 else "tp %d" % tp
-
-
-def fit_layout(q: Question, tp: int, dp: int, nodes: int) -> Layout:
-    """O leiaute dado, com quantas sessões cabem nele."""
-    weights, default = weights_per_gpu(q, tp, dp), q.max_num_seqs
-    session = sum(ceil_div(g.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS),
-                           min(tp, g.shards)) for g in q.model.layer_groups)
-    free, runtime = q.usable_bytes - weights, runtime_per_gpu(q, tp, dp, default)
-    sessions = max(0, (free - sum(runtime)) // session)
-    if sessions > default:  # cada sessão a mais também aumenta o amostrador
-        sessions = largest(sessions, lambda n: n * session + sum(
-            runtime_per_gpu(q, tp, dp, n)) <= free, default)
-        runtime = runtime_per_gpu(q, tp, dp, sessions)
-    replicas = nodes * q.server.gpus // (tp * dp)
-    return Layout(
-        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes, gpus=tp * dp,
-        replicas_per_unit=replicas, usable_bytes=q.usable_bytes, weights_bytes=weights,
-        runtime_parts=runtime, runtime_bytes=sum(runtime), kv_capacity_bytes=free - sum(runtime),
-        session_bytes=session, sessions_per_replica=sessions * dp,
-        sessions_per_unit=sessions * dp * replicas)
-
-
-def layouts_of(q: Question, nodes: int) -> list[Layout]:
-    """Levanta `SizingError` se o tp pedido não serve."""
-    gpus, asked, model = nodes * q.server.gpus, q.tensor_parallel, q.model
-    heads = model.num_attention_heads or 0
-    # As cabeças se dividem por tp; as de KV também, ou se repetem um número inteiro de vezes.
-    ways = [tp for tp in (range(1, gpus + 1) if nodes == 1 else [gpus]) if heads % tp == 0
-            and all(0 in (g.shards % tp, tp % g.shards) for g in model.layer_groups)]
-    if asked and nodes == 1 and asked not in ways:
-        raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
-            model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
-    pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
-    if model.latent and model.num_experts and gpus > 1 and asked in (None, 1):
-        pairs.append((1, gpus))
-    return [fit_layout(q, tp, dp, nodes) for tp, dp in pairs]
-
-
-def wide_layouts(q: Question) -> list[Layout]:
-    return [layout for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-            for layout in layouts_of(q, nodes)]
-
-
-def unit_layouts(q: Question) -> list[Layout]:
-    """Os de um nó; se nenhum admite uma sessão, os de réplicas de vários nós também."""
-    if "layouts" not in q.memory:
-        layouts = layouts_of(q, 1)
-        if not any(item.sessions_per_unit for item in layouts):
-            layouts += wide_layouts(q)
-            layouts = [item for item in layouts if item.sessions_per_unit] or layouts
-        q.memory["layouts"] = layouts
-    return list(q.memory["layouts"])
-
-
-# ── Velocidade: decode, prefill e objetivos
-
-
-def missing_for_speed(q: Question) -> list[str]:
-    model, server = q.model, q.server
-    return lacking(
-        model, ("params_total params_embedding", True),
-        ("params_experts moe_layers", model.num_experts),
-        ("qk_nope_head_dim v_head_dim", any(g.kind == "mla" for g in model.layer_groups)),
-        ("index_n_heads index_topk", model.indexer_layers)
-    ) + lacking(server, ("hbm_bandwidth_tbps tflops_bf16", True), (
-        "pcie_bandwidth_gbps", server.gpus > 1 and not server.nvlink_reaches(server.gpus)))
-
-
-def tensor_peak(server: Server, precision: str) -> tuple[float, float]:
-    """(FLOP/s densos, parte alcançada no prefill) na precisão em que a GPU calcula estes pesos."""
-    mxfp4 = "fp8" if server.tflops_fp4 else "bf16"
-    unit = {"mxfp4": mxfp4, "nvfp4": "fp4"}.get(precision, precision)
-    if getattr(server, "tflops_" + unit, None) is None:
-        unit = "bf16"
-    return float(getattr(server, "tflops_" + unit)) * 1e12, PREFILL_MFU[unit]
-
-
-def mxfp4_bias(q: Question) -> tuple[float, float]:
-    """Fatores do gpt-oss em Blackwell sobre (o TPOT, o limite inferior da faixa)."""
-    native = q.model.native_precision == q.precision == "mxfp4"
-    if not native or not q.server.tflops_fp4 or q.model.latent:
-        return 1.0, 1.0
-    # Medido em B200; em outra GPU com FP4, sem medida, só alarga a faixa.
-    return (MXFP4_BIAS, 1.0) if "B200" in (q.server.gpu or "").split() else (1.0, MXFP4_BIAS)
-
-
-class Speed(Record):
-    """Os tempos de uma réplica sob uma carga, em segundos; `sessions` são as da réplica inteira."""
-
-    terms: dict[str, float]  # as grandezas das fórmulas, para --explain
-    parts: dict[str, tuple[float, float]]  # parcela → (por passo, se lê tudo; por sequência)
-    data_parallel: int
-    output: int
-    spread_seconds: float  # do prefill, a parte que não é atenção
-    prefill_seconds: float  # de um pedido entre os outros
-    alone_seconds: float  # de um prompt numa réplica ociosa
-    scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
-
-    @cached_property
-    def totals(self) -> tuple[float, float]:
-        fixed, each = zip(*self.parts.values())
-        return sum(fixed), sum(each)
-
-    def loaded(self, sessions: int) -> tuple[float, float, float]:
-        """(sequências da GPU, s de especialistas que ninguém toca, s de prefill dos outros)."""
-        rows = sessions / self.data_parallel
-        # Enquanto um pedido gera os seus tokens, cada um dos outros o interrompe com um prefill.
-        return (rows if rows > 1 else 1.0,
-                self.parts["experts"][0] * (1 - self.terms["touched_ratio"])**sessions,
-                self.prefill_seconds * (sessions - 1) / self.output)
-
-    def breakdown_ms(self, sessions: int) -> dict[str, float]:
-        rows, spared, prefill = self.loaded(sessions)
-        times = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
-        times["experts"] -= spared
-        times["prefill_interference"] = prefill
-        return {part: 1e3 * self.scale * seconds for part, seconds in times.items()}
-
-    def tpot_ms(self, sessions: int) -> float:
-        """A soma de `breakdown_ms`, que as buscas repetem."""
-        (fixed, each), (rows, spared, prefill) = self.totals, self.loaded(sessions)
-        return 1e3 * self.scale * (fixed + each * rows - spared + prefill)
-
-    def ttft_ms(self, sessions: int) -> float:
-        """Até o primeiro token, sem fila: prefill e meio passo de espera."""
-        return 1e3 * (FIRST_TOKEN_SECONDS + self.alone_seconds) + self.tpot_ms(sessions) / 2
-
-    def prefill_ratio(self, sessions: int) -> float:
-        """A parte do tempo gasta em prefill; de `QUEUE_RATIO` em diante não há TTFT a prever."""
-        return 1e3 * self.scale * self.loaded(sessions)[2] / self.tpot_ms(sessions)
-
-    def latency_seconds(self, sessions: int) -> float:
-        """De um pedido, do envio ao último token."""
-        return (FIRST_TOKEN_SECONDS + self.alone_seconds
-                + self.tpot_ms(sessions) * (self.output - 0.5) / 1e3)
-
-    def saturated_tokens_per_second(self, sessions: int) -> float:
-        """Da réplica sempre cheia."""
-        own = self.scale * self.prefill_seconds / self.output
-        return sessions / (self.tpot_ms(sessions) / 1e3 + own)
-
-    def missed(self, q: Question, sessions: int) -> str:
-        """O objetivo que uma réplica com estas sessões não atende: `tpot`, `ttft` ou nenhum."""
-        if q.max_tpot_ms and self.tpot_ms(sessions) > q.max_tpot_ms:
-            return "tpot"
-        late = q.max_ttft_ms and (
-            self.ttft_ms(sessions) > q.max_ttft_ms or self.prefill_ratio(sessions) >= QUEUE_RATIO)
-        return "ttft" if late else ""
-
-
-def speed_terms(q: Question, layout: Layout) -> dict[str, float]:
-    """As grandezas das fórmulas, com a sessão no meio da geração."""
-    model, server, (dense_bytes, expert_bytes) = q.model, q.server, q.weight_bytes
-    embedding, experts = model.params_embedding or 0, model.params_experts or 0
-    linear = (model.params_total or 0) - embedding - experts
-    linear_bytes = max(0, dense_bytes - 2 * embedding)
-    mean, tp = q.effective_context - q.output // 2, layout.tensor_parallel
-    head, heads = (model.hidden_size or 0) * (model.vocab_size or 0), model.num_attention_heads or 0
-    dense = q.precision
-    # As camadas densas de um MoE podem ter outra precisão: a que os seus bytes mostram.
-    if experts and dense not in ("int4", "int8") and linear_bytes >= 0.75 * linear:
-        dense = "fp8" if linear_bytes < 1.5 * linear else "bf16"
-    dense_peak, dense_mfu = tensor_peak(server, dense)
-    link = (float(server.nvlink_bandwidth_tbps or 0) * 1e12 / server.gpus / 2
-            if server.nvlink_reaches(layout.gpus) else float(server.pcie_bandwidth_gbps or 0) * GB)
-    return {
-        "linear_params": linear, "head_params": head, "expert_params": experts,
-        "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
-        "kv_read_bytes": sum(g.read_bytes(mean, q.element_bytes) / min(tp, g.shards)
-                             for g in model.layer_groups),
-        "absorbed_flops": sum(
-            2 * heads * g.pair_dims * g.layers * min(mean, g.read_tokens or mean) / g.stride
-            for g in model.layer_groups if g.kind in LATENT),
-        "attention_flops": model.attention_flops(q.inputs[0], q.cached), "blocks": model.sublayers,
-        "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
-        "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12, "link_bandwidth": link or 1,
-        "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,
-        "expert_flops": tensor_peak(server, q.precision)[0], "dense_prefill_mfu": dense_mfu,
-        "replica_gpus": layout.gpus}
-
-
-def speed_of(q: Question, layout: Layout) -> Speed:
-    """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
-    model, tp, gpus, t = q.model, layout.tensor_parallel, layout.gpus, speed_terms(q, layout)
-    blocks, bandwidth, bf16 = t["blocks"], t["hbm_bandwidth"], t["bf16_flops"]
-    attention = t["attention_flops"] / (bf16 * ATTENTION_MFU)
-    linear = t["linear_params"] / t["dense_flops"]
-    experts = t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
-    wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
-    # Segundos por token: 2 bytes por elemento, ida e volta.
-    sent = blocks * 4 * (model.hidden_size or 0) * (gpus - 1) / gpus / t["link_bandwidth"]
-    parts = {
-        "weights": (t["weights_read_bytes"] / tp / (bandwidth * WEIGHTS_MBU),
-                    2 * (linear + t["head_params"] / bf16) / tp / DECODE_MFU),
-        "experts": (t["expert_bytes"] / gpus / (bandwidth * EXPERTS_MBU),
-                    2 * experts / tp / DECODE_EXPERTS_MFU),
-        "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
-               + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
-        "communication": (wait, sent / DECODE_LINK_RATIO),
-        "launch": (blocks / 2 * LAYER_SECONDS + (model.moe_layers or 0) * MOE_LAYER_SECONDS
-                   + model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
-    computed = linear / t["dense_prefill_mfu"] + experts / PREFILL_EXPERTS_MFU
-    spread = q.inputs[0] * (2 * computed / gpus + sent / PREFILL_LINK_RATIO)
-    alone = max(spread + attention / tp, parts["weights"][0] + parts["experts"][0])
-    return Speed(
-        terms=t, parts=parts, output=q.output, data_parallel=layout.data_parallel,
-        spread_seconds=spread, prefill_seconds=spread + attention / gpus,
-        alone_seconds=q.tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
-        scale=mxfp4_bias(q)[0] * q.tpot_scale)
-
-
-def known_speed(q: Question, layout: Layout) -> Speed:
-    """`speed_of`, calculado uma vez."""
-    key = layout, q.inputs[0]
-    if key not in q.memory:
-        q.memory[key] = speed_of(q, layout)
-    speed: Speed = q.memory[key]
-    return speed
-
-
-def interval(estimate: float, low: float, high: float) -> dict[str, float]:
-    """`low` e `high` são fatores sobre a previsão."""
-    return {"estimate": rounded(estimate), "low": rounded(estimate * low),
-            "high": rounded(estimate * high)}
-
-
-def performance_of(q: Question, layout: Layout, speed: Speed, nodes: int, sessions: int) -> Json:
-    """A velocidade da réplica mais cheia."""
-    fullest = ceil_div(sessions, nodes * layout.replicas_per_unit)
-    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
-    low, high = TPOT_CALIBRATED_RANGE if q.calibration else (low * mxfp4_bias(q)[1], high)
-    parts, tpot = speed.breakdown_ms(fullest), speed.tpot_ms(fullest)
-    prefill_ratio = speed.prefill_ratio(fullest)
-    case = {
-        "input_tokens": q.inputs[0], "cached_tokens": q.cached, "nodes": nodes,
-        "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
-        "ttft_ms": interval(speed.ttft_ms(fullest), *TTFT_RANGE)
-        if prefill_ratio < QUEUE_RATIO else None}
-    per_node = sessions / nodes * q.output / speed.latency_seconds(fullest)
-    for name, rate in (("session", interval(1e3 / tpot, 1 / high, 1 / low)),
-                       ("node", interval(per_node, *THROUGHPUT_RANGE))):
-        name = "output_tokens_per_second_per_" + name
-        case[name], case[name + "_range"] = rate.pop("estimate"), rate
-    return dict(case, breakdown_ms={part: rounded(ms) for part, ms in parts.items()},
-                binding=max(parts, key=lambda part: parts[part]),
-                prefill_ratio=rounded(prefill_ratio))
-
-
-# ── Nós e falhas
-
-
-def nodes_for(sessions: Exact, headroom: Exact, sessions_per_unit: int = 1) -> int:
-    """⌈sessions · (1 + headroom) / S⌉, em inteiros: a conta se repete em cada linha comparada."""
-    return ceil_div(sessions.numerator * (headroom.denominator + headroom.numerator),
-                    sessions.denominator * headroom.denominator * sessions_per_unit)
-
-
-class Offer(Record):
-    """O que uma unidade de um leiaute admite na pergunta; sem dados para o teto, sem leiaute."""
-
-    layout: Layout | None
-    unit: int  # nós de uma unidade
-    sessions: int  # por unidade: o menor entre plano, teto físico e objetivos
-    limited_by: str  # plan, engine_memory, tpot ou ttft
-    speed: Speed | None  # da carga dos objetivos, se a velocidade entra na conta dos nós
-
-    def load(self, q: Question, headroom: Exact, units: int) -> int:
-        """Sessões em andamento em `units` unidades, até as que elas admitem."""
-        if q.requests_per_second is None:
-            return min(nodes_for(q.concurrency, headroom), units * self.sessions)
-        assert self.speed and self.layout
-        latency, replicas = self.speed.latency_seconds, self.layout.replicas_per_unit
-        # O menor ponto fixo da lei de Little em cada unidade: sessões = taxa · latência(sessões).
-        rate = q.requests_per_second * (1 + headroom) / units
-        most, each = ceil_div(self.sessions, replicas), float(rate / replicas)
-        fullest = 1 + largest(most - 1, lambda n: n < each * latency(n))
-        return units * min(self.sessions, max(1, ceil_div(rate * Fraction(latency(fullest)), 1)))
-
-    def demand(self, q: Question) -> tuple[Exact, int]:
-        """(Sessões que a carga pede; as que uma unidade dá, ao menos uma)."""
-        sessions = max(self.sessions, 1)
-        if q.requests_per_second is None:
-            return q.concurrency, sessions
-        assert self.speed and self.layout
-        replicas, latency = self.layout.replicas_per_unit, self.speed.latency_seconds
-        # Little: uma unidade cheia serve sessões / latência; as que sobram da divisão pelas
-        # réplicas só contam se pagam a latência que acrescentam.
-        full = [(n, Fraction(latency(ceil_div(n, replicas)))) for n in
-                {sessions, sessions // replicas * replicas or sessions}]
-        sessions, seconds = max(full, key=lambda item: item[0] / item[1])
-        return q.requests_per_second * seconds, sessions
-
-    def nodes(self, q: Question, headroom: Exact) -> int:
-        wanted, sessions = self.demand(q)
-        return nodes_for(wanted, headroom, sessions) * self.unit
-
-    def bought(self, q: Question) -> int:
-        """Com o pico e a reserva de HA."""
-        return self.nodes(q, q.peak_headroom_ratio) + self.unit * q.spares
-
-    def holds(self, q: Question) -> int:
-        """Sessões que os nós dados mantêm, com o pico e a reserva de HA à parte."""
-        units = (q.nodes or 0) // self.unit - q.spares
-        return max(0, units * self.sessions // (1 + q.peak_headroom_ratio))
-
-    def cost(self, q: Question) -> tuple[int, ...]:
-        """A preferência: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp."""
-        assert self.layout
-        # Sem taxa, mais sessões já são menos nós sem pico.
-        nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
-        return (not self.sessions, -self.holds(q) if q.asks == "sessions" else self.bought(q),
-                self.unit, nominal, -self.sessions, -self.layout.sessions_per_unit,
-                self.layout.tensor_parallel)
-
-
-def offer_of(q: Question, layout: Layout) -> Offer:
-    plan, ceiling = q.plan_sessions(layout.nodes_per_unit), layout.sessions_per_unit
-    sessions, limit = (ceiling, "engine_memory") if ceiling < plan else (plan, "plan")
-    speed = known_speed(q, layout) if q.timed else None
-    if speed:
-        replicas = layout.replicas_per_unit
-        kept = largest(ceil_div(sessions, replicas), lambda n: not speed.missed(q, n))
-        if kept * replicas < sessions:
-            sessions, limit = kept * replicas, speed.missed(q, kept + 1)
-    return Offer(layout=layout, unit=layout.nodes_per_unit, sessions=sessions, limited_by=limit,
-                 speed=speed)
-
-
-# ── Storage, energia e custo
-
-
-def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
-    """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
-    checkpoint, shared = q.checkpoint_bytes, q.storage.shared
-    path = float(q.storage.throughput_read_gbps)
-
-    def load_seconds(at_once: int) -> float | None:
-        read = checkpoint / GB / min(path / at_once if shared else path, LOADER_GBPS)
-        return rounded(read + ENGINE_START_SECONDS) if checkpoint else None
-
-    restore, parked = q.kv_bytes / GB / path, sessions if shared else ceil_div(sessions, nodes)
-    plan = {
-        "checkpoint_bytes": checkpoint or None, "scope": "shared" if shared else "node",
-        "loader_gbps": LOADER_GBPS, "engine_start_seconds": ENGINE_START_SECONDS,
-        "node_recovery_seconds": load_seconds(offer.unit),
-        "cold_start_seconds": load_seconds(nodes), "kv_restore_seconds": rounded(restore),
-        "kv_recompute_seconds": None, "kv_faster": None,
-        "parked_sessions": parked, "parked_kv_bytes": parked * q.kv_bytes,
-        "capacity_bytes": checkpoint + parked * q.kv_bytes if checkpoint else None}
-    if offer.layout and offer.speed and q.prompt > 0:
-        alone = known_speed(q.under(input_tokens=q.prompt), offer.layout).alone_seconds
-        plan.update(kv_recompute_seconds=rounded(alone),
-                    kv_faster="restore" if restore < alone else "recompute")
-    return plan
-
-
-def physical_of(q: Question, nodes: int) -> Json:
-    """Energia e espaço, pelos valores máximos do catálogo; None se ele não diz."""
-    kw, units, heat = q.server.power_kw, q.server.rack_units, q.server.heat_btu_h
-    # Um nó que sozinho passa do rack tem o seu.
-    in_rack = min(RACK_UNITS // units, int(RACK_KW // kw)) if kw and units else None
-    return {
-        "power_kw": kw and nodes * kw, "rack_units": units and nodes * units,
-        "racks": None if in_rack is None else ceil_div(nodes, in_rack or 1),
-        "nodes_per_rack": in_rack or None, "heat_btu_h": heat and nodes * heat,
-        "energy_mwh_year": kw and nodes * kw * q.pue * HOURS_PER_YEAR / 1000}
-
-
-def costs_of(q: Question, nodes: int, sessions: int, mwh_year: Exact | None,
-             tokens_per_second: float | None) -> Json:
-    """O custo em `years` anos na potência máxima, com a carga nominal sem parar."""
-    price, years = q.node_price, q.years
-    if price is None and q.energy_price is None:
-        return {}
-    purchase = None if price is None else nodes * price
-    energy = None if q.energy_price is None or mwh_year is None or years is None else (
-        1000 * mwh_year * q.energy_price * years)
-    total = (purchase or 0) + (energy or 0)
-    tokens = (tokens_per_second or 0) * 3600 * HOURS_PER_YEAR * float(years or 0)
-    return {
-        "purchase": purchase, "energy": energy, "total": total,
-        "per_session_month": years and Fraction(total) / (years * 12 * sessions),
-        "per_million_output_tokens": rounded(float(total) / (tokens / 1e6)) if tokens else None}
-
-
-# ── O dimensionamento
-
-
-class SizingResult(Record):
-    """Tudo o que as visões mostram, em blocos com os nomes do JSON; bytes e nós exatos.
-
-    O que uma comparação de milhares de linhas não mostra só se calcula quando é lido.
-    """
-
-    question: Question  # com a carga ou o contexto que a resposta deu
-    asks: str  # nodes, sessions, context ou load
-    offers: tuple[Offer, ...]  # da que compra menos nós à que compra mais
-    missing: list[str]  # os campos que faltam para o teto físico
-    speed_gap: str  # por que não há velocidade prevista
-    concurrency: int  # sessões em andamento
-    peak_sessions: int
-    spare_sessions: int  # vagas que sobram no pico, sem contar a reserva de HA
-    nodes_minimum: int
-    nodes_with_headroom: int
-    nodes_final: int
-
-    performance = cached_property(lambda r: tuple(performances(r)))
-    nominal = cached_property(lambda r: next(performances(r), None))  # a primeira, sem as outras
-    storage_plan = cached_property(
-        lambda r: storage_plan_of(r.question, r.offer, r.nodes_final, r.concurrency))
-    physical = cached_property(lambda r: physical_of(r.question, r.nodes_final))
-    costs = cached_property(lambda r: costs_of(
-        r.question, r.nodes_final, r.concurrency, r.physical["energy_mwh_year"],
-        r.nominal and r.nodes_final * r.nominal["output_tokens_per_second_per_node"]))
-    warnings = cached_property(lambda r: tuple(warnings_of(r)))
-
-    @cached_property
-    def offer(self) -> Offer:
-        """A escolhida, com a velocidade."""
-        offer = self.offers[0]
-        if offer.layout and not self.speed_gap:
-            offer = replace(offer, speed=known_speed(self.question, offer.layout))
-        return offer
-
-    @cached_property
-    def results(self) -> Json:
-        q, offer, kv = self.question, self.offer, self.question.kv_bytes
-        total = kv * self.concurrency
-        block = {
-            "kv_per_session_gib": gib(kv), "kv_per_session_bytes": kv,
-            "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
-            "kv_budget_gib": gib(q.budget_bytes), "kv_budget_bytes": q.budget_bytes // 1,
-            "sessions_per_node": offer.sessions // offer.unit, "sessions_per_unit": offer.sessions,
-            "nodes_per_unit": offer.unit, "limited_by": offer.limited_by}
-        for name in ("peak_sessions", "nodes_minimum", "nodes_with_headroom", "nodes_final"):
-            block[name] = getattr(self, name)
-        if self.asks == "sessions":
-            block.update(max_concurrency=self.concurrency, by_context=by_context(q))
-        if self.asks == "context":
-            block["max_context"] = q.effective_context
-        return block
-
-    @cached_property
-    def upper_kv_bytes(self) -> int:
-        """KV de uma sessão num motor sem janelas."""
-        q = self.question
-        return sum(replace(group, cap_tokens=None).session_bytes(
-            q.effective_context, q.element_bytes) for group in q.model.layer_groups)
-
-    @cached_property
-    def nodes_other_end(self) -> int | None:
-        """Os nós com o prefixo em cache; None: a velocidade não os decide, ou nada cabe."""
-        turn = self.question.turn
-        if not (turn and turn.timed and self.asks == "nodes"):
-            return None
-        costs = (offer_of(turn, offer.layout).cost(turn) for offer in self.offers if offer.layout)
-        empty, nodes = min(costs)[:2]
-        return None if empty else nodes
-
-    @cached_property
-    def ha_plan(self) -> Json:
-        """O que resta depois das falhas que a HA cobre, ou de uma, se não cobre nenhuma.
-
-        Um nó que falta tira a sua unidade inteira; os ociosos de uma carga fixa o substituem.
-        """
-        unit, failed = self.offer.unit, max(1, self.question.spares)
-        units, idle = divmod(self.nodes_final, unit)
-        nodes = unit * max(0, units - max(0, failed - idle))
-        covers = nodes >= self.nodes_minimum
-        return {
-            "failed_nodes": failed, "nodes_after_failure": nodes,
-            "sessions_after_failure": nodes // unit * self.offer.sessions,
-            "covers_concurrency": covers, "covers_peak": nodes >= self.nodes_with_headroom,
-            "failures_covered_nominal": max(0, idle + units - self.nodes_minimum // unit),
-            "failures_covered_peak": max(0, idle + units - self.nodes_with_headroom // unit),
-            "interrupted_sessions": ceil_div(self.concurrency, units),
-            "meets_objectives": covers if self.question.timed else None}
-
-    @property
-    def answer(self) -> int:
-        return {"nodes": self.nodes_final, "sessions": self.concurrency,
-                "context": self.question.effective_context, "load": self.spare_sessions}[self.asks]
-
-
-ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
-           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
-
-
-def size(q: Question) -> SizingResult:
-    """Responde à pergunta. Levanta `SizingError` (3) se nem uma sessão cabe."""
-    asks, missing = q.asks, missing_for_ceiling(q)
-    gap = missing_text(missing or missing_for_speed(q))
-    for name in ("max_tpot_ms", "max_ttft_ms", "requests_per_second", "calibration"):
-        if gap and getattr(q, name):
-            flag = name.replace("calibration", "calibrate_tpot_ms").replace("_", "-")
-            raise SizingError("--" + flag, "não há velocidade a prever: " + gap)
-    if asks == "context":
-        q = longest_context(q)
-    q, offers = offers_of(q, [] if missing else unit_layouts(q))
-    offer = offers[0]
-    unit = offer.unit
-    if asks == "sessions":
-        q = q.under(concurrency=max(1, offer.holds(q)))
-    final = offer.bought(q)
-    if q.nodes:
-        if final > q.nodes:
-            raise too_few_nodes(q, offer, final, asks)
-        final = q.nodes if asks == "load" else q.nodes // unit * unit
-    units = final // unit - q.spares  # as que levam o pico
-    peak = offer.load(q, q.peak_headroom_ratio, units)
-    return SizingResult(
-        question=q, asks=asks, missing=missing,
-        offers=tuple(item for item in offers if item.unit == unit),
-        concurrency=offer.load(q, 0, final // unit), peak_sessions=peak, nodes_final=final,
-        spare_sessions=units * offer.sessions - peak, nodes_minimum=offer.nodes(q, 0),
-        nodes_with_headroom=offer.nodes(q, q.peak_headroom_ratio),
-        speed_gap=gap or "a rede entre os nós de uma réplica não é modelada" * (unit > 1))
-
-
-def attempt(q: Question) -> SizingResult | None:
-    try:
-        return size(q)
-    except SizingError:
-        return None
-
-
-def offers_of(q: Question, layouts: list[Layout]) -> tuple[Question, list[Offer]]:
-    """(a pergunta, calibrada; as ofertas, da melhor à pior). Levanta `SizingError` (3)."""
-    if layouts and not any(layout.sessions_per_unit for layout in layouts):
-        raise nothing_fits(q, layouts)
-    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
-        raise refusal(q, "uma réplica de %s não cabe num nó de %s, e a velocidade entre nós não é "
-                      "modelada" % (q.model.name, q.server.name))
-    if q.nodes:  # uma réplica maior que os nós dados não serve, se há outra
-        layouts = [item for item in layouts if item.nodes_per_unit <= q.nodes] or layouts
-    if q.calibration:
-        q, layouts = calibrated(q, layouts)
-    offers = sorted((offer_of(q, layout) for layout in layouts), key=lambda item: item.cost(q))
-    offers = offers or [Offer(layout=None, unit=1, sessions=q.plan_sessions(1), limited_by="plan",
-                              speed=None)]
-    if not q.plan_sessions(offers[0].unit):
-        raise plan_too_small(q, offers[0].unit)
-    if not offers[0].sessions:
-        raise out_of_reach(q, offers)
-    return q, offers
-
-
-def by_context(q: Question) -> list[Json]:
-    """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
-    asked = (replace(q, concurrency=0, requested_context=context) for context in USUAL_CONTEXTS
-             if context <= q.model.max_position_embeddings and not q.calibration)
-    return [{"effective_context": item.effective_context,
-             "max_concurrency": getattr(attempt(item), "concurrency", 0)}
-            for item in asked if item.request_fits]
-
-
-def longest_context(q: Question) -> Question:
-    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível.
-
-    Quando um nó já não admite uma sessão, réplicas de vários nós podem comprar menos: caber só é
-    monótono de cada lado desse ponto.
-    """
-    limit = q.model.max_position_embeddings
-
-    def at(tokens: int) -> Question:
-        return replace(q, requested_context=tokens)
-
-    def longest(low: int, high: int) -> int:
-        # De dois em dois: num contexto ímpar e curto a saída padrão é menor que a entrada.
-        even = 2 * largest(high // 2, lambda half: bool(attempt(at(2 * half))), (low - 1) // 2)
-        if low <= even + 1 <= high and attempt(at(even + 1)):
-            return even + 1
-        return even if even >= low else 0
-
-    first, inside = 1 + largest(limit - 1, lambda n: not at(n).request_fits), limit
-    if not missing_for_ceiling(q):
-        inside = largest(limit, lambda n: any(
-            layout.sessions_per_unit for layout in layouts_of(at(n), 1)), first - 1)
-    return at(longest(inside + 1, limit) or longest(first, inside) or first)
-
-
-def calibrated(q: Question, layouts: list[Layout]) -> tuple[Question, list[Layout]]:
-    """A pergunta com a escala do TPOT medido e o único leiaute em que ele vale.
-
-    O ponto foi medido no leiaute que estaria em uso sem objetivos, com a carga da pergunta.
-    """
-    plain = size(replace(q, calibration=None, tpot_scale=1.0, nodes=None, max_tpot_ms=None,
-                         max_ttft_ms=None, concurrency=q.concurrency or 1)).offer
-    assert q.calibration and plain.layout and plain.speed
-    ms, sessions = q.calibration
-    used, scale, wrong = plain.layout, ms / plain.speed.tpot_ms(sessions), ""
-    if sessions > used.sessions_per_replica:
-        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (
-            sessions_text(used.sessions_per_replica), used)
-    elif not 1 / ABSURD_CALIBRATION < scale < ABSURD_CALIBRATION:
-        wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
-            number_text(ms / scale), used)
-    if wrong:
-        raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
-    return replace(q, tpot_scale=scale), [item for item in layouts if str(item) == str(used)]
-
-
-def performances(r: SizingResult) -> Iterator[Json]:
-    """A velocidade de cada ponta da carga, com todos os nós e depois das falhas consideradas."""
-    layout = r.offer.layout
-    if layout is None or r.speed_gap:
-        return
-    for end in filter(None, (r.question, r.question.turn)):
-        speed = known_speed(end, layout)
-        offer = replace(r.offer, speed=speed)
-        for nodes in filter(None, (r.nodes_final, r.ha_plan["nodes_after_failure"])):
-            yield performance_of(end, layout, speed, nodes, offer.load(end, 0, nodes))
-
-
-# ── Recusas: o que falta e o que caberia
-
-
-def refusal(q: Question, text: str, options: Callable[[], Sequence[Option]] = tuple,
-            lead: str = "") -> SizingError:
-    """Um erro de status 3; `ways_out` diz com quais das opções caberia."""
-    error = SizingError("nada cabe", text, status=3)
-    error.question, error.options, error.lead = q, options, lead
+def explained(error: SizingError) -> SizingError:
+    """O erro com o que falta e por quanto, se é uma recusa que ainda não o diz."""
+    if isinstance(error, NothingFits) and not error.expected:
+        return error.with_more(SHORTFALLS[error.short_of](error))
     return error
+
+
+def plan_shortfall(error: NothingFits) -> str:
+    q, nodes = error.question, error.offers[0].nodes_per_unit
+    kv_bytes, budget = kv_per_session_bytes(q), nodes * kv_budget_bytes(q)
+    return "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)" % (
+        q.model.name, q.server.name, size_text(kv_bytes), plural(nodes, "nó"), size_text(budget),
+        size_text(kv_bytes - budget))
+
+
+def memory_shortfall(error: NothingFits) -> str:
+    q = error.question
+    best = max(error.layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes_per_gpu)
+    return (
+        "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e uma sessão de "
+        "%s passam dos %s que o motor pode usar (faltam %s)" % (
+            q.model.name, q.server.name, best, plural(best.nodes_per_unit, "nó"),
+            size_text(best.weights_bytes), size_text(best.runtime_bytes),
+            size_text(best.session_bytes_per_gpu), size_text(best.usable_bytes),
+            size_text(best.session_bytes_per_gpu - best.kv_capacity_bytes)))
+
+
+def network_shortfall(error: NothingFits) -> str:
+    return ("uma réplica de %s não cabe num nó de %s, e a velocidade entre nós não é modelada" % (
+        error.question.model.name, error.question.server.name))
+
+
+def objectives_shortfall(error: NothingFits) -> str:
+    q, reached = error.question, []
+    alone = [(offer.speed, str(offer.layout)) for offer in error.offers
+             if offer.speed and offer.layout and offer.layout.ceiling_sessions]
+    tpots_ms = {where: speed.tpot_ms(1) for speed, where in alone}
+    ttfts_ms = {where: speed.ttft_ms(tpots_ms[where]) for speed, where in alone}
+    for name, limit, times_ms in (("TPOT", q.max_tpot_ms, tpots_ms),
+                                  ("TTFT", q.max_ttft_ms, ttfts_ms)):
+        if limit is not None:
+            best, where = min((ms, where) for where, ms in times_ms.items())
+            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
+                name, number_text(limit, 9), number_text(best, 4), where))
+    return "com uma sessão por réplica de %s em %s e %s por pedido: %s" % (
+        q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"),
+        "; ".join(reached))
+
+
+def nodes_shortfall(error: NothingFits) -> str:
+    q, offer, nodes = error.question, error.offers[0], error.question.nodes or 0
+    unit, spares = offer.nodes_per_unit, q.ha_spares * offer.nodes_per_unit
+    given = "%s de %s" % (plural(nodes, "nó"), q.server.name)
+    each = "%d por %s" % (offer.sessions_per_unit, unit_text(unit))
+    if q.asks == "sessions":
+        return "%s, com %d de reserva e pico de %s, não %s nem uma sessão (%s)" % (
+            given, spares, percent_text(q.peak_headroom_ratio),
+            "mantém" if nodes == 1 else "mantêm", each)
+    reserve = " (%d de reserva)" % spares if spares else ""
+    return "%s %s %s de %s (%s, limite: %s); esta carga pede %s%s" % (
+        given, "admite" if nodes == 1 else "admitem",
+        sessions_text(nodes // unit * offer.sessions_per_unit),
+        plural(q.effective_context, "token"), each, LIMITS[offer.limited_by],
+        plural(error.nodes_needed, "nó"), reserve)
+
+
+SHORTFALLS = {
+    "plan": plan_shortfall, "memory": memory_shortfall, "network": network_shortfall,
+    "objectives": objectives_shortfall, "nodes": nodes_shortfall}
+
+
+def plan_options(error: NothingFits) -> list[Option]:
+    """O que faz uma sessão caber no plano de um nó."""
+    q, total = error.question, error.question.server.total_hbm_gb * GB
+    budget, kv_bytes = kv_budget_bytes(q), kv_per_session_bytes(q)
+    context = largest(q.model.max_position_embeddings, lambda tokens: session_kv_bytes(
+        q.model.kv_groups, tokens, q.kv_precision) <= budget)
+    shorter = replace(q, requested_context=context or None)
+    overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 1000 // GIB, 1000)
+    ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
+    return [
+        ("--kv-precision fp8", replace(q, kv_precision="fp8") if q.element_bytes == 2 else None),
+        ("--effective-context %d" % context,
+         shorter if context and shorter.request_fits else None),
+        ("--runtime-overhead-gib " + decimal_text(overhead, 3),
+         replace(q, requested_runtime_overhead_gib=overhead) if overhead > 0 else None),
+        ("--kv-budget-ratio " + decimal_text(ratio, 4),
+         replace(q, kv_budget_ratio=ratio) if ratio <= 1 else None)]
+
+
+def objectives_options(error: NothingFits) -> list[Option]:
+    q, fp8 = error.question, None
+    if q.weights_precision in ("bf16", "fp16"):
+        fp8 = replace(q, requested_weights_precision="fp8")
+    turn = replace(q, input_tokens=q.ends[-1]) if len(q.ends) > 1 else None
+    return [("--input-tokens %d" % q.ends[-1], turn), ("--weights-precision fp8", fp8)]
+
+
+def nodes_options(error: NothingFits) -> list[Option]:
+    return [("--nodes %d" % error.nodes_needed,
+             replace(error.question, nodes=error.nodes_needed))]
+
+
+OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options}
+
+
+def on_server(q: Question, server: Server) -> Question:
+    """A pergunta em outro servidor, onde um TPOT medido neste não vale."""
+    return replace(q, server=server, calibration=None)
 
 
 def fitting(options: Iterable[Option]) -> list[str]:
     return [text for text, q in options if q and attempt(q)]
 
 
-def on_server(q: Question, server: Server) -> Question:
-    """A pergunta em outro servidor, onde um TPOT medido neste não vale."""
-    return replace(q, server=server, calibration=None, tpot_scale=1.0)
-
-
-def ways_out(error: SizingError, servers: Sequence[Server]) -> str:
+def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     """O que caberia no lugar do que foi recusado: cada flag sozinha, e os servidores."""
-    q, options = error.question, error.options()
-    found = fitting(options)
-    text = "; nenhuma flag sozinha basta neste servidor" if options else ""
+    q, text, found = error.question, "", []
+    if error.short_of in OPTIONS:
+        found = fitting(OPTIONS[error.short_of](error))
+        text = "; nenhuma flag sozinha basta neste servidor"
     if found:
-        text = "; %scabe com %s" % (error.lead, " ou ".join(found))
+        per_node = "uma sessão por nó " if error.short_of == "plan" else ""
+        text = "; %scabe com %s" % (per_node, " ou ".join(found))
     if q.calibration:
         return text
     if q.tensor_parallel and attempt(replace(q, tensor_parallel=None)):
         return text + "; cabe com --tensor-parallel auto"
-    others = fitting((server.name, server != q.server and on_server(q, server))
-                     for server in servers)
+    others = fitting((server.name, on_server(q, server)) for server in servers
+                     if server != q.server)
     if others:
         return text + "; cabe em: " + ", ".join(others)
     return text if found else text + "; não cabe em nenhum servidor do catálogo"
 
 
-def plan_too_small(q: Question, unit: int) -> SizingError:
-    total, budget, kv = q.server.total_hbm_gb * GB, q.budget_bytes, q.kv_bytes
-
-    def options() -> Sequence[Option]:
-        context = largest(q.model.max_position_embeddings, lambda n: session_kv_bytes(
-            q.model.layer_groups, n, q.kv_precision) <= budget)
-        shorter = replace(q, requested_context=context)
-        overhead = Fraction((total * q.kv_budget_ratio - kv) * 1000 // GIB, 1000)
-        ratio = Fraction(ceil_div((kv + q.overhead_gib * GIB) * 10000, total), 10000)
-        return [
-            ("--kv-precision fp8", q.element_bytes == 2 and replace(q, kv_precision="fp8")),
-            ("--effective-context %d" % context, context and shorter.request_fits and shorter),
-            ("--runtime-overhead-gib " + decimal_text(overhead, 3),
-             overhead > 0 and replace(q, runtime_overhead_gib=overhead)),
-            ("--kv-budget-ratio " + decimal_text(ratio, 4),
-             ratio <= 1 and replace(q, kv_budget_ratio=ratio))]
-
-    return refusal(
-        q, "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)" % (
-            q.model.name, q.server.name, size_text(kv), plural(unit, "nó"),
-            size_text(unit * budget), size_text(kv - unit * budget)),
-        options, "uma sessão por nó ")
-
-
-def nothing_fits(q: Question, layouts: Sequence[Layout]) -> SizingError:
-    best = max(layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes)
-    return refusal(
-        q, "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e uma sessão "
-        "de %s passam dos %s que o motor pode usar (faltam %s)" % (
-            q.model.name, q.server.name, best, plural(best.nodes_per_unit, "nó"), *map(size_text, (
-                best.weights_bytes, best.runtime_bytes, best.session_bytes, best.usable_bytes,
-                best.session_bytes - best.kv_capacity_bytes))))
-
-
-def out_of_reach(q: Question, offers: Sequence[Offer]) -> SizingError:
-    reached = []
-    for name, limit, metric in (("TPOT", q.max_tpot_ms, Speed.tpot_ms),
-                                ("TTFT", q.max_ttft_ms, Speed.ttft_ms)):
-        if limit is not None:
-            best, where = min((metric(offer.speed, 1), str(offer.layout)) for offer in offers
-                              if offer.speed and offer.layout and offer.layout.sessions_per_unit)
-            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
-                name, number_text(limit, 9), number_text(best, 4), where))
-    return refusal(
-        q, "com uma sessão por réplica de %s em %s e %s por pedido: %s" % (
-            q.model.name, q.server.name, plural(q.inputs[0], "token novo", "tokens novos"),
-            "; ".join(reached)),
-        lambda: [("--input-tokens %d" % q.inputs[-1], q.turn),
-                 ("--weights-precision fp8", q.precision in ("bf16", "fp16")
-                  and replace(q, weights_precision="fp8"))])
-
-
-def unit_text(unit: int) -> str:
-    return "nó" if unit == 1 else "%d nós" % unit
-
-
-def too_few_nodes(q: Question, offer: Offer, needed: int, asks: str) -> SizingError:
-    nodes, spares = q.nodes or 0, q.spares * offer.unit
-    given = "%s de %s" % (plural(nodes, "nó"), q.server.name)
-    each = "%d por %s" % (offer.sessions, unit_text(offer.unit))
-    if asks == "sessions":
-        text = "%s, com %d de reserva e pico de %s, não %s nem uma sessão (%s)" % (
-            given, spares, percent_text(q.peak_headroom_ratio),
-            "mantém" if nodes == 1 else "mantêm", each)
-    else:
-        text = "%s %s %s de %s (%s, limite: %s); esta carga pede %s%s" % (
-            given, "admite" if nodes == 1 else "admitem",
-            sessions_text(nodes // offer.unit * offer.sessions),
-            plural(q.effective_context, "token"), each, LIMITS[offer.limited_by],
-            plural(needed, "nó"), " (%d de reserva)" % spares if spares else "")
-    return refusal(q, text, lambda: [("--nodes %d" % needed, q.under(nodes=needed))])
-
-
-# ── Avisos
+IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
+# Limites dos avisos.
+HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
+IDLE_CEILING_RATIO, HEAVY_PREFILL_RATIO = Fraction(1, 3), 0.5
+SLOW_TOKENS_PER_SECOND = 10
+FAR_CALIBRATION = 2  # medido / previsto
+MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
+MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 
 
 def extrapolations(r: SizingResult) -> list[str]:
@@ -2315,46 +2949,133 @@ def extrapolations(r: SizingResult) -> list[str]:
     q, layout = r.question, r.offer.layout
     if not layout or not r.nominal:
         return []
-    return [text for text, outside in (
-        ("contexto acima de %d" % MEASURED_CONTEXT, q.effective_context > MEASURED_CONTEXT),
-        ("GPU sem medidas", MEASURED_GPUS.isdisjoint((q.server.gpu or "").split())),
-        ("réplica de %d GPUs" % layout.gpus, layout.gpus > 8),
-        ("comunicação por PCIe", layout.gpus > 1 and not q.server.nvlink_reaches(layout.gpus)),
-        ("pesos " + q.precision, q.precision in ("int4", "int8")),
-        ("atenção comprimida", any(g.kind == "compressed" for g in q.model.layer_groups)))
-        if outside]
+    gpus, reached = layout.replica_gpus, q.server.nvlink_reaches(layout.replica_gpus)
+    compressed = any(group.kind == "compressed" for group in q.model.kv_groups)
+    outside = {
+        "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
+        "GPU sem medidas": MEASURED_GPUS.isdisjoint((q.server.gpu or "").split()),
+        "réplica de %d GPUs" % gpus: gpus > 8,
+        "comunicação por PCIe": gpus > 1 and not reached,
+        "pesos " + q.weights_precision: q.weights_precision in ("int4", "int8"),
+        "atenção comprimida": compressed}
+    return [text for text, is_outside in outside.items() if is_outside]
 
 
-def warnings_of(r: SizingResult) -> Iterator[str]:
+def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
-    q, unit, spare, layout = r.question, r.offer.unit, r.spare_sessions, r.offer.layout
-    if q.requested_context > q.effective_context:
+    return list(chain.from_iterable(part(r) for part in (
+        load_warnings, no_speed_warning, speed_warnings, tight_warning, ceiling_warnings,
+        plan_warnings)))
+
+
+def load_warnings(r: SizingResult) -> Iterator[str]:
+    q, unit = r.question, r.offer.nodes_per_unit
+    if (q.requested_context or 0) > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
-               % (q.requested_context, q.effective_context))
+               % (q.requested_context or 0, q.effective_context))
     yield from wider_warning(r)
     if r.nodes_final == unit:
         bought = plural(unit, "nó")
         yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
-            bought, "m" * (r.concurrency != 1), sessions_text(r.concurrency),
+            bought, "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
             "" if q.nodes else "; --ha n+1 acrescenta " + bought)
     if q.nodes and q.nodes % unit:
         yield "idle_nodes: uma réplica ocupa %d nós: dos %d nós dados, %s" % (
             unit, q.nodes, plural(q.nodes % unit, "fica ocioso", "ficam ociosos"))
-    if layout and r.speed_gap:
-        yield "no_speed: não há velocidade prevista: " + r.speed_gap
-    elif layout:
-        yield from speed_warnings(r, layout)
-    if spare < TIGHT_LAST_NODE_RATIO * r.offer.sessions and r.asks in ("nodes", "load"):
+
+
+def wider_warning(r: SizingResult) -> Iterator[str]:
+    q, offer = r.question, r.offer
+    if offer.limited_by != "engine_memory" or offer.nodes_per_unit > 1 or q.timed or q.nodes:
+        return
+    wide = [item for item in r.capacity.wide_offers if item.sessions_per_unit]
+    best = min(wide, key=lambda item: item.preference(q), default=None)
+    if best and 2 * best.nodes_with_spares(q) < r.nodes_final:
+        yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede "
+               "entre eles servisse" % (
+                   best.nodes_per_unit, best.nodes_with_spares(q), r.nodes_final))
+
+
+def speed_gap(r: SizingResult) -> str:
+    """Por que não há velocidade prevista, se não há."""
+    if r.capacity.speed_missing:
+        return missing_text(r.capacity.speed_missing)
+    if r.offer.nodes_per_unit > 1:
+        return "a rede entre os nós de uma réplica não é modelada"
+    return ""
+
+
+def no_speed_warning(r: SizingResult) -> Iterator[str]:
+    if r.offer.layout and not r.offer.speed:
+        yield "no_speed: não há velocidade prevista: " + speed_gap(r)
+
+
+def speed_warnings(r: SizingResult) -> Iterator[str]:
+    """Pela pior das cargas mostradas."""
+    if not r.performance:
+        return
+    slowest = max(r.performance, key=lambda case: case["tpot_ms"]["estimate"])
+    rate = slowest["output_tokens_per_second_per_session"]
+    if rate < SLOW_TOKENS_PER_SECOND:
+        yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
+            load_text(slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
+    busiest = max(r.performance, key=lambda case: case["prefill_ratio"])
+    if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
+        yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
+            load_text(busiest), 100 * busiest["prefill_ratio"],
+            "" if busiest["ttft_ms"] else ", pedidos em fila")
+    yield from engine_settings_warnings(r)
+
+
+def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
+    q, layout, scale = r.question, r.offer.layout, r.offer.tpot_scale
+    if layout:
+        engines = layout.replicas_per_unit * layout.data_parallel
+        fullest = ceil_div(r.peak_sessions, (r.nodes_final - q.ha_spares) * engines)
+        if fullest > q.max_num_seqs:
+            yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
+                   "padrão: --max-num-seqs %d" % (fullest, q.max_num_seqs, fullest))
+    if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
+        yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
+               "a da pergunta" % number_text(scale))
+
+
+def load_text(case: Json) -> str:
+    return "%s, %s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
+                       plural(case["nodes"], "nó"))
+
+
+def tight_warning(r: SizingResult) -> Iterator[str]:
+    spare, admitted, unit = r.spare_sessions, r.offer.sessions_per_unit, r.offer.nodes_per_unit
+    if r.asks in ("nodes", "load") and spare < TIGHT_LAST_NODE_RATIO * admitted:
         yield "tight_capacity: no pico %s, %s %s (abaixo de %s)" % (
             "sobra 1 vaga" if spare == 1 else "sobram %d vagas" % spare,
-            percent_text(Fraction(1000 * spare // r.offer.sessions, 1000)),
+            percent_text(Fraction(1000 * spare // admitted, 1000)),
             "do último nó" if unit == 1 else "dos últimos %d nós" % unit,
             percent_text(TIGHT_LAST_NODE_RATIO))
-    if layout:
-        yield from ceiling_warnings(r, layout)
-    else:
+
+
+def ceiling_warnings(r: SizingResult) -> Iterator[str]:
+    q, offer, layout = r.question, r.offer, r.offer.layout
+    if not layout:
         yield ("no_ceiling: só o plano, que não confere se os pesos cabem; "
-               + missing_text(r.missing))
+               + missing_text(r.capacity.missing))
+        return
+    reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
+    if weights > reserve:
+        yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
+               % (size_text(weights), size_text(reserve)))
+    idle = 1 - Fraction(offer.sessions_per_unit, layout.ceiling_sessions)
+    if idle > IDLE_CEILING_RATIO:
+        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobram %d%%, mais de "
+               "um terço" % (offer.sessions_per_unit, layout.ceiling_sessions, 100 * idle // 1))
+    if offer.nodes_per_unit > 1:
+        yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
+               "%d, e a rede entre eles decide a velocidade" % offer.nodes_per_unit)
+
+
+def plan_warnings(r: SizingResult) -> Iterator[str]:
+    q, kv_bytes = r.question, r.capacity.kv_per_session_bytes
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
@@ -2365,20 +3086,10 @@ def warnings_of(r: SizingResult) -> Iterator[str]:
     if q.storage.type != "local":
         yield "%s_storage: %s" % (q.storage.type, cold_start_text(r))
     if q.element_bytes == 2:
-        fp8 = replace(q, kv_precision="fp8").kv_bytes
+        fp8 = kv_per_session_bytes(replace(q, kv_precision="fp8"))
         yield "kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8" % (
-            q.kv_precision, size_text(q.kv_bytes), decimal_text(Fraction(q.kv_bytes, fp8), 2),
+            q.kv_precision, size_text(kv_bytes), decimal_text(Fraction(kv_bytes, fp8), 2),
             size_text(fp8))
-
-
-def wider_warning(r: SizingResult) -> Iterator[str]:
-    q, offer = r.question, r.offer
-    if offer.limited_by == "engine_memory" and offer.unit == 1 and not (q.timed or q.nodes):
-        costs = (offer_of(q, layout).cost(q) for layout in wide_layouts(q))
-        empty, nodes, unit, *_ = min(costs, default=(1, 0, 0))
-        if not empty and 2 * nodes < r.nodes_final:
-            yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede "
-                   "entre eles servisse" % (unit, nodes, r.nodes_final))
 
 
 def cold_start_text(r: SizingResult) -> str:
@@ -2394,164 +3105,170 @@ def cold_start_text(r: SizingResult) -> str:
         seconds_text(r.storage_plan["node_recovery_seconds"]))
 
 
-def speed_warnings(r: SizingResult, layout: Layout) -> Iterator[str]:
-    """Pela pior das cargas mostradas."""
-    q = r.question
-    slowest = max(r.performance, key=lambda case: case["tpot_ms"]["estimate"])
-    rate = slowest["output_tokens_per_second_per_session"]
-    if rate < SLOW_TOKENS_PER_SECOND:
-        yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
-            load_text(slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
-    busiest = max(r.performance, key=lambda case: case["prefill_ratio"])
-    if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
-        yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
-            load_text(busiest), 100 * busiest["prefill_ratio"],
-            "" if busiest["ttft_ms"] else ", pedidos em fila")
-    engines = (r.nodes_final - q.spares) * layout.replicas_per_unit * layout.data_parallel
-    fullest = ceil_div(r.peak_sessions, engines)
-    if fullest > q.max_num_seqs:
-        yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
-               "padrão: --max-num-seqs %d" % (fullest, q.max_num_seqs, fullest))
-    if not 1 / FAR_CALIBRATION < q.tpot_scale < FAR_CALIBRATION:
-        yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
-               "a da pergunta" % number_text(q.tpot_scale))
+# ── Apêndice: a explicação: explanation_of, cada número com a fórmula, os valores e a fonte
 
-
-def load_text(case: Json) -> str:
-    return "%s, %s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
-                       plural(case["nodes"], "nó"))
-
-
-def ceiling_warnings(r: SizingResult, layout: Layout) -> Iterator[str]:
-    q, offer = r.question, r.offer
-    reserve, weights = q.overhead_gib * GIB, layout.weights_bytes * q.server.gpus
-    if weights > reserve:
-        yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
-               % (size_text(weights), size_text(reserve)))
-    idle = 1 - Fraction(offer.sessions, layout.sessions_per_unit)
-    if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobram %d%%, mais de "
-               "um terço" % (offer.sessions, layout.sessions_per_unit, 100 * idle // 1))
-    if offer.unit > 1:
-        yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
-               "%d, e a rede entre eles decide a velocidade" % offer.unit)
-
-
-# ── A explicação: cada número com a fórmula, os valores e a fonte
-
-# `nome; rótulo; unidade; fórmula; fonte`, na ordem da conta; vale a primeira linha de cada nome
-# em que toda grandeza tem valor, em `names_of_figures`.
-FIGURES = """
-effective_context; contexto usado; tokens; min(requested_context, max_position_embeddings);
-  config.json do modelo
-kv_total_bytes; KV de todas as sessões; B; concurrency * kv_per_session_bytes;
-kv_budget_bytes; orçamento de KV por nó; B; total_hbm_gb * GB * kv_budget_ratio -
-  runtime_overhead_gib * GIB; convenção do plano
-plan_sessions; sessões que o plano admite por unidade; sessões; floor(nodes_per_unit *
-  kv_budget_bytes / kv_per_session_bytes); convenção do plano
-usable_bytes; HBM que o motor usa, por GPU; B; floor(gpu_memory_utilization * hbm_usable_gib_per_gpu
-  * GIB); memória que o driver mostra
-weights_bytes; pesos por GPU; B; ceil((dense_bytes - replicated_bytes) / tensor_parallel) +
-  replicated_bytes + rope_bytes + ceil(expert_bytes * expert_padding / (tensor_parallel *
-  data_parallel)); bytes do checkpoint
-activation_bytes; ativações por GPU; B; max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes +
-  encoder_bytes + indexer_bytes; ajuste a registros do vLLM
-runtime_bytes; motor por GPU; B; activation_bytes + non_torch_bytes + cuda_graphs_bytes; ajuste a
-  registros do vLLM
-kv_capacity_bytes; KV que cabe por GPU; B; usable_bytes - weights_bytes - runtime_bytes;
-sessions_per_replica; sessões que cabem na réplica; sessões; min(floor(kv_capacity_bytes /
-  session_bytes_per_gpu), sequences_limit) * data_parallel; páginas de 16 tokens
-ceiling_sessions; teto físico por unidade; sessões; sessions_per_replica * replicas_per_unit;
-sessions_per_unit; sessões por unidade; sessões; min(plan_sessions, ceiling_sessions,
-  objective_sessions); o menor limite vale
-sessions_per_unit; sessões por unidade; sessões; min(plan_sessions, ceiling_sessions); o menor
-  limite vale
-max_concurrency; sessões que os nós mantêm; sessões; floor((floor(nodes / nodes_per_unit) -
-  ha_spares) * sessions_per_unit / (1 + peak_headroom_ratio)); pico e reserva à parte
-planned_sessions; sessões que a taxa pede, com a unidade cheia; sessões; requests_per_second *
-  full_latency_seconds; lei de Little
-nodes_minimum; capacidade pura; nós; ceil(planned_sessions / full_sessions) * nodes_per_unit;
-nodes_with_headroom; com o pico; nós; ceil(planned_sessions * (1 + peak_headroom_ratio) /
-  full_sessions) * nodes_per_unit;
-nodes_bought; com a reserva de HA; nós; nodes_with_headroom + ha_spares * nodes_per_unit;
-interrupted_sessions; em andamento na unidade que cai; sessões; ceil(concurrency / (nodes_final /
-  nodes_per_unit));
-sessions_after_failure; admitidas depois da falha; sessões; nodes_after_failure / nodes_per_unit *
-  sessions_per_unit;
-replica_sessions; sessões na réplica mais cheia; sessões; ceil(concurrency / (nodes_final *
-  replicas_per_unit / nodes_per_unit));
-rows; sequências por GPU; ; max(1, replica_sessions / data_parallel);
-weights; TPOT: ler e calcular as camadas densas; ms; 1000 * scale * (weights_read_bytes /
-  tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * (linear_params / dense_flops +
-  head_params / bf16_flops) / tensor_parallel / DECODE_MFU); ajuste a medidas públicas
-experts; TPOT: ler e calcular os especialistas; ms; 1000 * scale * (expert_bytes / replica_gpus /
-  (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - touched_ratio)**replica_sessions) + rows * 2 *
-  expert_params * touched_ratio / tensor_parallel / expert_flops / DECODE_EXPERTS_MFU); ajuste a
-  medidas públicas
-kv; TPOT: ler o KV; ms; 1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) +
-  absorbed_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU)); ajuste a medidas públicas
-communication; TPOT: comunicação; ms; 1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS + rows
-  * 4 * hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO);
-  ajuste a medidas públicas
-launch; TPOT: partida dos kernels; ms; 1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers *
-  MOE_LAYER_SECONDS + indexer_layers * INDEXER_LAYER_SECONDS); ajuste a medidas públicas
-spread_seconds; prefill: camadas e comunicação; s; input_tokens * (2 * (linear_params / dense_flops
-  / dense_prefill_mfu + expert_params * touched_ratio / expert_flops / PREFILL_EXPERTS_MFU) /
-  replica_gpus + parallel * blocks * 4 * hidden_size * (replica_gpus - 1) / replica_gpus /
-  link_bandwidth / PREFILL_LINK_RATIO); ajuste a medidas públicas
-prefill_seconds; prefill de um pedido entre os outros; s; spread_seconds + attention_flops /
-  replica_gpus / (bf16_flops * ATTENTION_MFU); ajuste a medidas públicas
-prefill_interference; TPOT: prefill dos outros pedidos; ms; 1000 * scale * prefill_seconds *
-  (replica_sessions - 1) / output_tokens;
-tpot_ms; TPOT; ms; weights + experts + kv + communication + launch + prefill_interference; faixa de
-  80% no README
-alone_seconds; prefill de um prompt sozinho; s; tpot_scale * (max(spread_seconds + attention_flops /
-  tensor_parallel / (bf16_flops * ATTENTION_MFU), weights_read_bytes / tensor_parallel /
-  (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) +
-  blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS); ajuste a medidas
-  públicas
-ttft_ms; TTFT, sem fila; ms; 1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2; faixa de
-  80% no README
-session_rate; tokens por segundo e sessão; tok/s; 1000 / tpot_ms;
-node_rate; tokens por segundo e nó; tok/s; concurrency / nodes_final * output_tokens / ((ttft_ms +
-  (output_tokens - 1) * tpot_ms) / 1000); lei de Little
-node_recovery_seconds; um nó de volta depois da falha; s; checkpoint_bytes / GB /
-  min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + ENGINE_START_SECONDS; tempos de carga
-  medidos
-cold_start_seconds; todos os nós, a frio; s; checkpoint_bytes / GB / min(throughput_read_gbps /
-  starting_nodes, LOADER_GBPS) + ENGINE_START_SECONDS; tempos de carga medidos
-kv_restore_seconds; repor do storage o KV de uma sessão; s; kv_per_session_bytes / GB /
-  throughput_read_gbps; perfil de storage
-kv_recompute_seconds; recalcular o KV de uma sessão; s; ; alone_seconds com todo o prompt novo
-capacity_bytes; espaço para o checkpoint e as sessões guardadas; B; checkpoint_bytes +
-  parked_sessions * kv_per_session_bytes;
-power_kw; potência máxima; kW; nodes_final * power_kw_per_node; folha do servidor
-heat_btu_h; calor; BTU/h; nodes_final * heat_btu_h_per_node; folha do servidor
-rack_units; espaço em rack; U; nodes_final * rack_units_per_node; folha do servidor
-racks; racks de 42 U e até 45 kW; ; ceil(nodes_final / nodes_per_rack);
-racks; racks; ; ; um nó passa sozinho de 45 kW ou de 42 U
-energy_mwh_year; energia num ano, com o PUE; MWh; power_kw * pue * HOURS_PER_YEAR / 1000;
-purchase; compra; ; nodes_final * node_price; preço dado
-energy; energia no período; ; 1000 * energy_mwh_year * energy_price * years; preço dado
-total; total; ; purchase + energy;
-per_session_month; por sessão e mês; ; total / (years * 12 * concurrency);
-per_million_output_tokens; por milhão de tokens gerados; ; total / (node_rate * nodes_final * 3600 *
-  HOURS_PER_YEAR * years / 10**6); nós sempre com a carga nominal
-"""
+# (nome, rótulo, unidade, fórmula, fonte), na ordem da conta; vale a primeira linha de cada nome em
+# que toda grandeza tem valor, em `names_of_figures`.
+FIGURES = (
+    ("effective_context", "contexto usado", "tokens",
+     "min(requested_context, max_position_embeddings)", "config.json do modelo"),
+    ("kv_total_bytes", "KV de todas as sessões", "B", "concurrency * kv_per_session_bytes", ""),
+    ("kv_budget_bytes", "orçamento de KV por nó", "B",
+     "total_hbm_gb * GB * kv_budget_ratio - runtime_overhead_gib * GIB", "convenção do plano"),
+    ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
+     "floor(nodes_per_unit * kv_budget_bytes / kv_per_session_bytes)", "convenção do plano"),
+    ("usable_bytes", "HBM que o motor usa, por GPU", "B",
+     "floor(gpu_memory_utilization * hbm_usable_gib_per_gpu * GIB)",
+     "memória que o driver mostra"),
+    ("weights_bytes", "pesos por GPU", "B",
+     "ceil((dense_bytes - replicated_bytes) / tensor_parallel) + replicated_bytes + rope_bytes + "
+     "ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel))",
+     "bytes do checkpoint"),
+    ("activation_bytes", "ativações por GPU", "B",
+     "max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes + encoder_bytes + indexer_bytes",
+     "ajuste a registros do vLLM"),
+    ("runtime_bytes", "motor por GPU", "B",
+     "activation_bytes + non_torch_bytes + cuda_graphs_bytes", "ajuste a registros do vLLM"),
+    ("kv_capacity_bytes", "KV que cabe por GPU", "B",
+     "usable_bytes - weights_bytes - runtime_bytes", ""),
+    ("sessions_per_replica", "sessões que cabem na réplica", "sessões",
+     "min(floor(kv_capacity_bytes / session_bytes_per_gpu), sequences_limit) * data_parallel",
+     "páginas de 16 tokens"),
+    ("ceiling_sessions", "teto físico por unidade", "sessões",
+     "sessions_per_replica * replicas_per_unit", ""),
+    ("sessions_per_unit", "sessões por unidade", "sessões",
+     "min(plan_sessions, ceiling_sessions, objective_sessions)", "o menor limite vale"),
+    ("sessions_per_unit", "sessões por unidade", "sessões",
+     "min(plan_sessions, ceiling_sessions)", "o menor limite vale"),
+    ("max_concurrency", "sessões que os nós mantêm", "sessões",
+     "floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / (1 + "
+     "peak_headroom_ratio))", "pico e reserva à parte"),
+    ("planned_sessions", "sessões que a taxa pede, com a unidade cheia", "sessões",
+     "requests_per_second * full_latency_seconds", "lei de Little"),
+    ("nodes_minimum", "capacidade pura", "nós",
+     "ceil(planned_sessions / full_sessions) * nodes_per_unit", ""),
+    ("nodes_with_headroom", "com o pico", "nós",
+     "ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit", ""),
+    ("nodes_bought", "com a reserva de HA", "nós",
+     "nodes_with_headroom + ha_spares * nodes_per_unit", ""),
+    ("interrupted_sessions", "em andamento na unidade que cai", "sessões",
+     "ceil(concurrency / (nodes_final / nodes_per_unit))", ""),
+    ("sessions_after_failure", "admitidas depois da falha", "sessões",
+     "nodes_after_failure / nodes_per_unit * sessions_per_unit", ""),
+    ("replica_sessions", "sessões na réplica mais cheia", "sessões",
+     "ceil(concurrency / (nodes_final * replicas_per_unit / nodes_per_unit))", ""),
+    ("rows", "sequências por GPU", "", "max(1, replica_sessions / data_parallel)", ""),
+    ("weights", "TPOT: ler e calcular as camadas densas", "ms",
+     "1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows "
+     "* 2 * (linear_params / dense_flops + head_params / bf16_flops) / tensor_parallel / "
+     "DECODE_MFU)", "ajuste a medidas públicas"),
+    ("experts", "TPOT: ler e calcular os especialistas", "ms",
+     "1000 * scale * (expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
+     "touched_ratio)**replica_sessions) + rows * 2 * expert_params * touched_ratio / "
+     "tensor_parallel / expert_flops / DECODE_EXPERTS_MFU)", "ajuste a medidas públicas"),
+    ("kv", "TPOT: ler o KV", "ms",
+     "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + absorbed_flops / "
+     "tensor_parallel / (bf16_flops * ATTENTION_MFU))", "ajuste a medidas públicas"),
+    ("communication", "TPOT: comunicação", "ms",
+     "1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS + rows * 4 * hidden_size * "
+     "(replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO)",
+     "ajuste a medidas públicas"),
+    ("launch", "TPOT: partida dos kernels", "ms",
+     "1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + "
+     "indexer_layers * INDEXER_LAYER_SECONDS)", "ajuste a medidas públicas"),
+    ("spread_seconds", "prefill: camadas e comunicação", "s",
+     "input_tokens * (2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * "
+     "touched_ratio / expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 "
+     "* hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO)",
+     "ajuste a medidas públicas"),
+    ("prefill_seconds", "prefill de um pedido entre os outros", "s",
+     "spread_seconds + attention_flops / replica_gpus / (bf16_flops * ATTENTION_MFU)",
+     "ajuste a medidas públicas"),
+    ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
+     "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
+    ("tpot_ms", "TPOT", "ms",
+     "weights + experts + kv + communication + launch + prefill_interference",
+     "faixa de 80% no README"),
+    ("alone_seconds", "prefill de um prompt sozinho", "s",
+     "tpot_scale * (max(spread_seconds + attention_flops / tensor_parallel / (bf16_flops * "
+     "ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + "
+     "expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * "
+     "PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS)",
+     "ajuste a medidas públicas"),
+    ("ttft_ms", "TTFT, sem fila", "ms",
+     "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2", "faixa de 80% no README"),
+    ("session_rate", "tokens por segundo e sessão", "tok/s", "1000 / tpot_ms", ""),
+    ("node_rate", "tokens por segundo e nó", "tok/s",
+     "concurrency / nodes_final * output_tokens / ((ttft_ms + (output_tokens - 1) * tpot_ms) / "
+     "1000)", "lei de Little"),
+    ("node_recovery_seconds", "um nó de volta depois da falha", "s",
+     "checkpoint_bytes / GB / min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + "
+     "ENGINE_START_SECONDS", "tempos de carga medidos"),
+    ("cold_start_seconds", "todos os nós, a frio", "s",
+     "checkpoint_bytes / GB / min(throughput_read_gbps / starting_nodes, LOADER_GBPS) + "
+     "ENGINE_START_SECONDS", "tempos de carga medidos"),
+    ("kv_restore_seconds", "repor do storage o KV de uma sessão", "s",
+     "kv_per_session_bytes / GB / throughput_read_gbps", "perfil de storage"),
+    ("kv_recompute_seconds", "recalcular o KV de uma sessão", "s", "",
+     "alone_seconds com todo o prompt novo"),
+    ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
+     "checkpoint_bytes + parked_sessions * kv_per_session_bytes", ""),
+    ("power_kw", "potência máxima", "kW", "nodes_final * power_kw_per_node", "folha do servidor"),
+    ("heat_btu_h", "calor", "BTU/h", "nodes_final * heat_btu_h_per_node", "folha do servidor"),
+    ("rack_units", "espaço em rack", "U", "nodes_final * rack_units_per_node",
+     "folha do servidor"),
+    ("racks", "racks de 42 U e até 45 kW", "", "ceil(nodes_final / nodes_per_rack)", ""),
+    ("racks", "racks", "", "", "um nó passa sozinho de 45 kW ou de 42 U"),
+    ("energy_mwh_year", "energia num ano, com o PUE", "MWh",
+     "power_kw * pue * HOURS_PER_YEAR / 1000", ""),
+    ("purchase", "compra", "", "nodes_final * node_price", "preço dado"),
+    ("energy", "energia no período", "", "1000 * energy_mwh_year * energy_price * years",
+     "preço dado"),
+    ("total", "total", "", "purchase + energy", ""),
+    ("per_session_month", "por sessão e mês", "", "total / (years * 12 * concurrency)", ""),
+    ("per_million_output_tokens", "por milhão de tokens gerados", "",
+     "total / (node_rate * nodes_final * 3600 * HOURS_PER_YEAR * years / 10**6)",
+     "nós sempre com a carga nominal"))
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
+FORMULA_CONSTANTS = {
+    "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "WEIGHTS_MBU": WEIGHTS_MBU,
+    "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU, "DECODE_MFU": DECODE_MFU,
+    "DECODE_EXPERTS_MFU": DECODE_EXPERTS_MFU, "PREFILL_EXPERTS_MFU": PREFILL_EXPERTS_MFU,
+    "ATTENTION_MFU": ATTENTION_MFU, "LAYER_SECONDS": LAYER_SECONDS,
+    "MOE_LAYER_SECONDS": MOE_LAYER_SECONDS, "INDEXER_LAYER_SECONDS": INDEXER_LAYER_SECONDS,
+    "ALL_REDUCE_SECONDS": ALL_REDUCE_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
+    "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
+    "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
+    "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
+
+
+def fields_of(entry: Any) -> Json:
+    """Os campos de uma dataclass, por nome."""
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
+    """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
+    layouts = [{"layout": str(offer.layout), "nodes_per_unit": offer.nodes_per_unit,
+                "ceiling_sessions": offer.layout.ceiling_sessions,
+                "sessions": offer.sessions_per_unit, "limited_by": offer.limited_by,
+                "nodes": offer.nodes_with_spares(r.question) if offer.sessions_per_unit else None}
+               for offer in r.offers if offer.layout]
+    return {"figures": figures_of(r), "layouts": layouts,
+            "alternatives": alternatives(r, servers), "launch": launch_lines(r)}
 
 
 def figures_of(r: SizingResult) -> list[Json]:
     names, rows = names_of_figures(r), {}
-    for line in FIGURES.replace("\n  ", " ").strip().splitlines():
-        name, label, unit, formula, source = map(str.strip, line.split(";"))
+    for name, label, unit, formula, source in FIGURES:
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
-    return [rows.pop("effective_context"), *group_figures(r.question), *rows.values()]
+    return [rows.pop("effective_context"), *group_figures(r), *rows.values()]
 
 
-def figure(names: Json, name: str, label: str, unit: str, formula: str, source: str = "") -> Json:
+def figure(names: Mapping[str, Any], name: str, label: str, unit: str, formula: str,
+           source: str = "") -> Json:
     """Um número da explicação; em `numbers`, a fórmula com os valores no lugar dos nomes."""
     numbers = re.sub(QUANTITY_NAME, lambda match: exact_text(names[match[0]]), formula)
     return {"name": name, "label": label, "value": json_number(names[name]), "unit": unit,
@@ -2566,138 +3283,178 @@ def exact_text(value: Exact | float) -> str:
     return text if Fraction(text) == value else "(%d / %d)" % (value.numerator, value.denominator)
 
 
-def group_figures(q: Question) -> list[Json]:
+def group_figures(r: SizingResult) -> list[Json]:
     """O KV de uma sessão em cada grupo de camadas e, por último, o total."""
-    rows, parts, context = [], {}, q.effective_context
-    for number, group in enumerate(q.model.layer_groups, 1):
+    q, rows, parts = r.question, [], {}
+    for number, group in enumerate(q.model.kv_groups, 1):
         name = "kv_group_%d_bytes" % number
-        parts[name] = group.session_bytes(context, q.element_bytes)
+        parts[name] = group.session_bytes(q.effective_context, q.element_bytes)
+        names = dict(fields_of(group), element_bytes=q.element_bytes,
+                     held_tokens=group.held_tokens(q.effective_context), **parts)
         rows.append(figure(
-            dict(group.document, **parts, element_bytes=q.element_bytes,
-                 held_tokens=min(context, group.cap_tokens or context) // group.stride),
-            name, "KV do grupo %d, %s" % (number, group.kind), "B",
+            names, name, "KV do grupo %d, %s" % (number, group.kind), "B",
             "layers * (held_tokens * (elements_per_token * element_bytes + bytes_per_token) + "
             "fixed_bytes)", "vLLM, kv_cache_interface.py"))
-    return [*rows, figure(dict(parts, kv_per_session_bytes=q.kv_bytes), "kv_per_session_bytes",
-                          "KV de uma sessão", "B", " + ".join(parts))]
+    total = dict(parts, kv_per_session_bytes=r.capacity.kv_per_session_bytes)
+    return [*rows, figure(total, "kv_per_session_bytes", "KV de uma sessão", "B",
+                          " + ".join(parts))]
 
 
-def names_of_figures(r: SizingResult) -> Json:
-    """O valor de cada nome das fórmulas; None, ou ausente, se não se aplica a esta pergunta."""
-    q, offer, layout, model, case = r.question, r.offer, r.offer.layout, r.question.model, r.nominal
-    rate, shared, (planned, full) = q.requests_per_second, q.storage.shared, offer.demand(q)
-    names: Json = {**globals(), **vars(model), **vars(q.server), **vars(q.storage)}  # e constantes
-    names.update({name + "_per_node": value for name, value in vars(q.server).items()})
-    names.update({name: getattr(q, name) for name in q.__dataclass_fields__})
-    if layout:
-        tp, dp = layout.tensor_parallel, layout.data_parallel
-        limit = max(layout.sessions_per_replica // dp, q.max_num_seqs)
-        parts = zip(("activation_bytes", "non_torch_bytes", "cuda_graphs_bytes"),
-                    layout.runtime_parts)
-        names.update({**vars(layout), **weight_parts(q, tp, dp),
-                      **activation_parts(q, tp, dp, limit), **dict(parts)},
-                     sequences_limit=limit, ceiling_sessions=layout.sessions_per_unit,
-                     session_bytes_per_gpu=layout.session_bytes)
+def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
+    """O valor de cada nome das fórmulas; None, ou ausente, se não se aplica a esta pergunta.
+
+    Um nome que está em mais de um lugar vale pelo primeiro: o resultado, o leiaute, a pergunta.
+    """
+    q = r.question
     costs = {name: cost or 0 for name, cost in r.costs.items()}
-    for block in (vars(r), r.results, r.ha_plan, r.storage_plan, r.physical, costs):
-        names.update(block)
-    names.update(
-        effective_context=q.effective_context, output_tokens=q.output, full_sessions=full,
-        runtime_overhead_gib=q.overhead_gib,
-        kv_budget_bytes=q.budget_bytes, plan_sessions=q.plan_sessions(offer.unit),
-        ha_spares=q.spares, planned_sessions=float(planned) if rate else planned,
-        full_latency_seconds=rate and float(planned / rate),
-        recovering_nodes=offer.unit if shared else 1, starting_nodes=r.nodes_final if shared else 1,
-        nodes_bought=r.nodes_final if r.asks == "nodes" else None,
-        objective_sessions=offer.sessions if offer.limited_by in ("tpot", "ttft") else None)
-    if case and offer.speed:
-        speed, sessions = offer.speed, case["sessions_per_replica"]
-        names.update(
-            {**vars(speed), **speed.terms, **case["breakdown_ms"]}, replica_sessions=sessions,
-            rows=speed.loaded(sessions)[0], parallel=int(speed.terms["replica_gpus"] > 1),
-            input_tokens=case["input_tokens"], moe_layers=model.moe_layers or 0,
-            indexer_layers=model.indexer_layers, tpot_ms=case["tpot_ms"]["estimate"],
-            ttft_ms=speed.ttft_ms(sessions),
-            session_rate=case["output_tokens_per_second_per_session"],
-            node_rate=case["output_tokens_per_second_per_node"])
-    return names
+    per_node = {name + "_per_node": value for name, value in fields_of(q.server).items()}
+    return ChainMap(
+        speed_names(r), answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan, r.results,
+        layout_names(r), fields_of(q), fields_of(q.storage), per_node, fields_of(q.server),
+        fields_of(q.model), FORMULA_CONSTANTS)
+
+
+def speed_names(r: SizingResult) -> Json:
+    """As grandezas da velocidade na carga nominal, com todos os nós."""
+    case, speed, model = r.nominal, r.offer.speed, r.question.model
+    if not case or not speed:
+        return {}
+    sessions = case["sessions_per_replica"]
+    return {
+        **case["breakdown_ms"], **speed.terms, "scale": speed.scale,
+        "spread_seconds": speed.spread_seconds, "prefill_seconds": speed.prefill_seconds,
+        "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
+        "rows": speed.rows(sessions), "parallel": int(speed.terms["replica_gpus"] > 1),
+        "input_tokens": case["input_tokens"], "moe_layers": model.moe_layers or 0,
+        "indexer_layers": model.indexer_layers, "tpot_ms": case["tpot_ms"]["estimate"],
+        "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)),
+        "session_rate": case["output_tokens_per_second_per_session"],
+        "node_rate": case["output_tokens_per_second_per_node"]}
+
+
+def answer_names(r: SizingResult) -> Json:
+    """O que a resposta usa e os blocos do resultado não trazem."""
+    q, offer, rate = r.question, r.offer, r.question.requests_per_second
+    planned, full = offer.demand(q)
+    limited = offer.limited_by in ("tpot", "ttft")
+    return {
+        "concurrency": r.concurrency, "effective_context": q.effective_context,
+        "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
+        "kv_budget_bytes": r.capacity.kv_budget_bytes, "plan_sessions": offer.plan_sessions,
+        "objective_sessions": offer.sessions_per_unit if limited else None,
+        "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "full_sessions": full,
+        "planned_sessions": float(planned) if rate else planned,
+        "full_latency_seconds": rate and float(planned / rate),
+        "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
+        "recovering_nodes": offer.nodes_per_unit if q.storage.shared else 1,
+        "starting_nodes": r.nodes_final if q.storage.shared else 1}
+
+
+def layout_names(r: SizingResult) -> Json:
+    q, layout = r.question, r.offer.layout
+    if not layout:
+        return {}
+    tp, dp = layout.tensor_parallel, layout.data_parallel
+    return {
+        **activation_parts(q, tp, dp, layout.sequences_limit), **weight_parts(q, tp, dp),
+        **fields_of(layout), "runtime_bytes": layout.runtime_bytes,
+        "kv_capacity_bytes": layout.kv_capacity_bytes,
+        "ceiling_sessions": layout.ceiling_sessions}
 
 
 def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
     q = r.question
     if r.asks == "sessions":
-        q = q.under(concurrency=0)
+        q = replace(q, concurrency=None)
     if r.asks == "context":
-        q = replace(q, requested_context=0)
+        q = replace(q, requested_context=None)
     other = "fp16" if q.element_bytes == 1 else "fp8"
     options = {"KV em " + other: replace(q, kv_precision=other)}
-    half = replace(q, requested_context=q.effective_context // 2)
-    if r.asks != "context" and half.effective_context and half.request_fits:
+    half = replace(q, requested_context=q.effective_context // 2 or None)
+    if r.asks != "context" and half.requested_context and half.request_fits:
         options["metade do contexto, %d tokens" % half.effective_context] = half
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb]
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
         change = "o servidor seguinte em HBM, %s (%s por nó)" % (
             server.name, plural(server.gpus, "GPU"))
         options[change] = replace(on_server(q, server), tensor_parallel=None)
-    answers = [(change, attempt(option)) for change, option in options.items()]
-    return [{"change": change, "answer": r and r.answer} for change, r in answers]
+    answers = {change: attempt(option) for change, option in options.items()}
+    return [{"change": change, "answer": result.answer if result else None}
+            for change, result in answers.items()]
 
 
 def launch_lines(r: SizingResult) -> list[str]:
     """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
-    q, layout, native = r.question, r.offer.layout, r.question.model.native_precision
+    q, layout = r.question, r.offer.layout
     if layout is None:
-        return ["# sem o teto físico não há leiaute; " + missing_text(r.missing)]
+        return ["# sem o teto físico não há leiaute; " + missing_text(r.capacity.missing)]
     if q.kv_precision == "int8":
         return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
-    replicas, nodes, gpus = layout.replicas_per_unit, layout.nodes_per_unit, q.server.gpus
-    tp, dp, many = layout.tensor_parallel, layout.data_parallel, replicas > 1
-    quantized = q.precision == "fp8" and native in ("bf16", "fp16")
-    notes = [text for needed, text in (
-        (q.precision != native and not quantized,
-         "# pesos em %s: use um checkpoint nesta precisão" % q.precision),
-        (q.element_bytes == 2, "# KV no tipo do modelo, de 16 bits como " + q.kv_precision),
-        (nodes > 1, "# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
-         "\n# acrescente --headless" % (nodes - 1)),
-        (many, "# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta 8000+i"
-         % (replicas, layout.gpus))) if needed]
-    words = [word for needed, *words in (
-        (many, "CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.gpus)))),
-        (True, "vllm serve " + (q.model.hf_id or "CAMINHO_DO_MODELO")),
-        (quantized, "--quantization fp8"),
-        (True, "--tensor-parallel-size %d" % tp),
-        (dp > 1, "--data-parallel-size %d --enable-expert-parallel" % dp),
-        (nodes > 1 < dp, "--data-parallel-size-local %d" % gpus,
-         "--data-parallel-start-rank $((N*%d))" % gpus, "--data-parallel-address IP_DO_NÓ_0"),
-        (nodes > 1 == dp, "--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"),
-        (True, "--max-model-len %d" % q.effective_context,
-         "--kv-cache-dtype " + ("fp8" if q.kv_precision == "fp8" else "auto"),
-         "--gpu-memory-utilization " + decimal_text(q.gpu_memory_utilization, 4),
-         "--max-num-seqs %d" % ceil_div(r.offer.sessions, replicas * dp),
-         "--max-num-batched-tokens %d" % q.max_num_batched_tokens),
-        (q.model.launch_args, q.model.launch_args or ""), (many, "--port 8000")) if needed
-        for word in words]
-    lines = folded(" ".join(word.replace(" ", GLUE) for word in words), 4, WIDTH - 2)
-    return "\n".join([*notes, " \\\n".join(lines)]).splitlines()
+    words = [word.replace(" ", GLUE) for word in launch_words(r, layout)]
+    command = " \\\n".join(folded(" ".join(words), 4, WIDTH - 2))
+    return [*launch_notes(q, layout), *command.splitlines()]
 
 
-def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
-    """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
-    layouts = [{"layout": str(offer.layout), "nodes_per_unit": offer.unit,
-                "ceiling_sessions": offer.layout.sessions_per_unit, "sessions": offer.sessions,
-                "limited_by": offer.limited_by,
-                "nodes": offer.bought(r.question) if offer.sessions else None}
-               for offer in r.offers if offer.layout]
-    return {"figures": figures_of(r), "layouts": layouts,
-            "alternatives": alternatives(r, servers), "launch": launch_lines(r)}
+def quantized_on_load(q: Question) -> bool:
+    """O motor converte o checkpoint de 16 bits ao carregar."""
+    return q.weights_precision == "fp8" and q.model.native_precision in ("bf16", "fp16")
 
 
-# ── Visões: só escrevem o que está no resultado
+def launch_notes(q: Question, layout: Layout) -> list[str]:
+    notes, nodes, replicas = [], layout.nodes_per_unit, layout.replicas_per_unit
+    if q.weights_precision != q.model.native_precision and not quantized_on_load(q):
+        notes.append("# pesos em %s: use um checkpoint nesta precisão" % q.weights_precision)
+    if q.element_bytes == 2:
+        notes.append("# KV no tipo do modelo, de 16 bits como " + q.kv_precision)
+    if nodes > 1:
+        notes += ["# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
+                  % (nodes - 1), "# acrescente --headless"]
+    if replicas > 1:
+        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
+                     "8000+i" % (replicas, layout.replica_gpus))
+    return notes
 
+
+def launch_words(r: SizingResult, layout: Layout) -> list[str]:
+    q, tp, dp = r.question, layout.tensor_parallel, layout.data_parallel
+    nodes, replicas, gpus = layout.nodes_per_unit, layout.replicas_per_unit, q.server.gpus
+    words = []
+    if replicas > 1:
+        words.append("CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.replica_gpus))))
+    words.append("vllm serve " + (q.model.hf_id or "CAMINHO_DO_MODELO"))
+    if quantized_on_load(q):
+        words.append("--quantization fp8")
+    words.append("--tensor-parallel-size %d" % tp)
+    if dp > 1:
+        words.append("--data-parallel-size %d --enable-expert-parallel" % dp)
+    if nodes > 1 and dp > 1:
+        words += ["--data-parallel-size-local %d" % gpus,
+                  "--data-parallel-start-rank $((N*%d))" % gpus,
+                  "--data-parallel-address IP_DO_NÓ_0"]
+    if nodes > 1 and dp == 1:
+        words += ["--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"]
+    words += [
+        "--max-model-len %d" % q.effective_context,
+        "--kv-cache-dtype " + ("fp8" if q.kv_precision == "fp8" else "auto"),
+        "--gpu-memory-utilization " + decimal_text(q.gpu_memory_utilization, 4),
+        "--max-num-seqs %d" % ceil_div(r.offer.sessions_per_unit, replicas * dp),
+        "--max-num-batched-tokens %d" % q.max_num_batched_tokens]
+    if q.model.launch_args:
+        words.append(q.model.launch_args)
+    if replicas > 1:
+        words.append("--port 8000")
+    return words
+
+
+# ── Apêndice: visões: text_report, explanation_text, json_document e os seus blocos
+
+MAX_LINES = 24  # do relatório
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
          "prefill_interference": "prefill"}
+ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
+           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
 
 
 def text_report(r: SizingResult) -> str:
@@ -2719,21 +3476,22 @@ def headline(r: SizingResult) -> str:
     q, server, load = r.question, r.question.server, sessions_text(r.concurrency)
     rate = q.requests_per_second
     if rate is not None:
-        load = "%s pedido%s/s (%s)" % (number_text(rate, 9), "s" * (rate != 1), load)
+        load = "%s pedido%s/s (%s)" % (number_text(rate, 9), "" if rate == 1 else "s", load)
+    name = "%s (%s)" % (server.product, server.name) if server.product else server.name
     return "%d × %s: %s, %s%s × %s%s, KV %s" % (
-        r.nodes_final,
-        "%s (%s)" % (server.product, server.name) if server.product else server.name, q.model.name,
-        "até " * (r.asks == "sessions"), load, "até " * (r.asks == "context"),
-        plural(q.effective_context, "token"), q.kv_precision)
+        r.nodes_final, name, q.model.name, "até " if r.asks == "sessions" else "", load,
+        "até " if r.asks == "context" else "", plural(q.effective_context, "token"),
+        q.kv_precision)
 
 
 def assumptions(r: SizingResult) -> str:
     """O que a resposta supõe e não está na pergunta, e onde há mais."""
-    q = r.question
-    parts = ["saída %d" % q.output] if r.performance else []
+    q, parts = r.question, []
+    if r.performance:
+        parts.append("saída %d" % q.output_tokens)
     if q.calibration:
         parts.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
-            number_text(q.tpot_scale), number_text(q.calibration[0], 9),
+            number_text(r.offer.tpot_scale), number_text(q.calibration[0], 9),
             sessions_text(q.calibration[1])))
     if r.offer.layout:
         parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
@@ -2741,21 +3499,17 @@ def assumptions(r: SizingResult) -> str:
 
 
 def answer_lines(r: SizingResult) -> list[str]:
-    layout, kv, upper = r.offer.layout, r.question.kv_bytes, r.upper_kv_bytes
-    rows = [("Nós", nodes_text(r)), ("Sessões/" + unit_text(r.offer.unit), limit_text(r))]
+    rows = [("Nós", nodes_text(r)),
+            ("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r))]
     if r.nodes_other_end is not None:
         rows.append(("", "com o prefixo em cache (+%d tokens por pedido): %s" % (
             TURN_TOKENS, plural(r.nodes_other_end, "nó"))))
-    if layout:
-        others = [("%s: %d" % (item.layout, item.layout.sessions_per_unit)).replace(" ", GLUE)
-                  for item in r.offers[1:] if item.layout and item.layout.sessions_per_unit]
-        rows.append(("", "; ".join(["teto físico: ~%d (%s)" % (layout.sessions_per_unit, layout),
-                                    *others[:3], *["…"] * (len(others) > 3)])))
-    rows += [("KV por sessão", "%s (%s: %s)%s" % (
-                 size_text(kv), sessions_text(r.concurrency), size_text(kv * r.concurrency),
-                 "; %s sem janelas" % size_text(upper) if upper > kv else "")),
-             (failure_label(r), failure_text(r)), ("Instalação", physical_text(r))]
-    rows += [("Custo", cost_text(r))] if r.costs else []
+    if r.offer.layout:
+        rows.append(("", ceiling_text(r, r.offer.layout)))
+    rows += [("KV por sessão", session_kv_text(r)), (failure_label(r), failure_text(r)),
+             ("Instalação", physical_text(r))]
+    if r.costs:
+        rows.append(("Custo", cost_text(r)))
     if r.results.get("by_context"):
         rows.append(("Por contexto", "; ".join(
             "%(effective_context)d: %(max_concurrency)d".replace(" ", GLUE) % row
@@ -2763,12 +3517,35 @@ def answer_lines(r: SizingResult) -> list[str]:
     return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
 
 
+def upper_kv_bytes(q: Question) -> int:
+    """KV de uma sessão num motor sem janelas."""
+    return sum(replace(group, cap_tokens=None).session_bytes(q.effective_context, q.element_bytes)
+               for group in q.model.kv_groups)
+
+
+def ceiling_text(r: SizingResult, layout: Layout) -> str:
+    """O teto do leiaute em uso e os dos outros que admitem alguma sessão."""
+    others = [("%s: %d" % (offer.layout, offer.layout.ceiling_sessions)).replace(" ", GLUE)
+              for offer in r.offers[1:] if offer.layout and offer.layout.ceiling_sessions]
+    texts = ["teto físico: ~%d (%s)" % (layout.ceiling_sessions, layout), *others[:3]]
+    if len(others) > 3:
+        texts.append("…")
+    return "; ".join(texts)
+
+
+def session_kv_text(r: SizingResult) -> str:
+    kv_bytes, upper = r.capacity.kv_per_session_bytes, upper_kv_bytes(r.question)
+    text = "%s (%s: %s)" % (size_text(kv_bytes), sessions_text(r.concurrency),
+                            size_text(r.results["kv_total_bytes"]))
+    return text + "; %s sem janelas" % size_text(upper) if upper > kv_bytes else text
+
+
 def nodes_text(r: SizingResult) -> str:
     q, ha = r.question, r.question.ha_mode.upper()
     peak = "com pico de %s (%s)" % (percent_text(q.peak_headroom_ratio),
                                     sessions_text(r.peak_sessions))
     if r.asks == "nodes":
-        bought = "com %s %d" % (ha, r.nodes_final) if q.spares else "sem HA"
+        bought = "com %s %d" % (ha, r.nodes_final) if q.ha_spares else "sem HA"
         return "capacidade pura %d → %s %d → %s" % (
             r.nodes_minimum, peak, r.nodes_with_headroom, bought.replace(" ", GLUE))
     if r.asks == "load":
@@ -2776,7 +3553,7 @@ def nodes_text(r: SizingResult) -> str:
             plural(r.nodes_final, "nó"), plural(r.spare_sessions, *ANSWERS["load"]),
             r.nodes_minimum)
     return "%s: %s %s" % (plural(r.nodes_final, "disponível", "disponíveis"), peak,
-                          "e %s à parte" % ha if q.spares else "sem HA")
+                          "e %s à parte" % ha if q.ha_spares else "sem HA")
 
 
 def physical_text(r: SizingResult) -> str:
@@ -2786,38 +3563,47 @@ def physical_text(r: SizingResult) -> str:
     parts = ["%s %s" % (decimal_text(amount, 2) if amount < 10**7 else "%.3g" % amount, unit)
              for amount, unit in amounts]
     one, cold = r.storage_plan["node_recovery_seconds"], r.storage_plan["cold_start_seconds"]
-    if cold is not None:
-        parts.append("carga %s (um nó ou todos)" % seconds_text(one) if one == cold else
-                     "carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
+    if cold is not None and one == cold:
+        parts.append("carga %s (um nó ou todos)" % seconds_text(one))
+    elif cold is not None:
+        parts.append("carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
     return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
 
 
 def cost_text(r: SizingResult) -> str:
-    costs, years = r.costs, r.question.years
-    lacking = ["sem a energia"] * (costs["energy"] is None)
-    lacking += ["sem a compra"] * (costs["purchase"] is None)
+    costs, years, lacking = r.costs, r.question.years, []
+    if costs["energy"] is None:
+        lacking.append("sem a energia")
+    if costs["purchase"] is None:
+        lacking.append("sem a compra")
     shown = {"purchase": "compra %s", "energy": "energia %s", "total": "total %s",
              "per_session_month": "%s por sessão e mês",
              "per_million_output_tokens": "%s por milhão de tokens"}
+    if lacking:
+        del shown["total"]
     parts = [text % money_text(costs[name]) for name, text in shown.items()
-             if costs[name] is not None and not (name == "total" and lacking)]
-    period = "" if years is None else " (%s ano%s)" % (decimal_text(years, 2), "s" * (years != 1))
-    return "; ".join(parts + lacking) + period
+             if costs[name] is not None]
+    text = "; ".join(parts + lacking)
+    if years is None:
+        return text
+    return text + " (%s ano%s)" % (decimal_text(years, 2), "" if years == 1 else "s")
 
 
 def limit_text(r: SizingResult) -> str:
     q, offer = r.question, r.offer
-    text = "%d, limite: %s" % (offer.sessions, LIMITS[offer.limited_by])
+    text = "%d, limite: %s" % (offer.sessions_per_unit, LIMITS[offer.limited_by])
     if offer.limited_by == "plan":
         return text + " (%s da HBM nominal - %s GiB por nó)" % (
-            percent_text(q.kv_budget_ratio), decimal_text(q.overhead_gib, 3))
+            percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
     objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(offer.limited_by)
-    text += " de %s ms" % number_text(objective, 9) if objective else ""
-    if offer.layout and offer.speed and offer.limited_by == "ttft":
-        fullest = offer.sessions // offer.layout.replicas_per_unit
-        if offer.speed.prefill_ratio(fullest + 1) >= QUEUE_RATIO:
+    if objective:
+        text += " de %s ms" % number_text(objective, 9)
+    if offer.speed and offer.limited_by == "ttft":
+        one_more = 1 + offer.sessions_per_unit // offer.replicas_per_unit
+        tpot_ms = offer.speed.tpot_ms(one_more)
+        if offer.speed.prefill_ratio(one_more, tpot_ms) >= QUEUE_RATIO:
             text += "; acima disso há fila"
-    return text + " (o plano daria %d)" % q.plan_sessions(offer.unit)
+    return text + " (o plano daria %d)" % offer.plan_sessions
 
 
 def failure_label(r: SizingResult) -> str:
@@ -2826,27 +3612,32 @@ def failure_label(r: SizingResult) -> str:
 
 
 def lacking_text(count: int) -> str:
-    return "falta%s %s" % ("m" * (count != 1), plural(count, "vaga"))
+    return "falta%s %s" % ("" if count == 1 else "m", plural(count, "vaga"))
+
+
+def covered_text(r: SizingResult) -> str:
+    """O que os nós que restam cobrem da carga."""
+    plan, peak, admitted = r.ha_plan, r.peak_sessions, r.ha_plan["sessions_after_failure"]
+    by_rate = r.question.requests_per_second is not None
+    if plan["covers_peak"]:
+        return "pico coberto" if by_rate else "pico de %d coberto (folga %d)" % (
+            peak, admitted - peak)
+    if plan["covers_concurrency"]:
+        return "taxa nominal coberta, o pico não" if by_rate else (
+            "carga nominal coberta; no pico " + lacking_text(peak - admitted))
+    return "a taxa pede %d nós" % r.nodes_minimum if by_rate else (
+        lacking_text(r.concurrency - admitted) + " já na carga nominal")
 
 
 def failure_text(r: SizingResult) -> str:
-    plan, unit, peak = r.ha_plan, r.offer.unit, r.peak_sessions
-    left, admitted = plan["nodes_after_failure"], plan["sessions_after_failure"]
-    by_rate = r.question.requests_per_second is not None
+    unit, left = r.offer.nodes_per_unit, r.ha_plan["nodes_after_failure"]
     if not left:
         return "nenhum nó resta: o serviço para"
-    if plan["covers_peak"]:
-        text = "pico coberto" if by_rate else "pico de %d coberto (folga %d)" % (
-            peak, admitted - peak)
-    elif plan["covers_concurrency"]:
-        text = "taxa nominal coberta, o pico não" if by_rate else (
-            "carga nominal coberta; no pico " + lacking_text(peak - admitted))
-    else:
-        text = "a taxa pede %d nós" % r.nodes_minimum if by_rate else (
-            lacking_text(r.concurrency - admitted) + " já na carga nominal")
-    nodes = plural(left, "nó") if unit == 1 else "%d de %d nós (sai a unidade inteira, de %d)" % (
-        left, r.nodes_final, unit)
-    return "%s, até %s: %s" % (nodes, sessions_text(admitted), text)
+    nodes = plural(left, "nó")
+    if unit > 1:
+        nodes = "%d de %d nós (sai a unidade inteira, de %d)" % (left, r.nodes_final, unit)
+    return "%s, até %s: %s" % (nodes, sessions_text(r.ha_plan["sessions_after_failure"]),
+                               covered_text(r))
 
 
 def hbm_lines(r: SizingResult) -> list[str]:
@@ -2855,9 +3646,9 @@ def hbm_lines(r: SizingResult) -> list[str]:
     if layout is None:
         return []
     visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
-    plan = layout.session_bytes * layout.tensor_parallel * Fraction(
-        offer.sessions, offer.unit * server.gpus)
-    parts: Json = {  # de cada GPU
+    node_sessions = Fraction(offer.sessions_per_unit, offer.nodes_per_unit)
+    plan = layout.session_bytes_per_gpu * layout.tensor_parallel * node_sessions / server.gpus
+    parts: dict[str, Exact] = {  # de cada GPU
         "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV das sessões": plan,
         "░ livre": layout.kv_capacity_bytes - plan,
         ". fora do motor": visible - layout.usable_bytes}
@@ -2878,38 +3669,34 @@ def speed_lines(r: SizingResult) -> list[str]:
     columns, binds = "%17s" * 3, []
     lines = ["Previsto (80%)        TPOT ms" + columns % ("tok/s sessão", "tok/s nó", "TTFT ms")]
     for case in r.performance:
-        kind, nodes = "cache" if case["cached_tokens"] else "novo", case["nodes"]
-        label = "%s, %s" % (kind, plural(nodes, "nó") if nodes < 100 else
-                            "todos" if nodes == r.nodes_final else "falha")
+        kind = "cache" if case["cached_tokens"] else "novo"
+        label = "%s, %s" % (kind, case_nodes_text(r, case["nodes"]))
         rates = [range_text(dict(case[name + "_range"], estimate=case[name])) for name in (
             "output_tokens_per_second_per_session", "output_tokens_per_second_per_node")]
         lines.append(label + range_text(case["tpot_ms"]).rjust(29 - len(label)) + columns % (
             *rates, range_text(case["ttft_ms"]) if case["ttft_ms"] else "fila"))
-        if nodes == r.nodes_final:
-            part, tpot = case["binding"], case["tpot_ms"]["estimate"]
+        if case["nodes"] == r.nodes_final:
+            part, tpot_ms = case["binding"], case["tpot_ms"]["estimate"]
+            sign = "+" if case["cached_tokens"] else ""
             binds.append("%s %d%% (%s: %s%d)" % (
-                PARTS[part], 100 * case["breakdown_ms"][part] / tpot, kind,
-                "+" * (kind == "cache"), case["input_tokens"]))
+                PARTS[part], 100 * case["breakdown_ms"][part] / tpot_ms, kind, sign,
+                case["input_tokens"]))
     lines += folded("Domina: " + "; ".join(binds), 2)
     outside = extrapolations(r)
     return lines + (folded("Extrapolado: " + "; ".join(outside), 2) if outside else [])
 
 
-def range_text(figure: dict[str, float]) -> str:
-    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
-    value = figure["estimate"]
-    divisor, unit = (10**6, "M") if value >= 999500 else (1000, "k") if value >= 999.5 else (1, "")
-    estimate, low, high = (figure[key] / divisor for key in ("estimate", "low", "high"))
-    if estimate < 1:
-        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
-    return "%s%s (%s-%s)" % (number_text(estimate), unit, number_text(low, 2), number_text(high, 2))
+def case_nodes_text(r: SizingResult, nodes: int) -> str:
+    if nodes < 100:
+        return plural(nodes, "nó")
+    return "todos" if nodes == r.nodes_final else "falha"
 
 
 def warning_lines(r: SizingResult, room: int) -> list[str]:
     """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
-    count = len(r.warnings)
-    lines = [plural(count, "aviso") if count else "Nenhum aviso"]
-    for shown, warning in enumerate(r.warnings):
+    warnings = warnings_of(r)
+    lines = [plural(len(warnings), "aviso") if warnings else "Nenhum aviso"]
+    for shown, warning in enumerate(warnings):
         more = folded("! " + warning, 2)
         if shown == 3 or len(lines) + len(more) > room:
             lines[0] += " (à vista: %d; todos em --explain)" % shown
@@ -2918,32 +3705,39 @@ def warning_lines(r: SizingResult, room: int) -> list[str]:
     return lines
 
 
-def explanation_text(r: SizingResult, parts: Json) -> str:
+def explanation_text(r: SizingResult, explanation: Json) -> str:
     """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
     lines = folded(headline(r), 2)
-    for row in parts["figures"]:
-        value, unit = row["value"], row["unit"]
-        text = number_text(value, 9) if isinstance(value, float) else str(value)
-        size_note = " (%s)" % size_text(value) if unit == "B" else ""
-        lines += ["", *folded("%s: %s %s%s" % (row["label"], text, unit, size_note), 2)]
-        for key, lead in (("formula", row["name"] + " = "), ("numbers", "= "),
-                          ("source", "fonte: ")):
-            lines += folded("  " + lead + row[key], 4) if row[key] else []
-    if parts["layouts"]:
+    for row in explanation["figures"]:
+        lines += figure_lines(row)
+    if explanation["layouts"]:
         lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de mais sessões, o de "
                   "maior", "teto e o de menor tp."]
         lines += markdown_table([["leiaute", "teto", "sessões", "limite", "nós"]] + [
             [row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
              LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"])]
-            for row in parts["layouts"]], "lrrlr")
-    lines += ["", *folded(recovery_text(r), 2), "", "Avisos:" if r.warnings else "Nenhum aviso."]
-    for warning in r.warnings:
+            for row in explanation["layouts"]], "lrrlr")
+    warnings = warnings_of(r)
+    lines += ["", *folded(recovery_text(r), 2), "", "Avisos:" if warnings else "Nenhum aviso."]
+    for warning in warnings:
         lines += folded("! " + warning, 2)
     lines += ["", "O que mudaria a resposta, uma escolha por vez:"]
-    for row in parts["alternatives"]:
+    for row in explanation["alternatives"]:
         answer = "nada cabe" if row["answer"] is None else plural(row["answer"], *ANSWERS[r.asks])
         lines += folded("%s: %s" % (row["change"], answer), 2)
-    return "\n".join([*lines, "", "Para pôr no ar (%s):" % ENGINE, *parts["launch"], ""])
+    return "\n".join([*lines, "", "Para pôr no ar (%s):" % ENGINE, *explanation["launch"], ""])
+
+
+def figure_lines(row: Json) -> list[str]:
+    """Um número da explicação: o valor, a fórmula, a conta e a fonte."""
+    value, unit = row["value"], row["unit"]
+    text = number_text(value, 9) if isinstance(value, float) else str(value)
+    size_note = " (%s)" % size_text(value) if unit == "B" else ""
+    lines = ["", *folded("%s: %s %s%s" % (row["label"], text, unit, size_note), 2)]
+    for key, lead in (("formula", row["name"] + " = "), ("numbers", "= "), ("source", "fonte: ")):
+        if row[key]:
+            lines += folded("  " + lead + row[key], 4)
+    return lines
 
 
 def recovery_text(r: SizingResult) -> str:
@@ -2953,7 +3747,7 @@ def recovery_text(r: SizingResult) -> str:
         for name, value in r.storage_plan.items()}
     lost = ha["interrupted_sessions"]
     text = "%s: %s. Cada nó que cai interrompe %s, que perde%s o KV" % (
-        failure_label(r), failure_text(r), sessions_text(lost), "m" * (lost != 1))
+        failure_label(r), failure_text(r), sessions_text(lost), "" if lost == 1 else "m")
     if plan["kv_faster"]:
         text += ("; o de cada uma volta do storage em %(kv_restore_seconds)s, contra "
                  "%(kv_recompute_seconds)s de prefill: ganha " % plan)
@@ -2969,76 +3763,113 @@ def recovery_text(r: SizingResult) -> str:
     return text + "."
 
 
-def json_document(r: SizingResult) -> Json:
-    """O resultado como documento JSON (schema_version 1): bytes inteiros e GiB arredondados."""
-    layout = r.offer.layout
-    return {**asked_json(r.question, r.asks, concurrency=r.concurrency), "results": r.results,
-            **({"engine": engine_json(r, layout)} if layout else {}),
-            "performance": performance_json(r), "storage_plan": r.storage_plan,
-            "ha_plan": r.ha_plan, "physical": numbers(r.physical),
-            **({"costs": numbers(r.costs)} if r.costs else {}), "warnings": list(r.warnings)}
+def entry_json(entry: Any) -> Json:
+    """Uma entrada de catálogo, com o que dela se calcula."""
+    document = numbers(fields_of(entry))
+    if isinstance(entry, Model):
+        document["kv_groups"] = [numbers(fields_of(group)) for group in entry.kv_groups]
+        if entry.weights_dense_bytes:
+            document["weights_gib"] = gib(
+                entry.weights_dense_bytes + (entry.weights_expert_bytes or 0))
+    if isinstance(entry, Server):
+        document["total_hbm_gib"] = gib(entry.total_hbm_gb * GB)
+    return document
 
 
-def asked_json(q: Question, asks: str, **known: Any) -> Json:
-    parameters = {name: getattr(q, name) for name in q.__dataclass_fields__
-                  if name not in ("model", "server", "storage")}
-    return {"schema_version": 1, "question": asks, "model": q.model.document,
-            "server": q.server.document, "storage": q.storage.document,
-            "parameters": numbers(dict(
-                parameters, effective_context=q.effective_context, output_tokens=q.output,
-                runtime_overhead_gib=q.overhead_gib, **known))}
+def catalogue_json(q: Question) -> Json:
+    return {"model": entry_json(q.model), "server": entry_json(q.server),
+            "storage": entry_json(q.storage)}
+
+
+def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
+    return {
+        "requested_context": q.requested_context or 0, "kv_precision": q.kv_precision,
+        "runtime_overhead_gib": json_number(q.runtime_overhead_gib), "concurrency": concurrency,
+        "kv_budget_ratio": json_number(q.kv_budget_ratio),
+        "peak_headroom_ratio": json_number(q.peak_headroom_ratio), "ha_mode": q.ha_mode,
+        "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
+        "tensor_parallel": q.tensor_parallel, "weights_precision": q.requested_weights_precision,
+        "input_tokens": q.input_tokens, "output_tokens": q.output_tokens,
+        "max_tpot_ms": q.max_tpot_ms, "max_ttft_ms": q.max_ttft_ms,
+        "requests_per_second": json_number(q.requests_per_second), "nodes": q.nodes,
+        "calibration": q.calibration, "tpot_scale": tpot_scale, "pue": json_number(q.pue),
+        "node_price": json_number(q.node_price), "energy_price": json_number(q.energy_price),
+        "years": json_number(q.years), "effective_context": q.effective_context}
+
+
+def answer_json(r: SizingResult) -> Json:
+    """O resultado sem as entradas dos catálogos nem o motor: bytes inteiros, GiB arredondados."""
+    document = {
+        "schema_version": 1, "question": r.asks,
+        "parameters": parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
+        "results": r.results, "performance": performance_json(r), "storage_plan": r.storage_plan,
+        "ha_plan": r.ha_plan, "physical": numbers(r.physical)}
+    if r.costs:
+        document["costs"] = numbers(r.costs)
+    document["warnings"] = warnings_of(r)
+    return document
 
 
 def refused_json(q: Question, error: SizingError) -> Json:
-    return dict(asked_json(q, q.asks), results=None, error=str(error))
+    return {"schema_version": 1, "question": q.asks,
+            "parameters": parameters_json(q, q.concurrency or 0), "results": None,
+            "error": str(error)}
+
+
+def json_document(r: SizingResult) -> Json:
+    """O resultado como documento JSON (schema_version 1)."""
+    answer = answer_json(r)
+    first = {name: answer.pop(name) for name in ("schema_version", "question")}
+    middle = {name: answer.pop(name) for name in ("parameters", "results")}
+    return {**first, **catalogue_json(r.question), **middle, **engine_json(r), **answer}
 
 
 def performance_json(r: SizingResult) -> Json | None:
     """A previsão da carga dos objetivos com todos os nós, e as de todas as cargas em `cases`."""
-    layout, speed, sessions = r.offer.layout, r.offer.speed, r.offer.sessions
-    if not r.performance or not (layout and speed):
+    offer = r.offer
+    if not r.performance or not offer.speed:
         return None
-    fullest = ceil_div(sessions, layout.replicas_per_unit)  # um nó sempre cheio
+    fullest = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)  # um nó sempre cheio
+    saturated = (offer.speed.saturated_tokens_per_second(fullest) * offer.sessions_per_unit
+                 / fullest)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
-                saturated_output_tokens_per_second_per_node=rounded(
-                    speed.saturated_tokens_per_second(fullest) * sessions / fullest),
+                saturated_output_tokens_per_second_per_node=rounded(saturated),
                 nodes_other_end=r.nodes_other_end, cases=r.performance)
 
 
-def engine_json(r: SizingResult, layout: Layout) -> Json:
+def engine_json(r: SizingResult) -> Json:
     """O leiaute em uso, o que ele ocupa por GPU e o que os outros admitiriam."""
-    q, unit = r.question, layout.nodes_per_unit
-    layouts = [offer.layout for offer in r.offers if offer.layout]
-    key = ("engine", *layouts)
-    if key not in q.memory:
-        parts = zip(("activation", "non_torch", "cuda_graphs"), map(gib, layout.runtime_parts))
-        tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
-        q.memory[key] = {
-            "engine": ENGINE, "layout": str(layout),
-            **{name: getattr(layout, name) for name in (
-                "tensor_parallel", "data_parallel", "sessions_per_replica")},
-            "replicas_per_node": layout.replicas_per_unit // unit, "nodes_per_replica": unit,
-            "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
-            "hbm_usable_gib_per_gpu": json_number(q.server.hbm_usable_gib_per_gpu),
-            **{name + "_gib_per_gpu": gib(getattr(layout, name + "_bytes")) for name in (
-                "weights", "runtime", "kv_capacity")},
-            "runtime_parts_gib_per_gpu": dict(parts),
-            "kv_capacity_tokens_per_replica": tokens // layout.session_bytes,
-            "kv_per_session_bytes_per_gpu": layout.session_bytes,
-            "kv_per_session_upper_bytes": r.upper_kv_bytes,
-            "sessions_per_node": layout.sessions_per_unit // unit,
-            "layouts": [{"sessions_per_unit": item.sessions_per_unit,
-                         "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
-                         "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
-                        for item in layouts]}
-    known: Json = q.memory[key]
-    return known
+    q, layout = r.question, r.offer.layout
+    if not layout:
+        return {}
+    tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
+    return {"engine": {
+        "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
+        "data_parallel": layout.data_parallel, "sessions_per_replica": layout.sessions_per_replica,
+        "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
+        "nodes_per_replica": layout.nodes_per_unit,
+        "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
+        "hbm_usable_gib_per_gpu": json_number(q.server.hbm_usable_gib_per_gpu),
+        "weights_gib_per_gpu": gib(layout.weights_bytes),
+        "runtime_gib_per_gpu": gib(layout.runtime_bytes),
+        "kv_capacity_gib_per_gpu": gib(layout.kv_capacity_bytes),
+        "runtime_parts_gib_per_gpu": {
+            "activation": gib(layout.activation_bytes), "non_torch": gib(layout.non_torch_bytes),
+            "cuda_graphs": gib(layout.cuda_graphs_bytes)},
+        "kv_capacity_tokens_per_replica": tokens // layout.session_bytes_per_gpu,
+        "kv_per_session_bytes_per_gpu": layout.session_bytes_per_gpu,
+        "kv_per_session_upper_bytes": upper_kv_bytes(q),
+        "sessions_per_node": layout.ceiling_sessions // layout.nodes_per_unit,
+        "layouts": [{"sessions_per_unit": item.ceiling_sessions,
+                     "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
+                     "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
+                    for item in (offer.layout for offer in r.offers) if item]}}
 
 
 def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     """Uma tabela Markdown alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
     widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    layout = " | ".join("%%%s%ds" % ("-" * (side == "l"), width)
+    layout = " | ".join("%%%s%ds" % ("-" if side == "l" else "", width)
                         for side, width in zip(sides, widths))
     lines = ["| %s |" % (layout % tuple(row)) for row in rows]
     rulers = ["-" * (width + 1) for width in widths]
@@ -3047,27 +3878,46 @@ def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     return [lines[0], "|%s|" % ruler, *lines[1:]]
 
 
+# ── Apêndice: comparações: Row, comparison_text, json_lines e csv_lines, uma linha por vez
+
+
+@dataclass(frozen=True)
+class Row:
+    """Uma linha de comparação: a pergunta, a resposta ou a recusa, e o cenário, se há."""
+
+    question: Question
+    outcome: SizingResult | SizingError
+    scenario: str = ""
+
+
+def context_text(q: Question) -> str:
+    requested = q.requested_context or 0
+    if requested > q.effective_context:
+        return "%d (de %d)" % (q.effective_context, requested)
+    return str(q.effective_context)
+
+
 # O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
-VARIED: dict[str, tuple[str, Callable[[Any], str]]] = {
+VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
     "--server": ("servidor", lambda q: q.server.name),
-    "--concurrency": ("sessões", lambda q: str(q.concurrency)),
-    "--effective-context": ("contexto", lambda q: str(q.effective_context) + (
-        " (de %d)" % q.requested_context if q.requested_context > q.effective_context else "")),
+    "--concurrency": ("sessões", lambda q: str(q.concurrency or 0)),
+    "--effective-context": ("contexto", context_text),
     "--kv-precision": ("KV", lambda q: q.kv_precision),
     "--ha": ("HA", lambda q: q.ha_mode)}
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
 # Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
-SORTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+SORTS: dict[str, tuple[str, Callable[[SizingResult], Any]]] = {
     "nodes": ("menos nós", lambda r: r.nodes_final),
-    "sessions_per_node": ("mais sessões por nó", lambda r: -(r.offer.sessions // r.offer.unit)),
+    "sessions_per_node": ("mais sessões por nó", lambda r: -r.results["sessions_per_node"]),
     "tpot_ms": ("menor TPOT", lambda r: r.nominal and r.nominal["tpot_ms"]["estimate"]),
     "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
     "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
-REFUSED = ((2, 0),)  # depois de toda posição de `rank`
+Position = Tuple[Tuple[bool, Any], ...]
+REFUSED: Position = ((True, 1),)  # depois de toda posição de `rank`
 
 
-def rank(outcome: Any, sort: str) -> tuple[Any, ...]:
+def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
     """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW e TPOT.
 
     Servidores diferentes se comparam pela potência, que acompanha o preço e o espaço: um nó pode
@@ -3075,42 +3925,50 @@ def rank(outcome: Any, sort: str) -> tuple[Any, ...]:
     """
     if isinstance(outcome, SizingError):
         return REFUSED
-    by_answer = not sort and outcome.asks != "nodes"
-    keys = [0 if sort or outcome.nominal else None,
-            -outcome.answer if by_answer else SORTS[sort or "power_kw"][1](outcome),
-            *(SORTS[name][1](outcome) for name in ("nodes", "power_kw", "tpot_ms"))]
+    keys: list[Any] = [0 if sort or outcome.nominal else None]
+    if sort or outcome.asks == "nodes":
+        keys.append(SORTS[sort or "power_kw"][1](outcome))
+    else:
+        keys.append(-outcome.answer)
+    keys += [SORTS[name][1](outcome) for name in ("nodes", "power_kw", "tpot_ms")]
     return tuple((key is None, key or 0) for key in keys)
 
 
-def best_rows(rows: Sequence[Outcome], sort: str) -> dict[int, Any]:
-    """Índice → posição das melhores linhas: uma por carga (sessões, contexto e HA) com escolha."""
-    loads: dict[Any, list[Any]] = {}
-    for index, (q, outcome, _) in enumerate(rows):
-        load = q.concurrency, q.requested_context, q.ha_mode
-        loads.setdefault(load, []).append((rank(outcome, sort), index))
-    best = [min(choices) for choices in loads.values() if len(choices) > 1]
-    return {index: position for position, index in best if position != REFUSED}
+@dataclass(frozen=True)
+class TableRow:
+    """O que a tabela guarda de uma linha."""
+
+    varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
+    scenario: str
+    cells: list[str]
+    reason: str  # de uma recusa
+    position: Position
+    load: tuple[Any, ...]  # as linhas da mesma carga se comparam
 
 
-def fixed_text(q: Question, varied: Sequence[str], scenario: bool) -> str:
-    """O que todas as linhas de uma comparação têm em comum."""
-    rate = q.requests_per_second
-    common = {
-        "--model": q.model.name, "--server": q.server.name,
-        "--concurrency": sessions_text(q.concurrency) if q.concurrency else "",
-        "--effective-context": "%d tokens" % q.effective_context if q.requested_context else "",
-        "--kv-precision": "KV " + q.kv_precision, "--ha": "" if scenario else "HA " + q.ha_mode,
-        "pico": "" if scenario else "pico de " + percent_text(q.peak_headroom_ratio),
-        "taxa": "" if rate is None else number_text(rate, 9) + " pedidos/s",
-        "nós": "" if q.nodes is None else plural(q.nodes, "nó") + " por linha"}
-    return ", ".join(text for flag, text in common.items() if text and flag not in varied)
+def table_row(row: Row, columns: Sequence[Column], sort: str) -> TableRow:
+    q, outcome, reason = row.question, row.outcome, ""
+    if isinstance(outcome, SizingError):
+        limit, reason = "recusado", str(outcome)
+        if outcome.status == 3:
+            limit, reason = "não cabe", outcome.expected
+        cells = [limit if title == "limite" else "-" for title, _, _ in columns]
+    else:
+        cells = [cell(outcome) for _, _, cell in columns]
+    return TableRow(
+        varied=tuple(shown(q) for _, shown in VARIED.values()), scenario=row.scenario,
+        cells=cells, reason=reason, position=rank(outcome, sort),
+        load=(q.concurrency, q.requested_context, q.ha_mode))
 
 
-def result_columns(q: Question, scenario: bool) -> list[tuple[str, str, Callable[[Any], str]]]:
-    columns: list[Any] = [
+# Uma coluna da tabela: (título, lado, a célula).
+Column = Tuple[str, str, Callable[[SizingResult], str]]
+
+
+def table_columns(q: Question, scenario: bool) -> list[Column]:
+    columns: list[Column] = [
         (ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)),
-        ("sessões/nó", "r", lambda r: "%d%s" % (
-            r.offer.sessions, " em %d" % r.offer.unit if r.offer.unit > 1 else "")),
+        ("sessões/nó", "r", unit_sessions_text),
         ("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
         ("TPOT ms", "r", lambda r: range_text(r.nominal["tpot_ms"]) if r.nominal else "-"),
         ("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
@@ -3123,119 +3981,273 @@ def result_columns(q: Question, scenario: bool) -> list[tuple[str, str, Callable
     return columns
 
 
-def comparison_text(rows: Sequence[Outcome], varied: Sequence[str], sort: str) -> str:
+def unit_sessions_text(r: SizingResult) -> str:
+    nodes = r.offer.nodes_per_unit
+    return "%d%s" % (r.offer.sessions_per_unit, " em %d" % nodes if nodes > 1 else "")
+
+
+def best_rows(rows: Sequence[TableRow]) -> set[int]:
+    """Os índices das melhores linhas: uma por carga com escolha."""
+    loads: dict[Any, list[tuple[Position, int]]] = {}
+    for index, row in enumerate(rows):
+        loads.setdefault(row.load, []).append((row.position, index))
+    best = [min(choices) for choices in loads.values() if len(choices) > 1]
+    return {index for position, index in best if position != REFUSED}
+
+
+def common_text(q: Question, varied: Sequence[str], scenario: bool) -> str:
+    """O que todas as linhas de uma comparação têm em comum."""
+    common = {"--model": q.model.name, "--server": q.server.name}
+    if q.concurrency:
+        common["--concurrency"] = sessions_text(q.concurrency)
+    if q.requested_context:
+        common["--effective-context"] = "%d tokens" % q.effective_context
+    common["--kv-precision"] = "KV " + q.kv_precision
+    if not scenario:
+        common["--ha"] = "HA " + q.ha_mode
+        common["pico"] = "pico de " + percent_text(q.peak_headroom_ratio)
+    if q.requests_per_second is not None:
+        common["taxa"] = number_text(q.requests_per_second, 9) + " pedidos/s"
+    if q.nodes is not None:
+        common["nós"] = plural(q.nodes, "nó") + " por linha"
+    return ", ".join(text for flag, text in common.items() if flag not in varied)
+
+
+def comparison_text(rows: Iterable[Row], sort: str) -> str:
     """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
-    first, scenario = rows[0][0], bool(rows[0][2])
-    columns, best, reasons = result_columns(first, scenario), best_rows(rows, sort), []
-    table = [["", *["cenário"] * scenario, *(VARIED[flag][0] for flag in varied),
-              *(title for title, _, _ in columns)]]
-    for index, (q, outcome, label) in enumerate(rows):
-        about = [label] * scenario + [VARIED[flag][1](q) for flag in varied]
-        if isinstance(outcome, SizingError):
-            limit, reason = ("não cabe", outcome.expected) if outcome.status == 3 else (
-                "recusado", str(outcome))
-            cells = [limit if title == "limite" else "-" for title, _, _ in columns]
-            reasons += folded("- %s: %s" % (", ".join(about), reason), 2)
-        else:
-            cells = [cell(outcome) for _, _, cell in columns]
-        table.append(["*" * (index in best), *about, *cells])
-    sides = "l" * (1 + scenario) + "".join(
-        "r" if flag in ("--concurrency", "--effective-context") else "l" for flag in varied)
-    notes = ["* a melhor de cada carga: " + (SORTS[sort][0] if sort else "menos kW" if (
-        first.asks == "nodes") else "a maior resposta")] if best else []
-    notes += ["%s: pico de %s, HA %s, %s da HBM para KV" % (
-        label, percent_text(q.peak_headroom_ratio), q.ha_mode, percent_text(q.kv_budget_ratio))
-        for q, _, label in rows if scenario]
-    load = next((item.nominal for _, item, _ in rows
-                 if isinstance(item, SizingResult) and item.nominal), None)
-    if load:
-        notes.append("TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
-            "prefixo em cache" if load["cached_tokens"] else "todo pedido com prompt novo"))
-    lines = [*folded(fixed_text(first, varied, scenario)), "",
-             *markdown_table(table, sides + "".join(side for _, side, _ in columns)), "", *reasons,
-             *(folded("; ".join(notes) + ".", 2) if notes else [])]
+    rows = iter(rows)
+    first = next(rows)
+    scenario, load_note, policies = bool(first.scenario), "", {}
+    columns, table = table_columns(first.question, scenario), []
+    for row in chain([first], rows):
+        table.append(table_row(row, columns, sort))
+        if scenario:
+            policies[row.scenario] = policy_text(row)
+        load_note = load_note or speed_note(row.outcome)
+    if sort:
+        table.sort(key=lambda row: row.position)
+    best, notes = best_rows(table), []
+    if best:
+        best_is = "menos kW" if first.question.asks == "nodes" else "a maior resposta"
+        notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
+    notes += [policies[row.scenario] for row in table if scenario]
+    if load_note:
+        notes.append(load_note)
+    lines = table_lines(first.question, table, columns, best)
+    lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def without_shared(documents: Iterable[Json], write: Callable[[Json], Any]) -> Iterator[
-        tuple[list[Any], Json]]:
-    """(blocos que se repetem entre os documentos, cada um escrito uma só vez; o resto)."""
-    known: dict[int, Any] = {}
-    for document in documents:
-        shared = []
-        for name in ("model", "server", "storage", "engine"):
-            if name in document:
-                block = document.pop(name)
-                if id(block) not in known:
-                    known[id(block)] = write({name: block})
-                shared.append(known[id(block)])
-        yield shared, document
+def policy_text(row: Row) -> str:
+    q = row.question
+    return "%s: pico de %s, HA %s, %s da HBM para KV" % (
+        row.scenario, percent_text(q.peak_headroom_ratio), q.ha_mode,
+        percent_text(q.kv_budget_ratio))
 
 
-def json_lines(documents: Iterable[Json], ascii_only: bool) -> Iterator[str]:
-    """Uma lista JSON aos pedaços, um documento por linha."""
+def speed_note(outcome: SizingResult | SizingError) -> str:
+    if isinstance(outcome, SizingError) or not outcome.nominal:
+        return ""
+    return "TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
+        "prefixo em cache" if outcome.nominal["cached_tokens"] else "todo pedido com prompt novo")
+
+
+def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
+                best: set[int]) -> list[str]:
+    """O que há de comum, a tabela só com o que varia, e as recusas."""
+    scenario, varied = bool(rows[0].scenario), []
+    for index, flag in enumerate(VARIED):
+        several = len({row.varied[index] for row in rows}) > 1 and not scenario
+        if several and (flag != "--effective-context" or q.requested_context):
+            varied.append((index, flag))
+    titles = ["", *["cenário"] * scenario, *(VARIED[flag][0] for _, flag in varied)]
+    sides = "l" * (1 + scenario) + "".join(
+        "r" if flag in ("--concurrency", "--effective-context") else "l" for _, flag in varied)
+    table, reasons = [[*titles, *(title for title, _, _ in columns)]], []
+    for number, row in enumerate(rows):
+        about = [row.scenario] * scenario + [row.varied[index] for index, _ in varied]
+        table.append(["*" if number in best else "", *about, *row.cells])
+        if row.reason:
+            reasons += folded("- %s: %s" % (", ".join(about), row.reason), 2)
+    common = common_text(q, [flag for _, flag in varied], scenario)
+    return [*folded(common), "",
+            *markdown_table(table, sides + "".join(side for _, side, _ in columns)), "", *reasons]
+
+
+def row_json(row: Row) -> Json:
+    """A linha sem as entradas dos catálogos nem o motor."""
+    scenario = {"scenario": row.scenario} if row.scenario else {}
+    if isinstance(row.outcome, SizingError):
+        return {**scenario, **refused_json(row.question, row.outcome)}
+    return {**scenario, **answer_json(row.outcome)}
+
+
+def json_lines(rows: Iterable[Row], sort: str, ascii_only: bool) -> Iterator[str]:
+    """Uma lista JSON, um documento por linha."""
     encode = json.JSONEncoder(ensure_ascii=ascii_only).encode
-    start = "[\n{"
-    for shared, rest in without_shared(documents, lambda block: encode(block)[1:-1] + ", "):
-        yield start + "".join(shared) + encode(rest)[1:]
-        start = ",\n{"
+
+    def documents() -> Iterator[tuple[Position, str]]:
+        # O que se repete entre as linhas de um modelo num servidor se escreve uma vez.
+        for _, block in groupby(rows, key=lambda row: (id(row.question.model),
+                                                       id(row.question.server))):
+            catalogues = ""
+            engines: dict[tuple[int, ...], str] = {(): ""}
+            for row in block:
+                r = row.outcome
+                offers: tuple[int, ...] = ()
+                catalogues = catalogues or encode(catalogue_json(row.question))[:-1] + ", "
+                if not isinstance(r, SizingError) and r.offer.layout:
+                    offers = tuple(map(id, r.offers))
+                    if offers not in engines:
+                        engines[offers] = encode(engine_json(r))[1:-1] + ", "
+                yield (rank(r, sort) if sort else (),
+                       catalogues + engines[offers] + encode(row_json(row))[1:])
+
+    start = "[\n"
+    for document in in_order(documents(), sort):
+        yield start + document
+        start = ",\n"
     yield "\n]\n"
 
 
-def flat(document: Json, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(caminho, valor) de cada valor simples de um documento; as listas de textos, juntas."""
-    for name, value in document.items():
-        if isinstance(value, dict):
-            yield from flat(value, path + name + ".")
-        elif name in ("source", "notes"):
-            continue
-        elif not isinstance(value, (list, tuple)):
-            yield path + name, json.dumps(value) if isinstance(value, bool) else value
-        elif all(isinstance(item, str) for item in value):
-            yield path + name, "; ".join(value)
+def in_order(lines: Iterable[tuple[Position, str]], sort: str) -> Iterator[str]:
+    """As linhas na ordem pedida; enquanto não se conhece a ordem, ficam num arquivo temporário."""
+    if not sort:
+        yield from (line for _, line in lines)
+        return
+    import tempfile
+
+    with tempfile.TemporaryFile() as spool:
+        places = []
+        for position, line in lines:
+            data = line.encode("utf-8")
+            places.append((position, spool.tell(), len(data)))
+            spool.write(data)
+        for _, start, size_bytes in sorted(places):
+            spool.seek(start)
+            yield spool.read(size_bytes).decode("utf-8")
 
 
-def csv_text(documents: Iterable[Json]) -> str:
-    """Uma linha por documento (RFC 4180), com uma coluna por caminho do JSON."""
-    import csv
-    import io
+# As colunas de --csv, na ordem; README as descreve.
+CSV_COLUMNS = ("question", "nodes_final", "nodes_minimum", "nodes_with_headroom",
+    "max_concurrency", "max_context", "sessions_per_node", "limited_by", "tpot_ms", "tpot_ms_low",
+    "tpot_ms_high", "ttft_ms", "ttft_ms_low", "ttft_ms_high",
+    "output_tokens_per_second_per_session", "output_tokens_per_second_per_node",
+    "nodes_after_failure", "covers_peak", "power_kw", "rack_units", "total",
+    "per_million_output_tokens", "cold_start_seconds", "error", "scenario", "model", "server",
+    "storage", "concurrency", "requests_per_second", "peak_sessions", "requested_context",
+    "effective_context", "input_tokens", "output_tokens", "kv_precision", "weights_precision",
+    "ha_mode", "layout", "kv_per_session_bytes")
 
-    columns: dict[str, int] = {}
-    rows: list[list[Any]] = []
-    for shared, rest in without_shared(documents, lambda block: list(flat(block))):
-        row: list[Any] = [""] * len(columns)
-        for name, value in chain(*shared, flat(rest)):
-            if columns.setdefault(name, len(row)) == len(row):
-                row.append("")
-            row[columns[name]] = value
-        rows.append(row)
+
+def csv_lines(rows: Iterable[Row], sort: str) -> Iterator[str]:
+    """Uma linha por resposta (RFC 4180), com as colunas de `CSV_COLUMNS`."""
     stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    writer.writerows(row + [""] * (len(columns) - len(row)) for row in rows)
+    writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
+
+    def written(values: Json) -> str:
+        stream.seek(0)
+        stream.truncate()
+        writer.writerow(values)
+        return stream.getvalue()
+
+    yield written(dict(zip(CSV_COLUMNS, CSV_COLUMNS)))
+    yield from in_order(((rank(row.outcome, sort) if sort else (), written(csv_values(row)))
+                         for row in rows), sort)
+
+
+def csv_values(row: Row) -> Json:
+    """Os valores das colunas de uma linha, com os nomes do JSON; de uma recusa, só a pergunta."""
+    q, outcome = row.question, row.outcome
+    values = {
+        "question": q.asks, "scenario": row.scenario, "model": q.model.name,
+        "server": q.server.name, "storage": q.storage.name, "concurrency": q.concurrency,
+        "requests_per_second": json_number(q.requests_per_second),
+        "requested_context": q.requested_context,
+        "effective_context": q.effective_context, "input_tokens": q.ends[0],
+        "output_tokens": q.output_tokens, "kv_precision": q.kv_precision,
+        "weights_precision": q.weights_precision, "ha_mode": q.ha_mode}
+    if isinstance(outcome, SizingError):
+        return dict(values, error=str(outcome))
+    r = outcome
+    values.update(
+        question=r.asks, concurrency=r.concurrency, peak_sessions=r.peak_sessions,
+        effective_context=r.question.effective_context, input_tokens=r.offer.input_tokens,
+        output_tokens=r.question.output_tokens, layout=r.offer.layout,
+        kv_per_session_bytes=r.capacity.kv_per_session_bytes,
+        nodes_final=r.nodes_final, nodes_minimum=r.nodes_minimum,
+        nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,
+        sessions_per_node=r.offer.sessions_per_unit // r.offer.nodes_per_unit,
+        nodes_after_failure=r.ha_plan["nodes_after_failure"],
+        covers_peak=csv_cell(r.ha_plan["covers_peak"]),
+        power_kw=json_number(r.physical["power_kw"]), rack_units=r.physical["rack_units"],
+        cold_start_seconds=load_seconds(r.question, r.nodes_final), **csv_speed(r))
+    if r.asks == "sessions":
+        values["max_concurrency"] = r.concurrency
+    if r.asks == "context":
+        values["max_context"] = r.question.effective_context
+    if r.costs:
+        values.update(total=json_number(r.costs["total"]),
+                      per_million_output_tokens=r.costs["per_million_output_tokens"])
+    return values
+
+
+def csv_speed(r: SizingResult) -> Json:
+    """A velocidade da carga dos objetivos, com todos os nós."""
+    if not r.nominal:
+        return {}
+    values = {name: r.nominal[name] for name in (
+        "output_tokens_per_second_per_session", "output_tokens_per_second_per_node")}
+    for name in ("tpot_ms", "ttft_ms"):
+        figure = r.nominal[name]
+        if figure:
+            values.update({name: figure["estimate"], name + "_low": figure["low"],
+                           name + "_high": figure["high"]})
+    return values
+
+
+def plain_csv(documents: Sequence[Json]) -> str:
+    """Os valores simples e as listas de textos de documentos, sem as notas nem as fontes."""
+    rows = [{name: csv_cell(value) for name, value in document.items()
+             if name not in ("source", "notes", "kv_groups")} for document in documents]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, dict.fromkeys(chain.from_iterable(rows)), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
     return stream.getvalue()
 
 
-# Colunas de --list: campo e título, `campo=título`; pesos em GB.
+def csv_cell(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(item for item in value if isinstance(item, str))
+    return json.dumps(value) if isinstance(value, bool) else value
+
+
+# Colunas de --list: campo → título; pesos em GB.
 LIST_COLUMNS = {
-    "models": "name=nome num_layers=camadas attention_pattern=atenção "
-              "max_position_embeddings=contexto checkpoint_bytes=pesos",
-    "servers": "name=nome product=produto gpus=GPUs hbm_per_gpu_gb=GB/GPU "
-               "hbm_usable_gib_per_gpu=GiB/GPU nvlink_bandwidth_tbps=NVLink_TB/s",
-    "storage": "name=nome type=tipo iops_read=IOPS_leit. throughput_read_gbps=leit._GB/s "
-               "throughput_write_gbps=escr._GB/s latency_read_ms_p99=P99_ms"}
+    "models": {
+        "name": "nome", "num_layers": "camadas", "attention_pattern": "atenção",
+        "max_position_embeddings": "contexto", "checkpoint_bytes": "pesos"},
+    "servers": {
+        "name": "nome", "product": "produto", "gpus": "GPUs", "hbm_per_gpu_gb": "GB/GPU",
+        "hbm_usable_gib_per_gpu": "GiB/GPU", "nvlink_bandwidth_tbps": "NVLink TB/s"},
+    "storage": {
+        "name": "nome", "type": "tipo", "iops_read": "IOPS leit.",
+        "throughput_read_gbps": "leit. GB/s", "throughput_write_gbps": "escr. GB/s",
+        "latency_read_ms_p99": "P99 ms"}}
 
 
 def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     """As entradas de um catálogo em colunas, com os apelidos embaixo de cada nome."""
-    names, titles = zip(*(column.split("=") for column in LIST_COLUMNS[kind].split()))
-    rows = [[title.replace("_", " ") for title in titles]]
+    names = LIST_COLUMNS[kind]
+    rows = [list(names.values())]
     rows += [[cell_text(name, getattr(entry, name)) for name in names] for entry in entries]
-    layout = "  ".join("%%%s%ds" % (
-        "-" * (name in ("name", "product", "type", "attention_pattern")), max(map(len, column)))
-        for name, column in zip(names, zip(*rows)))
+    to_the_left = ("name", "product", "type", "attention_pattern")
+    layout = "  ".join("%%%s%ds" % ("-" if name in to_the_left else "", max(map(len, column)))
+                       for name, column in zip(names, zip(*rows)))
+    aliases = [(), *(names_of(entry)[1:] for entry in entries)]
     lines = []
-    for also, row in zip([(), *(names_of(entry)[1:] for entry in entries)], rows):
+    for also, row in zip(aliases, rows):
         lines.append((layout % tuple(row)).rstrip())
         lines += folded("  ou " + ", ".join(also), 5) if also else []
     return "\n".join(lines) + "\n"
@@ -3244,71 +4256,20 @@ def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
 def cell_text(name: str, value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or "-"
-    return decimal_text(Fraction(value, GB), 1) + " GB" if name == "checkpoint_bytes" else (
-        decimal_text(value, 2))
+    if name == "checkpoint_bytes":
+        return decimal_text(Fraction(value, GB), 1) + " GB"
+    return decimal_text(value, 2)
 
 
-# ── Linha de comando
-# Quem lê flags ou arquivos levanta `SizingError`.
+# ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
-# A ajuda e a lista das flags: `--flag VALOR: texto`; o nome do valor diz o tipo, em `NUMBERS`.
-HELP = """\
+MAX_FILE_BYTES = 64 * 2**20
+DESCRIPTION = """\
 Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que
 velocidade.
 
-uso: python3 sizing.py --model NOME --server NOME --concurrency N [opções]
-
-pergunta:
---model NOME: modelo do catálogo (obrigatório, ou --hf-config)
---hf-config ARQUIVO: no lugar de --model, o config.json de um modelo do Hugging Face
---weights-gib GIB: com --hf-config, o tamanho dos pesos (padrão: o do índice ou o calculado)
---server NOME: servidor do catálogo (obrigatório)
---concurrency N: sessões simultâneas, como 1000 ou 1k (padrão: quantas os nós mantêm)
---requests-per-second TAXA: no lugar de --concurrency, pedidos por segundo
---effective-context TOKENS: tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)
---input-tokens TOKENS: tokens novos por pedido; o resto do contexto está em cache (padrão: as \
-duas pontas, prompt todo novo e +1024 tokens)
---output-tokens TOKENS: tokens gerados por pedido (padrão: até 1024 e até metade do contexto)
---max-tpot-ms MS: objetivo de tempo por token
---max-ttft-ms MS: objetivo de tempo até o primeiro token
---nodes N: os nós que existem: quantas sessões mantêm; com --concurrency, até que contexto; com \
-as duas e --effective-context, se a carga cabe (padrão, sem --concurrency: 1)
---scenarios: mínimo, recomendado e ideal lado a lado
---calibrate-tpot-ms MS@SESSÕES: um TPOT medido, com tantas sessões na réplica, escala a previsão
---storage NOME: perfil de storage, para o tempo de carga (padrão: profile_default)
-
-política:
---kv-precision P: fp8, fp16, bf16 ou int8 (padrão: a do modelo)
---kv-budget-ratio RAZÃO: parte da HBM planejada para KV (padrão: 0.70)
---runtime-overhead-gib GIB: GiB por nó retirados dessa parte (padrão: 15 por GPU)
---peak-headroom-ratio PICO: pico acima da concorrência (padrão: 20%)
---ha MODO: nós de reserva: none, n+1 ou n+2 (padrão: none)
---gpu-memory-utilization RAZÃO: parte da HBM de cada GPU que o motor usa (padrão: 0.90)
---tensor-parallel GPUS: GPUs por réplica (padrão: auto, o leiaute que compra menos nós)
---weights-precision P: bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do checkpoint)
-
-energia e dinheiro:
---pue PUE: energia do prédio sobre a dos servidores (padrão: 1.3)
---node-price PREÇO: preço de um nó, em qualquer moeda
---energy-price PREÇO: preço do kWh, na mesma moeda
---years ANOS: período do custo
-
-saída:
---explain: cada número com a fórmula e os valores, e o comando do motor
---json, --json-only: escreve um documento JSON e nada mais
---csv: escreve uma tabela CSV, com uma coluna por valor do JSON
---sort COLUNA: ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou rack_units
---list CATÁLOGO: lista models, servers ou storage
---validate: verifica os três catálogos e lista todos os problemas
---print-model: com --hf-config, mostra a entrada para colar em models.json
---version: mostra a versão
---help, -h: mostra esta ajuda
-
-catálogos (padrão: os que estão ao lado de sizing.py):
---models-file ARQUIVO: modelos (models.json)
---servers-file ARQUIVO: servidores (servers.json)
---storage-file ARQUIVO: perfis de storage (storage.json)
-
+uso: python3 sizing.py --model NOME --server NOME --concurrency N [opções]"""
+EPILOG = """\
 exemplos:
   python3 sizing.py --model opt-oss-120b --server dgx300 --concurrency 1000 \\
       --effective-context 128k --ha n+1
@@ -3317,54 +4278,17 @@ exemplos:
   python3 sizing.py --list models
 
 status de saída: 0 respondido; 1 a saída não pôde ser escrita; 2 pergunta ou
-catálogo errado; 3 pergunta correta, mas nada cabe.
-"""
-
-ALIASES = {"--json": ("--json-only",), "--help": ("-h",)}
-# O que dispensa a pergunta, com as únicas flags que aceita ao lado.
-STANDALONE = {
-    **dict.fromkeys(("--version", "--list", "--validate"),
-                    "--json --csv --models-file --servers-file --storage-file"),
-    "--print-model": "--json --hf-config --weights-gib --effective-context"}
-# Flag → as que não se combinam com ela.
-EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
-             "--requests-per-second": "--concurrency", "--json": "--csv",
-             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
-# Flag → as que lhe dão efeito: é preciso dar uma delas.
-NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
-          "--years": "--node-price --energy-price"}
-LOAD = {"--concurrency", "--requests-per-second"}
-CHOICES: dict[str, Json] = {"--ha": HA_SPARES, "--kv-precision": KV_PRECISIONS, "--sort": SORTS,
-                            "--weights-precision": WEIGHT_BITS, "--list": CATALOGUES}
-UNITS = {"k": 1000, "m": 10**6}
-TOKENS = {"k": 1024, "m": 1024**2}
-RATIO = {"%": Fraction(1, 100)}
-# Nome do valor → (sufixos, tipo, faixa, esperado). Milissegundos só entram em previsões: float.
-NUMBERS: dict[str, tuple[Json, Any, Callable[[Fraction], bool], str]] = {
-    "N": (UNITS, int, lambda v: v > 0, "um inteiro positivo, como 1000, 1e3 ou 1k"),
-    "GPUS": (UNITS, int, lambda v: v > 0, "auto ou um inteiro positivo de GPUs"),
-    "TOKENS": (TOKENS, int, lambda v: v > 0, "um inteiro positivo de tokens, como 131072 ou 128k"),
-    "TAXA": (UNITS, Fraction, lambda v: v > 0, "um número positivo de pedidos por segundo"),
-    "MS": (UNITS, float, lambda v: v > 0, "um número positivo de milissegundos"),
-    "GIB": (UNITS, Fraction, lambda v: v > 0, "um número positivo de GiB"),
-    "RAZÃO": (RATIO, Fraction, lambda v: 0 < v <= 1,
-              "uma razão acima de 0 e até 1, como 0.7 ou 70%"),
-    "PICO": (RATIO, Fraction, lambda v: v >= 0, "uma razão de 0 em diante, como 0.2 ou 20%"),
-    "PUE": (UNITS, Fraction, lambda v: 1 <= v <= 10, "um número de 1 a 10"),
-    "PREÇO": (UNITS, Fraction, lambda v: v > 0, "um número positivo, em qualquer moeda"),
-    "ANOS": (UNITS, Fraction, lambda v: 0 < v <= 100, "um número de anos até 100")}
+catálogo errado; 3 pergunta correta, mas nada cabe."""
 
 
-def flag_rows() -> list[tuple[str, str, str]]:
-    """(flag, nome do valor ou "", ajuda) de cada flag."""
-    heads = [line.partition(": ") for line in HELP.splitlines() if line.startswith("--")]
-    return [(*head.split(", ")[0].partition(" ")[::2], text) for head, _, text in heads]
+class HelpText(argparse.RawDescriptionHelpFormatter):
+    """A ajuda em 80 colunas, qualquer que seja o terminal, sem partir uma flag no hífen."""
 
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=WIDTH)
 
-def help_text() -> str:
-    """A ajuda, com o texto de cada flag em coluna, ou embaixo de uma flag comprida."""
-    return re.sub("^(--.*?): (.*)", lambda row: "\n".join(folded(
-        ("  " + row[1]).ljust(32 if len(row[1]) <= 28 else WIDTH) + row[2], 32)), HELP, flags=re.M)
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return folded(text, 0, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -3373,60 +4297,182 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         match = re.match(r"argument ([^/:]+).*?: (expected|ignored explicit argument) ?(.*)",
                          message, re.S)
-        if match:
-            raise SizingError(match[1], "falta o valor" if match[2] == "expected" else
-                              "não aceita valor (recebeu %s)" % match[3])
-        raise SizingError("linha de comando", message)
+        if not match:
+            raise SizingError("linha de comando", message)
+        if match[2] == "expected":
+            raise SizingError(match[1], "falta o valor")
+        raise SizingError(match[1], "não aceita valor (recebeu %s)" % match[3])
 
 
-def parse_arguments(argv: Sequence[str]) -> Flags:
-    """O texto de cada flag dada, vazio nas que não têm valor."""
-    # O argparse procuraria traduções e a largura do terminal, que aqui não servem: 4% da partida.
-    vars(argparse)["_"] = str
-    parser = Parser(add_help=False, allow_abbrev=False,
-                    formatter_class=lambda prog: argparse.HelpFormatter(prog, width=WIDTH))
-    metavars = {flag: metavar for flag, metavar, _ in flag_rows()}
-    for flag, metavar in metavars.items():
-        if metavar:
-            parser.add_argument(flag, dest=flag)
+def build_parser() -> Parser:
+    """As flags, na ordem da ajuda; as que não se dão ficam de fora."""
+    parser = Parser(prog="sizing.py", usage=argparse.SUPPRESS, description=DESCRIPTION,
+                    epilog=EPILOG, add_help=False, allow_abbrev=False, formatter_class=HelpText)
+
+    group = parser.add_argument_group("pergunta")
+    group.add_argument("--model", metavar="NOME",
+                       help="modelo do catálogo (obrigatório, ou --hf-config)")
+    group.add_argument("--hf-config", metavar="ARQUIVO",
+                       help="no lugar de --model, o config.json de um modelo do Hugging Face")
+    group.add_argument("--weights-gib", metavar="GIB",
+                       help="com --hf-config, o tamanho dos pesos (padrão: o do índice ou o "
+                            "calculado)")
+    group.add_argument("--server", metavar="NOME", help="servidor do catálogo (obrigatório)")
+    group.add_argument("--concurrency", metavar="N",
+                       help="sessões simultâneas, como 1000 ou 1k (padrão: quantas os nós "
+                            "mantêm)")
+    group.add_argument("--requests-per-second", metavar="TAXA",
+                       help="no lugar de --concurrency, pedidos por segundo")
+    group.add_argument("--effective-context", metavar="TOKENS",
+                       help="tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)")
+    group.add_argument("--input-tokens", metavar="TOKENS",
+                       help="tokens novos por pedido; o resto do contexto está em cache (padrão: "
+                            "as duas pontas, prompt todo novo e +1024 tokens)")
+    group.add_argument("--output-tokens", metavar="TOKENS",
+                       help="tokens gerados por pedido (padrão: até 1024 e até metade do "
+                            "contexto)")
+    group.add_argument("--max-tpot-ms", metavar="MS", help="objetivo de tempo por token")
+    group.add_argument("--max-ttft-ms", metavar="MS",
+                       help="objetivo de tempo até o primeiro token")
+    group.add_argument("--nodes", metavar="N",
+                       help="os nós que existem: quantas sessões mantêm; com --concurrency, até "
+                            "que contexto; com as duas e --effective-context, se a carga cabe "
+                            "(padrão, sem --concurrency: 1)")
+    group.add_argument("--scenarios", action="store_true",
+                       help="mínimo, recomendado e ideal lado a lado")
+    group.add_argument("--calibrate-tpot-ms", metavar="MS@SESSÕES",
+                       help="um TPOT medido, com tantas sessões na réplica, escala a previsão")
+    group.add_argument("--storage", metavar="NOME",
+                       help="perfil de storage, para o tempo de carga (padrão: profile_default)")
+
+    group = parser.add_argument_group("política")
+    group.add_argument("--kv-precision", metavar="P",
+                       help="fp8, fp16, bf16 ou int8 (padrão: a do modelo)")
+    group.add_argument("--kv-budget-ratio", metavar="RAZÃO",
+                       help="parte da HBM planejada para KV (padrão: 0.70)")
+    group.add_argument("--runtime-overhead-gib", metavar="GIB",
+                       help="GiB por nó retirados dessa parte (padrão: 15 por GPU)")
+    group.add_argument("--peak-headroom-ratio", metavar="PICO",
+                       help="pico acima da concorrência (padrão: 20%%)")
+    group.add_argument("--ha", metavar="MODO",
+                       help="nós de reserva: none, n+1 ou n+2 (padrão: none)")
+    group.add_argument("--gpu-memory-utilization", metavar="RAZÃO",
+                       help="parte da HBM de cada GPU que o motor usa (padrão: 0.90)")
+    group.add_argument("--tensor-parallel", metavar="GPUS",
+                       help="GPUs por réplica (padrão: auto, o leiaute que compra menos nós)")
+    group.add_argument("--weights-precision", metavar="P",
+                       help="bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do "
+                            "checkpoint)")
+
+    group = parser.add_argument_group("energia e dinheiro")
+    group.add_argument("--pue", metavar="PUE",
+                       help="energia do prédio sobre a dos servidores (padrão: 1.3)")
+    group.add_argument("--node-price", metavar="PREÇO", help="preço de um nó, em qualquer moeda")
+    group.add_argument("--energy-price", metavar="PREÇO", help="preço do kWh, na mesma moeda")
+    group.add_argument("--years", metavar="ANOS", help="período do custo")
+
+    group = parser.add_argument_group("saída")
+    group.add_argument("--explain", action="store_true",
+                       help="cada número com a fórmula e os valores, e o comando do motor")
+    group.add_argument("--json", "--json-only", action="store_true",
+                       help="escreve um documento JSON e nada mais")
+    group.add_argument("--csv", action="store_true",
+                       help="escreve uma tabela CSV, sempre com as mesmas colunas")
+    group.add_argument("--sort", metavar="COLUNA",
+                       help="ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou "
+                            "rack_units")
+    group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
+    group.add_argument("--validate", action="store_true",
+                       help="verifica os três catálogos e lista todos os problemas")
+    group.add_argument("--print-model", action="store_true",
+                       help="com --hf-config, mostra a entrada para colar em models.json")
+    group.add_argument("--version", action="store_true", help="mostra a versão")
+    group.add_argument("--help", "-h", action="store_true", help="mostra esta ajuda")
+
+    group = parser.add_argument_group("catálogos (padrão: os que estão ao lado de sizing.py)")
+    group.add_argument("--models-file", metavar="ARQUIVO", help="modelos (models.json)")
+    group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores (servers.json)")
+    group.add_argument("--storage-file", metavar="ARQUIVO",
+                       help="perfis de storage (storage.json)")
+    return parser
+
+
+Flags = Dict[str, str]  # o texto de cada flag dada, vazio nas que não têm valor
+Reader = Callable[[str, str], Any]  # (flag, texto) → o valor
+UNITS = {"k": Fraction(1000), "m": Fraction(10**6)}
+TOKENS = {"k": Fraction(1024), "m": Fraction(1024**2)}
+RATIO = {"%": Fraction(1, 100)}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz."""
+
+    suffixes: dict[str, Fraction]
+    kind: type
+    accepts: Callable[[Fraction], bool]
+    expected: str
+
+    def read(self, flag: str, text: str) -> Any:
+        """O número, exato até a conversão para o tipo. Levanta `SizingError`."""
+        factor = self.suffixes.get(text[-1:].lower())
+        body = text[:-1] if factor else text
+        number = exact_decimal(body)
+        if number is None:
+            raise SizingError(flag, "espera-se " + self.expected + illegible_hint(body), value=text)
+        value = number * (factor or 1)
+        plain = not factor and "e" not in text.lower()
+        hint = ""
+        if self.kind is int and "." in text and plain:
+            accepted = False
+            if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", text):
+                hint = "; o milhar não se separa: escreva " + text.replace(".", "")
         else:
-            parser.add_argument(flag, *ALIASES.get(flag, ()), dest=flag, action="store_const",
-                                const="")
-    words: list[str] = []
-    for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
-        if words and metavars.get(words[-1]) and word[:1] == "-" != word[1:2]:
-            words[-1] += "=" + word
-        else:
-            words.append(word)
-    args, unknown = parser.parse_known_args(words)
-    if unknown:
-        raise SizingError("argumento desconhecido", "veja --help" + nearest(
-            unknown[0], list(metavars)), value=unknown[0])
-    return {flag: "--" if isinstance(text, list) else text  # ele lê `--flag=--` como uma lista
-            for flag, text in vars(args).items() if text is not None}
+            accepted = self.accepts(value) and not (self.kind is int and value.denominator > 1)
+        if accepted and self.suffixes is RATIO and value > 1 and not factor:
+            accepted = False
+            hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
+                text, decimal_text(value * 100, 2))
+        if not accepted:
+            raise SizingError(flag, "espera-se " + self.expected + hint, value=text)
+        return self.kind(value)
 
 
-def quantity(flag: str, metavar: str, text: str) -> Any:
-    """O número de uma flag, exato até a conversão para o tipo dela."""
-    suffixes, kind, accepts, expected = NUMBERS[metavar]
-    factor = suffixes.get(text[-1:].lower())
-    body = text[:-1] if factor else text
-    number, hint = exact_decimal(body), ""
-    value = (number or 0) * Fraction(factor or 1)
-    if number is None:
-        if "," in text:
-            hint = "; sem vírgula: o separador decimal é o ponto e o milhar não se separa"
-        elif re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", body):
-            hint = "; até %d dígitos e expoente até %d" % (MAX_DIGITS, MAX_DIGITS)
-    elif kind is int and "." in text and not (factor or "e" in text.lower()):
-        if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", text):
-            hint = "; o milhar não se separa: escreva " + text.replace(".", "")
-    elif suffixes is RATIO and accepts(value) and value > 1 and not factor:
-        hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
-            text, decimal_text(value * 100, 2))
-    elif accepts(value) and (kind is not int or value.denominator == 1):
-        return kind(value)
-    raise SizingError(flag, "espera-se " + expected + hint, value=text)
+def illegible_hint(text: str) -> str:
+    """O engano provável num texto que não é um número."""
+    if "," in text:
+        return "; sem vírgula: o separador decimal é o ponto e o milhar não se separa"
+    if re.fullmatch(r"[+-]?[0-9_.]+([eE][+-]?[0-9]+)?", text):
+        return "; até %d dígitos e expoente até %d" % (MAX_DIGITS, MAX_DIGITS)
+    return ""
+
+
+def positive(value: Fraction) -> bool:
+    return value > 0
+
+
+def as_written(flag: str, text: str) -> str:
+    return text
+
+
+def choice(*options: str) -> Reader:
+    """Um destes textos, em qualquer caixa."""
+    def read(flag: str, text: str) -> str:
+        if text.lower() in options:
+            return text.lower()
+        raise SizingError(flag, "espera-se um destes: " + ", ".join(options)
+                          + nearest(text, options), value=text)
+
+    return read
+
+
+def gpus_or_auto(flag: str, text: str) -> int | None:
+    """None é o leiaute que compra menos nós."""
+    if text.lower() == "auto":
+        return None
+    gpus: int = Quantity(UNITS, int, positive, "auto ou um inteiro positivo de GPUs").read(
+        flag, text)
+    return gpus
 
 
 def measured_point(flag: str, text: str) -> tuple[float, int]:
@@ -3437,39 +4483,94 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
     return float(ms), int(sessions)
 
 
-def value_of(flag: str, metavar: str, text: str) -> Any:
-    """O valor de uma flag: escolha, número ou o próprio texto."""
-    lower, choices = text.lower(), CHOICES.get(flag)
-    if choices and lower not in choices:
-        raise SizingError(flag, "espera-se um destes: " + ", ".join(choices)
-                          + nearest(text, list(choices)), value=text)
-    if metavar == "MS@SESSÕES":
-        return measured_point(flag, text)
-    if metavar in NUMBERS:
-        return None if (metavar, lower) == ("GPUS", "auto") else quantity(flag, metavar, text)
-    return lower if choices else text
+COUNT_READER = Quantity(UNITS, int, positive, "um inteiro positivo, como 1000, 1e3 ou 1k").read
+TOKENS_READER = Quantity(
+    TOKENS, int, positive, "um inteiro positivo de tokens, como 131072 ou 128k").read
+# Milissegundos só entram em previsões: float.
+MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegundos").read
+GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
+PRICE_READER = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda").read
+RATIO_READER = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
+                        "uma razão acima de 0 e até 1, como 0.7 ou 70%").read
+# Como se lê cada flag com valor, na ordem da ajuda.
+READERS: dict[str, Reader] = {
+    "--model": as_written,
+    "--hf-config": as_written,
+    "--weights-gib": GIB_READER,
+    "--server": as_written,
+    "--concurrency": COUNT_READER,
+    "--requests-per-second": Quantity(
+        UNITS, Fraction, positive, "um número positivo de pedidos por segundo").read,
+    "--effective-context": TOKENS_READER,
+    "--input-tokens": TOKENS_READER,
+    "--output-tokens": TOKENS_READER,
+    "--max-tpot-ms": MS_READER,
+    "--max-ttft-ms": MS_READER,
+    "--nodes": COUNT_READER,
+    "--calibrate-tpot-ms": measured_point,
+    "--storage": as_written,
+    "--kv-precision": choice(*KV_PRECISIONS),
+    "--kv-budget-ratio": RATIO_READER,
+    "--runtime-overhead-gib": GIB_READER,
+    "--peak-headroom-ratio": Quantity(
+        RATIO, Fraction, lambda ratio: ratio >= 0,
+        "uma razão de 0 em diante, como 0.2 ou 20%").read,
+    "--ha": choice(*HA_SPARES),
+    "--gpu-memory-utilization": RATIO_READER,
+    "--tensor-parallel": gpus_or_auto,
+    "--weights-precision": choice(*WEIGHT_BITS),
+    "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10").read,
+    "--node-price": PRICE_READER,
+    "--energy-price": PRICE_READER,
+    "--years": Quantity(
+        UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100").read,
+    "--sort": choice(*SORTS),
+    "--list": choice(*CATALOGUES),
+    "--models-file": as_written,
+    "--servers-file": as_written,
+    "--storage-file": as_written}
+SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--validate",
+            "--print-model", "--version", "--help", "-h")
+
+
+def parse_arguments(argv: Sequence[str]) -> Flags:
+    """O texto de cada flag dada, vazio nas que não têm valor."""
+    words: list[str] = []
+    for word in argv:  # `--flag -1e5`: o argparse tomaria o valor negativo por outra flag
+        if words and words[-1] in READERS and word.startswith("-") and word[1:2] != "-":
+            words[-1] += "=" + word
+        else:
+            words.append(word)
+    parsed, unknown = build_parser().parse_known_args(words)
+    if unknown:
+        raise SizingError("argumento desconhecido", "veja --help" + nearest(
+            unknown[0], [*READERS, *SWITCHES]), value=unknown[0])
+    given = {}
+    for name, text in vars(parsed).items():
+        if isinstance(text, list):  # o argparse lê `--flag=--` como uma lista
+            text = "--"
+        if text not in (None, False):
+            given["--" + name.replace("_", "-")] = "" if text is True else text
+    return given
 
 
 def values_of(given: Flags) -> Json:
-    """Valores por nome, em listas nas flags de `VARIED`; sem os nomes de catálogo."""
-    values: Json = {}
-    for flag, metavar, _ in flag_rows():
-        if flag not in given:
-            continue
-        text = given[flag]
-        elements = text.split(",") if flag in VARIED else [text]
-        if len(elements) > 1 and re.search("(^|,)0[0-9]+(,|$)", text):
-            raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não se "
-                              "separa", value=text)
-        if metavar == "NOME":
-            continue
-        try:
-            found = [value_of(flag, metavar, element) for element in elements]
-        except SizingError as error:
-            error.expected += "; a vírgula separa os valores a comparar" * (len(elements) > 1)
-            raise
-        values[flag[2:].replace("-", "_")] = found if flag in VARIED else found[0]
-    return values
+    """Flag → valor; nas de `VARIED`, a lista dos valores a comparar. Levanta `SizingError`."""
+    return {flag: several_values(flag, given[flag]) if flag in VARIED
+            else READERS[flag](flag, given[flag]) for flag in READERS if flag in given}
+
+
+def several_values(flag: str, text: str) -> list[Any]:
+    elements = text.split(",")
+    if len(elements) == 1:
+        return [READERS[flag](flag, text)]
+    if re.search("(^|,)0[0-9]+(,|$)", text):
+        raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não se separa",
+                          value=text)
+    try:
+        return [READERS[flag](flag, element) for element in elements]
+    except SizingError as error:
+        raise error.with_more("; a vírgula separa os valores a comparar") from None
 
 
 def os_reason(error: OSError) -> str:
@@ -3512,8 +4613,8 @@ def require_catalogue(given: Flags, kind: str) -> list[Any]:
     """As entradas de um catálogo sem problemas."""
     entries, problems = read_catalogue(given, kind)
     if len(problems) > 1:
-        problems[0].expected += " (e mais %s: veja --validate)" % plural(
-            len(problems) - 1, "problema")
+        raise problems[0].with_more(" (e mais %s: veja --validate)" % plural(
+            len(problems) - 1, "problema"))
     if problems:
         raise problems[0]
     return entries
@@ -3525,20 +4626,47 @@ def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
     config = parse_json(path, read_file(path, path))[0]
     folder, base = os.path.split(os.path.abspath(path))
     stem = os.path.splitext(base)[0]
-    stem = os.path.basename(folder) if stem == "config" else stem
+    if stem == "config":
+        stem = os.path.basename(folder)
     name = re.sub(r"[^\w./+-]", "-", stem.lower(), flags=re.A)[:80]
-    weights, contexts = values.get("weights_gib"), values.get("effective_context", [])
+    weights_gib, contexts = values.get("--weights-gib"), values.get("--effective-context", [])
     index, index_bytes = os.path.join(folder, "model.safetensors.index.json"), None
-    if weights is None and os.path.exists(index):
-        content = HfConfig(index, parse_json(index, read_file(index, index))[0])
-        index_bytes = content.child("metadata").count("total_size", high=10**15)
-    entry = model_from_hf_config(path, config, name or "modelo", index_bytes,
-                                 weights and ceil_div(weights * GIB, 1),
-                                 contexts[0] if len(contexts) == 1 else None)
+    if weights_gib is None and os.path.exists(index):
+        index_bytes = index_total_bytes(index, parse_json(index, read_file(index, index))[0])
+    entry = model_from_hf_config(
+        path, config, name or "modelo", index_bytes,
+        None if weights_gib is None else ceil_div(weights_gib * GIB, 1),
+        contexts[0] if len(contexts) == 1 else None)
     models, problems = check_document("models", {"models": [entry]})
     for place, value, expected in problems:
         raise SizingError(path, expected, path=place[2:], value=value)
     return models[0], entry
+
+
+# O que dispensa a pergunta, com as únicas flags que aceita ao lado.
+STANDALONE = {
+    **dict.fromkeys(("--version", "--list", "--validate"),
+                    "--json --csv --models-file --servers-file --storage-file"),
+    "--print-model": "--json --hf-config --weights-gib --effective-context"}
+# Flag → as que não se combinam com ela.
+EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
+             "--requests-per-second": "--concurrency", "--json": "--csv",
+             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
+# Flag → as que lhe dão efeito: é preciso dar uma delas.
+NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
+          "--years": "--node-price --energy-price"}
+LOAD = {"--concurrency", "--requests-per-second"}
+# Flag → o campo da pergunta, onde o valor entra como foi lido.
+QUESTION_FIELDS = {
+    "--requests-per-second": "requests_per_second", "--input-tokens": "input_tokens",
+    "--output-tokens": "requested_output_tokens", "--max-tpot-ms": "max_tpot_ms",
+    "--max-ttft-ms": "max_ttft_ms", "--nodes": "nodes", "--calibrate-tpot-ms": "calibration",
+    "--kv-budget-ratio": "kv_budget_ratio",
+    "--runtime-overhead-gib": "requested_runtime_overhead_gib",
+    "--peak-headroom-ratio": "peak_headroom_ratio",
+    "--gpu-memory-utilization": "gpu_memory_utilization", "--tensor-parallel": "tensor_parallel",
+    "--weights-precision": "requested_weights_precision", "--pue": "pue",
+    "--node-price": "node_price", "--energy-price": "energy_price", "--years": "years"}
 
 
 def check_combination(given: Flags) -> None:
@@ -3547,14 +4675,15 @@ def check_combination(given: Flags) -> None:
     missing = [flag for flag in (model, "--server") if flag not in given]
     if missing:
         raise SizingError("pergunta incompleta", "falta%s %s; veja --help" % (
-            "m" * (len(missing) > 1), ", ".join(missing)))
+            "" if len(missing) == 1 else "m", ", ".join(missing)))
     for flag, others in NEEDED.items():
         if flag in given and not given.keys() & set(others.split()):
             raise SizingError(flag, "só tem efeito com " + " ou ".join(others.split()))
     exclusive = dict(EXCLUSIVE)
     if "--nodes" in given and given.keys() & LOAD:
-        exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios" if (
-            "--effective-context" in given) else "--calibrate-tpot-ms"  # medido num contexto
+        exclusive["--nodes"] = "--calibrate-tpot-ms"  # medido num contexto
+        if "--effective-context" in given:
+            exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
     for flag, others in exclusive.items():
         for other in others.split():
             if flag in given and other in given:
@@ -3570,66 +4699,137 @@ def check_combination(given: Flags) -> None:
 
 def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
-    entries = require_catalogue(given, kind)
-    return [entry for name in given.get(flag, default).split(",") for entry in (
-        entries if name.lower() == "all" else [find_entry(kind, flag, name, entries)])]
+    entries, found = require_catalogue(given, kind), []
+    for name in given.get(flag, default).split(","):
+        if name.lower() == "all":
+            found += entries
+        else:
+            found.append(find_entry(kind, flag, name, entries))
+    return found
 
 
-def questions_of(given: Flags) -> Iterator[tuple[Question, str]]:
-    """(pergunta, cenário) de cada combinação das flags."""
+@dataclass(frozen=True)
+class Asked:
+    """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
+
+    pairs: list[tuple[Model, Server]]
+    contexts: list[int | None]  # vazia: o máximo de cada modelo
+    kv_precisions: list[str]  # vazia: a de cada modelo
+    concurrencies: list[int | None]
+    ha_modes: list[str]
+    fields: Json  # os outros campos da pergunta
+
+    def count(self) -> int:
+        """As linhas, sem contar cenários."""
+        return (len(self.pairs) * (len(self.contexts) or 1) * (len(self.kv_precisions) or 1)
+                * len(self.concurrencies) * len(self.ha_modes))
+
+    def bases(self, model: Model, server: Server) -> list[Question]:
+        """As perguntas de um par que têm capacidades diferentes, com a primeira carga."""
+        contexts = self.contexts or [model.max_position_embeddings]
+        precisions = self.kv_precisions or [model.default_kv_precision]
+        return [Question(model=model, server=server, requested_context=context,
+                         kv_precision=precision, concurrency=self.concurrencies[0],
+                         ha_mode=self.ha_modes[0], **self.fields)
+                for context, precision in product(contexts, precisions)]
+
+
+def asked_by(given: Flags) -> Asked:
+    """Levanta `SizingError` se uma flag ou um catálogo está errado."""
     check_combination(given)
-    values: Json = {"concurrency": [0], "ha": ["none"]}
-    values.update(values_of(given))  # antes dos catálogos: uma flag errada vale mais
-    models = [hf_model(given, values)[0]] if "--hf-config" in given else named(
-        given, "models", "--model")
+    values = values_of(given)  # antes dos catálogos: uma flag errada vale mais
+    if "--hf-config" in given:
+        models = [hf_model(given, values)[0]]
+    else:
+        models = named(given, "models", "--model")
     servers = named(given, "servers", "--server")
     if "," in given.get("--storage", ""):
         raise SizingError("--storage", "não aceita comparar: dê um só", value=given["--storage"])
-    fields = {name: values[name] for name in Question.__dataclass_fields__ if name in values}
-    fields.update(storage=named(given, "storage", "--storage", "profile_default")[0],
-                  calibration=values.get("calibrate_tpot_ms"), concurrency=0)
-    longest = False
+    fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
+    fields["storage"] = named(given, "storage", "--storage", "profile_default")[0]
+    contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
         fields.setdefault("nodes", 1)
-    elif "--nodes" in given and "--effective-context" in given:
+    elif "--nodes" in given and contexts:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
-    else:
-        longest = "--nodes" in given
-    for model, server in product(models, servers):
-        default_context = 0 if longest else model.max_position_embeddings
-        bases = [Question(**dict(fields, model=model, server=server, requested_context=context,
-                                kv_precision=precision))
-                 for context, precision in product(
-                     values.get("effective_context", [default_context]),
-                     values.get("kv_precision", [model.default_kv_precision]))]
-        for concurrency, base, ha in product(values["concurrency"], bases, values["ha"]):
-            q = base.under(concurrency=concurrency, ha_mode=ha)
-            yield from scenarios_of(q) if "--scenarios" in given else [(q, "")]
+    elif "--nodes" in given:
+        contexts = [None]
+    return Asked(pairs=list(product(models, servers)), contexts=contexts,
+                 kv_precisions=values.get("--kv-precision", []),
+                 concurrencies=values.get("--concurrency", [None]),
+                 ha_modes=values.get("--ha", ["none"]), fields=fields)
 
 
-def scenarios_of(q: Question) -> Iterator[tuple[Question, str]]:
+def scenarios_of(q: Question) -> dict[str, Question]:
     """Os três cenários: sem folga; com o pico e n+1; e com 30%, n+2 e até 65% da HBM para KV."""
-    yield q.under(peak_headroom_ratio=Fraction(0), ha_mode="none"), "mínimo"
-    yield q.under(ha_mode="n+1"), "recomendado"
-    yield replace(q, ha_mode="n+2",
-                  peak_headroom_ratio=max(q.peak_headroom_ratio, IDEAL_HEADROOM_RATIO),
-                  kv_budget_ratio=min(q.kv_budget_ratio, IDEAL_KV_BUDGET_RATIO)), "ideal"
+    return {
+        "mínimo": replace(q, peak_headroom_ratio=Fraction(0), ha_mode="none"),
+        "recomendado": replace(q, ha_mode="n+1"),
+        "ideal": replace(q, ha_mode="n+2", kv_budget_ratio=min(
+            q.kv_budget_ratio, IDEAL_KV_BUDGET_RATIO), peak_headroom_ratio=max(
+            q.peak_headroom_ratio, IDEAL_HEADROOM_RATIO))}
 
 
-def answered(given: Flags, q: Question) -> SizingResult:
-    """A resposta a uma pergunta; recusada também se uma flag não teve efeito."""
+def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
+    """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
+
+    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, e a
+    capacidade de cada um deles, a todas as cargas.
+    """
+    for model, server in asked.pairs:
+        bases = asked.bases(model, server)
+        replicas = Replicas(bases[0])
+        capacities = [capacity_or_refusal(given, base, replicas) for base in bases]
+        for concurrency, (base, capacity), ha_mode in product(
+                asked.concurrencies, list(zip(bases, capacities)), asked.ha_modes):
+            q = base.with_load(concurrency, ha_mode)
+            if "--scenarios" in given:
+                yield from scenario_rows(given, q)
+            else:
+                yield Row(q, outcome_of(given, q, capacity))
+
+
+def scenario_rows(given: Flags, q: Question) -> Iterator[Row]:
+    for scenario, changed in scenarios_of(q).items():
+        yield Row(changed, outcome_of(given, changed, capacity_or_refusal(given, changed)),
+                  scenario)
+
+
+def capacity_or_refusal(given: Flags, q: Question, replicas: Replicas | None = None
+                        ) -> Capacity | SizingError | None:
+    """A capacidade das perguntas que só diferem na carga; None se ela depende do que se busca."""
+    try:
+        require_room(q)
+        refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
+                       "falta power_kw no catálogo, em " + q.server.name)
+        return None if q.asks == "context" else capacity_of(q, replicas)
+    except SizingError as error:
+        return explained(error).with_traceback(None)
+
+
+def require_room(q: Question) -> None:
     if not q.request_fits:
         flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
         raise SizingError(flag, "com a saída de %d, não cabe no contexto de %s" % (
-            q.output, plural(q.effective_context, "token")), value=str(q.input_tokens or q.output))
-    refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
-                   "falta power_kw no catálogo, em " + q.server.name)
-    result = size(q)
-    refuse_useless(given, "--input-tokens --output-tokens", result.speed_gap,
-                   "não há velocidade prevista, " + result.speed_gap)
-    refuse_useless(given, "--tensor-parallel --gpu-memory-utilization --weights-precision",
-                   result.missing, "para o teto físico " + missing_text(result.missing))
-    return result
+            q.output_tokens, plural(q.effective_context, "token")),
+            value=str(q.input_tokens or q.output_tokens))
+
+
+def outcome_of(given: Flags, q: Question,
+               capacity: Capacity | SizingError | None) -> SizingResult | SizingError:
+    """A resposta a uma pergunta; recusada também se uma flag não teve efeito."""
+    if isinstance(capacity, SizingError):
+        return capacity
+    try:
+        r = size(q, capacity)
+        refuse_useless(given, "--input-tokens --output-tokens", not r.offer.speed,
+                       "não há velocidade prevista, " + speed_gap(r))
+        refuse_useless(given, "--tensor-parallel --gpu-memory-utilization --weights-precision",
+                       r.capacity.missing,
+                       "para o teto físico " + missing_text(r.capacity.missing))
+        return r
+    except SizingError as error:
+        return explained(error).with_traceback(None)
 
 
 def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:
@@ -3638,106 +4838,108 @@ def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:
             raise SizingError(flag, "sem efeito: " + why)
 
 
-def rows_of(given: Flags) -> list[Outcome]:
-    """(pergunta, resultado ou erro, cenário) de cada combinação das flags."""
-    questions = list(questions_of(given))
-    rows: list[Outcome] = []
-    for q, label in questions:
-        try:
-            rows.append((q, answered(given, q), label))
-        except SizingError as error:
-            rows.append((q, error, label))
-        show_progress(len(rows), len(questions))
-    return rows
+def with_an_answer(rows: Iterator[Row]) -> Iterator[Row]:
+    """As mesmas linhas. Levanta `SizingError` se nenhuma delas tem resposta."""
+    refused: list[Row] = []
+    for row in rows:
+        if not isinstance(row.outcome, SizingError):
+            return chain(refused, [row], rows)
+        refused.append(row)
+    errors = [row.outcome for row in refused if isinstance(row.outcome, SizingError)]
+    error = min(errors, key=lambda error: error.status != 3)
+    raise error.saying("nenhuma das %d combinações tem resposta; por exemplo: %s" % (
+        len(errors), error.expected))
 
 
-def show_progress(done: int, total: int) -> None:
-    """O andamento de uma comparação longa, num terminal."""
-    if total > 250 and (done % 250 == 0 or done == total) and sys.stderr and sys.stderr.isatty():
-        sys.stderr.write("\r%d de %d%s" % (done, total, "\n" if done == total else ""))
-        sys.stderr.flush()
+def with_progress(rows: Iterable[Row], total: int) -> Iterator[Row]:
+    """As mesmas linhas, com o andamento num terminal em que nada mais se escreve."""
+    shown = total > 250 and sys.stderr and sys.stderr.isatty()
+    for done, row in enumerate(rows, 1):
+        if shown and (done % 250 == 0 or done == total):
+            sys.stderr.write("\r%d de %d%s" % (done, total, "\n" if done == total else ""))
+            sys.stderr.flush()
+        yield row
 
 
-def comparison(given: Flags, rows: list[Outcome]) -> Answer:
-    """A resposta a várias perguntas, na ordem pedida; os documentos, um a um."""
-    first, scenario = rows[0][0], "--scenarios" in given
-    sort = given.get("--sort", "").lower()
-    if sort:
-        rows.sort(key=lambda row: rank(row[1], sort))
-
-    def text() -> str:
-        varied = [flag for flag, (_, shown) in VARIED.items()
-                  if not scenario and len({shown(q) for q, _, _ in rows}) > 1
-                  and (flag != "--effective-context" or first.requested_context)]
-        return comparison_text(rows, varied, sort)
-
-    return lambda: (dict({"scenario": label} if scenario else {}, **(
-        refused_json(q, outcome) if isinstance(outcome, SizingError) else json_document(outcome)))
-        for q, outcome, label in rows), text
+def json_text(document: Any, ascii_only: bool) -> str:
+    return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
 
 
-def sized(given: Flags) -> Answer:
-    """A resposta à pergunta das flags; a recusa diz o que caberia."""
-    rows = rows_of(given)
-    errors = [outcome for _, outcome, _ in rows if isinstance(outcome, SizingError)]
-    if len(errors) == len(rows):
-        error = min(errors, key=lambda error: error.status != 3)
-        if len(rows) > 1:
-            error.expected = "nenhuma das %d combinações tem resposta; por exemplo: %s" % (
-                len(rows), error.expected)
-        elif error.status == 3:
-            error.expected += ways_out(error, require_catalogue(given, "servers"))
-        raise error
-    if len(rows) > 1:
-        return comparison(given, rows)
-    result = rows[0][1]
+def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
+    """A saída da pergunta das flags, aos pedaços. Levanta `SizingError`."""
+    asked, sort = asked_by(given), given.get("--sort", "").lower()
+    rows = rows_of(given, asked)
+    if asked.count() == 1 and "--scenarios" not in given:
+        return single_answer(given, next(rows), ascii_only)
+    rows = with_an_answer(with_progress(rows, asked.count()))
+    if "--csv" in given:
+        return csv_lines(rows, sort)
+    if "--json" in given:
+        return json_lines(rows, sort, ascii_only)
+    return comparison_text(rows, sort)
+
+
+def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:
+    """A resposta a uma só pergunta; a recusa diz o que caberia."""
+    r = row.outcome
+    if isinstance(r, NothingFits):
+        raise r.saying(r.expected + ways_out(r, require_catalogue(given, "servers")))
+    if isinstance(r, SizingError):
+        raise r
+    if "--csv" in given:
+        return csv_lines([row], "")
     if "--explain" not in given:
-        return lambda: json_document(result), lambda: text_report(result)
-    parts = explanation_of(result, require_catalogue(given, "servers"))
-    return (lambda: dict(json_document(result), explanation=parts),
-            lambda: explanation_text(result, parts))
+        return json_text(json_document(r), ascii_only) if "--json" in given else text_report(r)
+    explanation = explanation_of(r, require_catalogue(given, "servers"))
+    if "--json" in given:
+        return json_text(dict(json_document(r), explanation=explanation), ascii_only)
+    return explanation_text(r, explanation)
 
 
-def standalone(given: Flags, action: str) -> Answer:
+def standalone(given: Flags, action: str) -> tuple[Any, str]:
+    """(documento, texto) do que dispensa a pergunta; sem texto, só há o documento."""
     if action == "--version":
-        return lambda: {"version": __version__}, lambda: "sizing.py %s\n" % __version__
+        return {"version": __version__}, "sizing.py %s\n" % __version__
     values = values_of(given)
     if action == "--list":
-        kind = values["list"]
-        entries = require_catalogue(given, kind)
-        return (lambda: [entry.document for entry in entries],
-                lambda: catalogue_table(kind, entries))
+        entries = require_catalogue(given, values["--list"])
+        return list(map(entry_json, entries)), catalogue_table(values["--list"], entries)
     if action == "--validate":
-        found = [(kind, *read_catalogue(given, kind)) for kind in CATALOGUES]
-        problems = [str(problem) for _, _, problems in found for problem in problems]
-        lines = problems or ["%s: ok, %s" % (
-            given.get("--%s-file" % kind, kind + ".json"), plural(len(entries), "entrada"))
-            for kind, entries, _ in found]
-        return (lambda: {"schema_version": 1, "problems": problems},
-                lambda: "\n".join(lines) + "\n")
+        return validated(given)
     if "--hf-config" not in given:
         raise SizingError(action, "precisa de --hf-config")
-    return lambda: hf_model(given, values)[1], None
+    return hf_model(given, values)[1], ""
 
 
-def answer(given: Flags, ascii_only: bool) -> tuple[str | Iterator[str], int]:
-    """(saída padrão, inteira ou aos pedaços; status) das flags."""
+def validated(given: Flags) -> tuple[Json, str]:
+    """Todos os problemas dos catálogos ou, se não há nenhum, quantas entradas cada um tem."""
+    problems: list[str] = []
+    sound = []
+    for kind in CATALOGUES:
+        entries, found = read_catalogue(given, kind)
+        problems += map(str, found)
+        sound.append("%s: ok, %s" % (given.get("--%s-file" % kind, kind + ".json"),
+                                     plural(len(entries), "entrada")))
+    return ({"schema_version": 1, "problems": problems}, "\n".join(problems or sound) + "\n")
+
+
+def answer(given: Flags, ascii_only: bool) -> tuple[Iterable[str], int]:
+    """(saída padrão, aos pedaços; status) das flags."""
     if "--help" in given:
-        return help_text(), 0
+        return build_parser().format_help(), 0
     action = next((flag for flag in STANDALONE if flag in given), "")
-    for flag in given if action else ():
+    if not action:
+        return sized(given, ascii_only), 0
+    for flag in given:
         if flag not in (action, *STANDALONE[action].split()):
             raise SizingError(flag, "não tem efeito com " + action)
-    make_document, make_text = standalone(given, action) if action else sized(given)
-    status = 2 if action == "--validate" and make_document()["problems"] else 0
-    if make_text and not given.keys() & {"--json", "--csv"}:
-        return make_text(), status
-    document = make_document()
+    document, text = standalone(given, action)
+    status = 2 if action == "--validate" and document["problems"] else 0
     if "--csv" in given:
-        return csv_text([document] if isinstance(document, dict) else document), status
-    if not isinstance(document, (dict, list)):
-        return json_lines(document, ascii_only), status
-    return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n", status
+        return plain_csv(document if isinstance(document, list) else [document]), status
+    if "--json" in given or not text:
+        return json_text(document, ascii_only), status
+    return text, status
 
 
 # Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
@@ -3761,6 +4963,16 @@ def complain(message: str) -> None:
         pass
 
 
+def write(pieces: Iterable[str]) -> int:
+    """Escreve na saída padrão; devolve o status."""
+    if sys.stdout is None:
+        complain("a saída padrão está fechada")
+        return 1
+    sys.stdout.writelines([pieces] if isinstance(pieces, str) else pieces)
+    sys.stdout.flush()
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Executa a linha de comando; devolve o status, 1 se a saída não pôde ser escrita."""
     utf8 = "utf" in str(getattr(sys.stdout, "encoding", "")).lower()
@@ -3770,12 +4982,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="plain")
     try:
-        text, status = answer(parse_arguments(sys.argv[1:] if argv is None else argv), not utf8)
-        if sys.stdout is not None:
-            sys.stdout.writelines([text] if isinstance(text, str) else text)
-            sys.stdout.flush()
-            return status
-        complain("a saída padrão está fechada")
+        pieces, status = answer(parse_arguments(sys.argv[1:] if argv is None else argv), not utf8)
+        return write(pieces) or status
     except SizingError as error:
         complain(str(error))
         return error.status

@@ -164,6 +164,8 @@ def temporary_file(content):
 # que nenhuma saída mostra. O resto deste arquivo só conhece a linha de comando e os nomes daqui.
 
 SizingError = sizing.SizingError  # com `status` 2 ou 3
+REQUESTED = {field.name for field in dataclasses.fields(sizing.Question)
+             if field.name.startswith("requested_")}
 Answer = collections.namedtuple("Answer", (
     "asks question sessions unit limited_by concurrency peak_sessions nodes_minimum "
     "nodes_with_headroom nodes_final context kv_bytes budget_bytes internal"))
@@ -203,17 +205,23 @@ def in_catalogue(kind, name):
 
 def changed(record, **changes):
     """Uma cópia de uma pergunta ou entrada com outros campos."""
-    return sizing.replace(record, **changes)
+    return dataclasses.replace(record, **field_names(changes))
+
+
+def field_names(choices):
+    """Os nomes das flags → os dos campos da pergunta."""
+    return {"requested_" + name if "requested_" + name in REQUESTED else name: value
+            for name, value in choices.items()}
 
 
 def asking(model, server, concurrency=1, context=1, **choices):
     """Uma pergunta com os padrões da linha de comando; o modelo e o servidor, ou os seus nomes."""
     model = in_catalogue("models", model) if isinstance(model, str) else model
     server = in_catalogue("servers", server) if isinstance(server, str) else server
-    choices = dict({"kv_precision": "fp8", "runtime_overhead_gib": 15 * server.gpus}, **choices)
-    return sizing.Question(model=model, server=server, requested_context=context,
-                           storage=in_catalogue("storage", "profile_default"),
-                           concurrency=concurrency, **choices)
+    return sizing.Question(**field_names(dict(
+        {"kv_precision": "fp8"}, model=model, server=server, requested_context=context or None,
+        storage=in_catalogue("storage", "profile_default"), concurrency=concurrency or None,
+        **choices)))
 
 
 def answer(question):
@@ -221,9 +229,10 @@ def answer(question):
     result = sizing.size(question)
     offer, asked = result.offer, result.question
     return Answer(
-        result.asks, asked, offer.sessions, offer.unit, offer.limited_by, result.concurrency,
-        result.peak_sessions, result.nodes_minimum, result.nodes_with_headroom, result.nodes_final,
-        asked.effective_context, asked.kv_bytes, asked.budget_bytes, result)
+        result.asks, asked, offer.sessions_per_unit, offer.nodes_per_unit, offer.limited_by,
+        result.concurrency, result.peak_sessions, result.nodes_minimum, result.nodes_with_headroom,
+        result.nodes_final, asked.effective_context, result.capacity.kv_per_session_bytes,
+        result.capacity.kv_budget_bytes, result)
 
 
 def answer_to(question):
@@ -252,7 +261,7 @@ def refusal_of(question):
         answer(question)
     except SizingError as error:
         assert error.status == 3, error
-        return str(error) + sizing.ways_out(error, ())
+        return str(sizing.explained(error)) + sizing.ways_out(error, ())
     raise AssertionError("há resposta")
 
 
@@ -274,7 +283,8 @@ def explanation_of(answer):
 
 def layouts_of(answer):
     """(leiaute, nós que ele compra, sessões do teto por unidade) do escolhido ao pior."""
-    return [(str(offer.layout), offer.bought(answer.question), offer.layout.sessions_per_unit)
+    return [(str(offer.layout), offer.nodes_with_spares(answer.question),
+             offer.layout.ceiling_sessions)
             for offer in answer.internal.offers]
 
 
@@ -285,16 +295,24 @@ class Replica:
     `saturated_tokens_per_second`. De um prompt: `alone_seconds`, sozinho, e `prefill_seconds`.
     """
 
-    def __init__(self, question, layout):
-        self.question, self.layout = question, layout
+    def __init__(self, question, layout, tpot_scale=1.0):
+        self.question, self.layout, self.tpot_scale = question, layout, tpot_scale
         self.sessions, self.per_unit = layout.sessions_per_replica, layout.replicas_per_unit
         self.tp, self.dp = layout.tensor_parallel, layout.data_parallel
-        self.weights_bytes, self.session_bytes = layout.weights_bytes, layout.session_bytes
+        self.weights_bytes = layout.weights_bytes
+        self.session_bytes = layout.session_bytes_per_gpu
         self.runtime_bytes, self.usable_bytes = layout.runtime_bytes, layout.usable_bytes
 
     @functools.cached_property
     def speed(self):
-        return sizing.speed_of(self.question, self.layout)
+        return sizing.speed_of(self.question, self.layout, self.question.ends[0],
+                               self.tpot_scale)
+
+    def ttft_ms(self, sessions):
+        return self.speed.ttft_ms(self.speed.tpot_ms(sessions))
+
+    def latency_seconds(self, sessions):
+        return self.speed.latency_seconds(self.speed.tpot_ms(sessions))
 
     def __getattr__(self, name):
         return getattr(self.speed, name)
@@ -309,26 +327,30 @@ class Replica:
         return (more - few) / 2**4 / 1e3
 
 
-def at(model, server, tp=1, dp=1, inputs=1000, outputs=1000, **choices):
+def at(model, server, tp=1, dp=1, inputs=1000, outputs=1000, tpot_scale=1.0, **choices):
     """A réplica de um leiaute, com tantos tokens de entrada e de saída por pedido."""
     question = asking(model, server, 1, inputs + outputs, input_tokens=inputs,
                       output_tokens=outputs, **choices)
-    return Replica(question, sizing.fit_layout(question, tp, dp, 1))
+    layout = sizing.layout_of(question, sizing.replica_of(question, tp, dp, 1))
+    return Replica(question, layout, tpot_scale)
 
 
 def replica_of(answer):
     """A réplica do leiaute escolhido."""
-    return Replica(answer.question, answer.internal.offer.layout)
+    offer = answer.internal.offer
+    return Replica(answer.question, offer.layout, offer.tpot_scale)
 
 
 def runtime_bytes(replica, sessions):
     """O que o motor ocupa em cada GPU, além de pesos e KV, com tantas sequências."""
-    return sum(sizing.runtime_per_gpu(replica.question, replica.tp, replica.dp, sessions))
+    activations = sizing.activation_bytes(replica.question, replica.tp, replica.dp, sessions)
+    return activations + replica.layout.non_torch_bytes + replica.layout.cuda_graphs_bytes
 
 
 def cache_group(kind, *shape, read_tokens=None):
-    """Um grupo de camadas: tipo, camadas e dimensões, como em models.json."""
-    return sizing.replace(sizing.KINDS[kind](*shape), read_tokens=read_tokens)
+    """Um grupo de camadas: tipo, camadas e dimensões, na ordem de `KINDS`."""
+    fields = dict(zip(("layers", *sizing.KINDS[kind][0]), shape))
+    return dataclasses.replace(sizing.group_of(kind, **fields), read_tokens=read_tokens)
 
 
 def query_key_pairs(group, new, cached):
@@ -343,7 +365,7 @@ def read_bytes(group, context, element_bytes):
 
 def attention_flops(model, new, cached):
     """Os FLOPs da atenção de um modelo do catálogo no prefill de `new` tokens."""
-    return in_catalogue("models", model).attention_flops(new, cached)
+    return sizing.attention_flops(in_catalogue("models", model), new, cached)
 
 
 def computing_flops(server, precision):
@@ -358,7 +380,7 @@ def entry_from_config(config):
 
 def session_bytes(model, context, kv_precision):
     """O KV de uma sessão, sem o limite de contexto do modelo."""
-    return sizing.session_kv_bytes(model.layer_groups, context, kv_precision)
+    return sizing.session_kv_bytes(model.kv_groups, context, kv_precision)
 
 
 # ── O que todo teste usa ──────────────────────────────────────────────────────────────────────
@@ -2261,16 +2283,35 @@ def evaluated(text, exact):
     return eval(text, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max})
 
 
-def flat_numbers(document):
-    """{caminho: valor} dos valores simples de um documento JSON, sem as listas."""
-    found = {}
-    for name, value in document.items():
-        if isinstance(value, dict):
-            found.update({name + "." + tail: inner
-                          for tail, inner in flat_numbers(value).items()})
-        elif not isinstance(value, list):
-            found[name] = value
-    return found
+def csv_expected(document, columns):
+    """{coluna: texto} da linha de CSV de um documento JSON."""
+    results, speed = document["results"] or {}, document.get("performance") or {}
+    known = {"error": document.get("error"), "scenario": document.get("scenario")}
+    known.update({kind: document[kind]["name"] for kind in ("model", "server", "storage")})
+    if document["results"]:
+        for block in (document["parameters"], results, document["ha_plan"], document["physical"],
+                      document["storage_plan"], document.get("costs", {})):
+            known.update(block)
+        known.update(layout=document.get("engine", {}).get("layout"), **{
+            name: speed.get(name) for name in columns if name.startswith("output_tokens_per")})
+        for name in ("tpot_ms", "ttft_ms"):
+            figure = speed.get(name) or {}
+            known.update({name: figure.get("estimate"), name + "_low": figure.get("low"),
+                          name + "_high": figure.get("high")})
+    else:
+        known.update(document["parameters"])
+    parameters = document["parameters"]
+    known["question"] = document["question"]
+    known["weights_precision"] = parameters["weights_precision"] or document["model"][
+        "native_precision"]
+    new = parameters["effective_context"] - parameters["output_tokens"]
+    known["input_tokens"] = parameters["input_tokens"] or new
+    texts = {}
+    for name in columns:
+        value = known.get(name)
+        texts[name] = "" if value is None else json.dumps(value) if isinstance(
+            value, (bool, float)) else str(value)
+    return texts
 
 
 def csv_rows(text):
@@ -2315,23 +2356,33 @@ class Comparacoes(Case):
             ("opt-oss-120b", "dgx300", 32768, "none")])
 
     def test_csv(self):
-        """O CSV tem todas as colunas e os mesmos números do JSON; o cabeçalho, os caminhos"""
-        for extra in ({}, {"effective_context": "128k", "server": "dgx300,dgx-h100",
-                           "model": "opt-oss-120b,kimi-k2"}):
-            question = dict(BASE, **extra)
-            text = self.ok(*flags(question), "--csv")
-            documents = json.loads(self.ok(*flags(question), "--json"))
+        """O CSV tem sempre as mesmas colunas, as do README, com os números do JSON"""
+        documented = re.findall(r"^\| `(\w+)` \|.*\|$", text_of("README.md").split(
+            "### As colunas de `--csv`")[1].split("\n## ")[0], re.M)
+        self.assertLessEqual(len(documented), 40)
+        questions = (
+            {}, {"max_ttft_ms": 1, "max_tpot_ms": 50, "effective_context": "8k"},
+            {"effective_context": "128k,999k", "server": "dgx300,dgx-h100,dgx-spark",
+             "model": "opt-oss-120b,kimi-k2", "node_price": "4e5", "energy_price": "0.12",
+             "years": 3})
+        for extra in questions:
+            question = flags(dict(BASE, **extra))
+            text = run(*question, "--csv").stdout
+            if extra.get("max_ttft_ms"):
+                self.assertEqual(text, "")  # uma recusa só não tem linha
+                continue
+            documents = json.loads(self.ok(*question, "--json"))
             documents = documents if isinstance(documents, list) else [documents]
             rows = csv_rows(text)
+            self.assertEqual(list(rows[0]), documented)
             self.assertEqual(len(rows), len(documents))
             for row, document in zip(rows, documents):
-                expected = {path: value for path, value in flat_numbers(document).items()
-                            if path.split(".")[-1] not in ("notes", "source")}
-                self.assertLessEqual(set(expected), set(row))
-                for path, value in expected.items():
-                    shown = "" if value is None else json.dumps(value) if isinstance(
-                        value, (bool, float)) else str(value)
-                    self.assertEqual(row[path], shown, path)
+                self.assertEqual(row, csv_expected(document, documented))
+        for form in (["--scenarios"], ["--requests-per-second=5"], ["--nodes=3"],
+                     ["--nodes=3", "--concurrency=100"]):
+            rows = csv_rows(self.ok("--model=opt-oss-120b", "--server=dgx300", *form, "--csv"))
+            self.assertEqual(list(rows[0]), documented, form)
+        self.assertEqual((rows[0]["question"], rows[0]["max_context"]), ("context", "131072"))
         raw = subprocess.run([sys.executable, SCRIPT, *flags(BASE), "--csv"], capture_output=True,
                              env=utf8_environment()).stdout
         self.assertEqual(raw.count(b"\r\n"), 2)
@@ -3779,6 +3830,43 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
                                       stdout=subprocess.PIPE, env=utf8_environment())
             self.assertEqual(done.stdout.decode("utf-8"), expected)
 
+    def test_modulo(self):
+        """`python3 -m sizing`, de onde o módulo se ache, é o mesmo que o script"""
+        def both(*args):
+            outputs = []
+            for command in ([SCRIPT], ["-m", "sizing"]):
+                done = subprocess.run(
+                    [sys.executable, *command, *args], cwd=folder, capture_output=True,
+                    env=utf8_environment(PYTHONPATH=ROOT))
+                outputs.append((done.returncode, done.stdout, done.stderr))
+            self.assertEqual(*outputs)
+            return outputs[0][0]
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(both(*flags(BASE)), 0)
+            self.assertEqual(both("--validate"), 0)
+            self.assertEqual(both(*flags(dict(BASE, server="nope"))), 2)
+            self.assertEqual(both(*flags(dict(BASE, max_tpot_ms=1))), 3)
+            self.assertEqual(both(*flags(dict(BASE, models_file="falta.json"))), 2)
+
+    @unittest.skipIf(os.name == "nt", "resource")
+    def test_memoria_de_comparacoes(self):
+        """JSON e CSV saem linha por linha: dez vezes mais linhas não pedem mais memória"""
+        script = ("import resource, subprocess, sys; subprocess.run([sys.executable] + sys.argv[1:]"
+                  ", stdout=subprocess.DEVNULL, check=True); "
+                  "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+
+        def peak_kib(rows, *form):
+            counts = ",".join(map(str, range(1, rows + 1)))
+            done = subprocess.run(
+                [sys.executable, "-c", script, SCRIPT, *flags(dict(BASE, concurrency=counts)),
+                 *form], capture_output=True, env=utf8_environment(), check=True)
+            return int(done.stdout)
+
+        for form in (["--json"], ["--csv", "--sort=tpot_ms"]):
+            few, many = peak_kib(200, *form), peak_kib(2000, *form)
+            self.assertLess(many - few, 4096, form)  # 2 KiB por linha; um documento tem 9
+
     def test_ascii(self):
         """Num terminal ASCII o relatório perde acentos e blocos, não números; o JSON, nada"""
         environment = utf8_environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
@@ -3945,11 +4033,16 @@ class Documentos(Case):
         self.assertEqual(nodes, [1, 4, 12, 1, 3])
 
     def test_flags_documentadas(self):
-        """O README explica cada flag e cada aviso"""
-        text = text_of("README.md")
-        flags_table = set(re.findall(r"^\| `(--[a-z-]+)", text, re.M))
-        self.assertEqual(flags_table | {"--json-only"},
-                         set(re.findall(r"--[a-z][a-z-]+", self.ok("--help"))))
+        """O README explica cada flag, com o valor e o padrão da ajuda, e cada aviso"""
+        text, shown = text_of("README.md"), self.ok("--help")
+        table = re.findall(r"^\| `(--[a-z-]+)(?: (\S+))?` \| (.*?) \|", text, re.M)
+        flags_shown = re.findall(r"^  (--[a-z-]+)(?:, -[-a-z]+)?(?: ([A-Z]\S*))?(?:  |$)", shown, re.M)
+        self.assertEqual({(flag, value) for flag, value, _ in table}, set(flags_shown))
+        defaults = {flag: default for flag, _, default in table}
+        for block in re.split(r"\n  (?=--)", shown)[1:]:
+            stated = re.search(r"\(padrão: ([a-z0-9.%_+]+)\)", block)
+            if stated:  # os que são um valor, não uma frase
+                self.assertIn(stated[1], defaults[block.split()[0].rstrip(",")])
         section = re.search(r"^### Avisos\n(.*?)^## ", text, re.M | re.S)[1]
         rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section, re.M)
         self.assertEqual(re.findall(r"`(\w+)`", " ".join(rows)), list(WARNINGS))
@@ -3969,11 +4062,12 @@ class Documentos(Case):
         self.assertNotEqual(broken.returncode, 0)
 
     def test_raiz(self):
-        """Na raiz, só os dez arquivos combinados; Python 3.8 e só a biblioteca padrão"""
+        """Na raiz, só os dez arquivos combinados e os achados, com o seu README de duas linhas"""
         visible = {name for name in os.listdir(ROOT) if not name.startswith((".", "__pycache__"))}
         self.assertEqual(visible, {"sizing.py", "models.json", "servers.json", "storage.json",
                                    "test_sizing.py", "examples.sh", "README.md", "QUICKREF.md",
-                                   "USE_CASES.md", "requirements.txt"})
+                                   "USE_CASES.md", "requirements.txt", "findings"})
+        self.assertEqual(len(text_of(os.path.join("findings", "README.md")).splitlines()), 2)
 
 
 # ── Ataque: perguntas, catálogos e config.json ao acaso ───────────────────────────────────────
