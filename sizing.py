@@ -46,9 +46,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import copy
-import csv
 import dataclasses
-import io
 import json
 import os
 import re
@@ -201,7 +199,8 @@ def value_text(value: Any) -> str:
 KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
 
 
-@dataclass(frozen=True)
+# Aqui e adiante, comparadas por identidade e sem repr: cada método gerado custa 0.5% da partida.
+@dataclass(frozen=True, eq=False, repr=False)
 class Group:
     """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
 
@@ -318,7 +317,7 @@ def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -
 # ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
@@ -393,7 +392,7 @@ class Model:
         return sum(group.layers for group in self.kv_groups if "indexer" in group.kind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Server:
     """Um servidor (nó): HBM do folheto e a que o motor vê; banda e TFLOPS densos por GPU."""
 
@@ -425,7 +424,7 @@ class Server:
         return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Storage:
     """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
 
@@ -464,7 +463,7 @@ DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Question:
     """As entradas dos catálogos, a carga e as escolhas de planejamento.
 
@@ -516,7 +515,6 @@ class Question:
 
     @property
     def ha_spares(self) -> int:
-        """As unidades de reserva."""
         return HA_SPARES[self.ha_mode]
 
     @property
@@ -584,7 +582,7 @@ def kv_budget_bytes(q: Question) -> Exact:
     return q.server.total_hbm_gb * GB * q.kv_budget_ratio - q.runtime_overhead_gib * GIB
 
 
-# ── Pesos, leiautes e o teto físico: missing_for_ceiling, weight_bytes, Replicas, unit_layouts
+# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Replicas, layouts_of, unit_layouts
 
 # Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
 WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
@@ -707,7 +705,7 @@ def cuda_graphs_bytes(q: Question) -> int:
     return GRAPHS_BYTES + q.model.num_layers * layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Replica:
     """Uma réplica com os pesos carregados, antes de qualquer sessão; bytes por GPU."""
 
@@ -739,7 +737,7 @@ class Replica:
         return "dp %d" % dp if dp > 1 else "tp %d" % tp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layout(Replica):
     """Uma réplica e as sessões que cabem nela, num contexto e numa precisão do KV."""
 
@@ -785,13 +783,12 @@ def replicas_of(q: Question, nodes: int) -> list[Replica]:
     return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
 
 
-def layout_of(q: Question, replica: Replica) -> Layout:
-    """As sessões que cabem numa réplica: cada uma além de `max_num_seqs` aumenta o amostrador."""
+def layout_of(q: Question, replica: Replica, paged: Sequence[tuple[int, int]]) -> Layout:
+    """As sessões que cabem numa réplica; `paged`: de cada grupo, (bytes em páginas, `shards`)."""
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    session = sum(ceil_div(group.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS),
-                           min(tp, group.shards)) for group in q.model.kv_groups)
+    session = sum([ceil_div(size_bytes, min(tp, shards)) for size_bytes, shards in paged])
     limit, sessions = q.max_num_seqs, max(0, replica.kv_capacity_bytes // session)
-    if sessions > limit:
+    if sessions > limit:  # cada sessão a mais também aumenta o amostrador
         free = replica.kv_capacity_bytes + replica.activation_bytes
         limit = sessions = largest(sessions, lambda n: n * session + activation_bytes(
             q, tp, dp, n) <= free, limit)
@@ -800,7 +797,7 @@ def layout_of(q: Question, replica: Replica) -> Layout:
                   sessions_per_replica=sessions * dp, **parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Replicas:
     """As réplicas possíveis, que servem a todo contexto, precisão do KV e carga da pergunta."""
 
@@ -812,17 +809,22 @@ class Replicas:
 
     @cached_property
     def wide(self) -> list[Replica]:
-        """As que ocupam vários nós."""
         return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
                 for replica in replicas_of(self.question, nodes)]
 
 
+def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
+    paged = [(group.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS), group.shards)
+             for group in q.model.kv_groups]
+    return [layout_of(q, replica, paged) for replica in replicas]
+
+
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     """Os de um nó; se nenhum admite uma sessão, os que admitem, ou todos se nenhum admite."""
-    layouts = [layout_of(q, replica) for replica in replicas.in_a_node]
+    layouts = layouts_of(q, replicas.in_a_node)
     if any(layout.ceiling_sessions for layout in layouts):
         return layouts
-    layouts += [layout_of(q, replica) for replica in replicas.wide]
+    layouts += layouts_of(q, replicas.wide)
     return [layout for layout in layouts if layout.ceiling_sessions] or layouts
 
 
@@ -956,7 +958,7 @@ def speed_terms(q: Question, layout: Layout, input_tokens: int) -> dict[str, flo
         "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Speed:
     """Os tempos de uma réplica numa ponta da carga; `sessions` são as da réplica inteira."""
 
@@ -1120,15 +1122,14 @@ def latency_in(speed: Speed | None) -> Callable[[int], float]:
     return lambda sessions: speed.latency_seconds(speed.tpot_ms(sessions))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Offer:
-    """O que uma unidade de um leiaute admite numa ponta da carga, e a que velocidade.
+    """O que uma unidade de um leiaute admite numa ponta da carga, seja qual for a carga.
 
-    De `question` não conta a carga, o pico, a HA nem os nós: a oferta serve a qualquer deles.
     Sem dados para o teto físico não há leiaute, e só o plano limita.
     """
 
-    question: Question
+    question: Question  # dela não contam a carga, o pico, a HA nem os nós
     layout: Layout | None
     plan_sessions: int  # por unidade
     predictable: bool  # há dados para prever a velocidade
@@ -1310,7 +1311,7 @@ def physical_of(q: Question, nodes: int) -> Json:
     return {
         "power_kw": power_kw, "rack_units": units and nodes * units, "racks": racks,
         "nodes_per_rack": nodes_per_rack or None, "heat_btu_h": heat and nodes * heat,
-        "energy_mwh_year": power_kw and power_kw * q.pue * HOURS_PER_YEAR / 1000}
+        "energy_mwh_year": power_kw and power_kw * q.pue * Fraction(HOURS_PER_YEAR, 1000)}
 
 
 def costs_of(q: Question, nodes: int, sessions: int, energy_mwh_year: Exact | None,
@@ -1336,7 +1337,7 @@ USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergun
 ABSURD_CALIBRATION = 100  # medido / previsto que se recusa
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
@@ -1347,7 +1348,7 @@ class Capacity:
     missing: list[str]  # os campos que faltam para o teto físico
     speed_missing: list[str]  # e para a velocidade
     tpot_scale: float
-    offers: tuple[Offer, ...]  # uma por leiaute
+    offers: tuple[Offer, ...]  # uma por leiaute, da melhor à pior na carga de `question`
 
     def offer(self, layout: Layout | None) -> Offer:
         """A oferta de um leiaute na primeira ponta da carga."""
@@ -1359,7 +1360,7 @@ class Capacity:
     @cached_property
     def wide_offers(self) -> list[Offer]:
         """As das réplicas de vários nós."""
-        return [self.offer(layout_of(self.question, replica)) for replica in self.replicas.wide]
+        return list(map(self.offer, layouts_of(self.question, self.replicas.wide)))
 
 
 def require_speed(q: Question, missing: Sequence[str]) -> None:
@@ -1387,7 +1388,8 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         question=q, kv_per_session_bytes=kv_per_session_bytes(q),
         kv_budget_bytes=kv_budget_bytes(q), replicas=replicas, missing=missing,
         speed_missing=speed_missing, tpot_scale=tpot_scale, offers=())
-    return replace(bare, offers=tuple(map(bare.offer, layouts)) or (bare.offer(None),))
+    offers = sorted(map(bare.offer, layouts), key=lambda offer: offer.preference(q))
+    return replace(bare, offers=tuple(offers) or (bare.offer(None),))
 
 
 def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
@@ -1417,7 +1419,9 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
     offers = list(capacity.offers)
     if q.nodes:  # uma réplica maior que os nós dados não serve, se há outra
         offers = [offer for offer in offers if offer.nodes_per_unit <= q.nodes] or offers
-    offers.sort(key=lambda offer: offer.preference(q))
+    if q.requests_per_second is not None or len({item.nodes_per_unit for item in offers}) > 1:
+        # No resto, mais sessões são menos nós em qualquer carga: vale a ordem da capacidade.
+        offers.sort(key=lambda offer: offer.preference(q))
     if not offers[0].plan_sessions:
         raise NothingFits(q, "plan", offers=offers)
     if not offers[0].sessions_per_unit:
@@ -1425,12 +1429,9 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
     return offers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SizingResult:
-    """Tudo o que as visões mostram, em blocos com os nomes do JSON; bytes e nós exatos.
-
-    O que uma comparação de milhares de linhas não mostra só se calcula quando é lido.
-    """
+    """Tudo o que as visões mostram, com os nomes do JSON; cada bloco se calcula ao ser lido."""
 
     question: Question  # com a carga ou o contexto que a resposta deu
     asks: str  # nodes, sessions, context ou load
@@ -1525,10 +1526,7 @@ class SizingResult:
 
 
 def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
-    """Responde à pergunta; `capacity`, se já foi calculada para outra carga.
-
-    Levanta `SizingError`; `NothingFits` se nem uma sessão cabe.
-    """
+    """Levanta `SizingError`; `NothingFits` se nem uma sessão cabe. `capacity`: se já se sabe."""
     asks = q.asks
     if asks == "context":
         q, capacity = longest_context(q), None
@@ -1537,7 +1535,8 @@ def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
     offer, unit, asked = offers[0], offers[0].nodes_per_unit, q
     if asks == "sessions":
         q = replace(q, concurrency=max(1, offer.max_concurrency(q)))
-    nodes_final = offer.nodes_with_spares(q)
+    nodes_with_headroom = offer.nodes(q, q.peak_headroom_ratio)
+    nodes_final = nodes_with_headroom + unit * q.ha_spares
     if q.nodes:
         if nodes_final > q.nodes:
             raise NothingFits(asked, "nodes", offers=offers, nodes_needed=nodes_final)
@@ -1549,8 +1548,8 @@ def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
         offers=tuple([item for item in offers if item.nodes_per_unit == unit]),
         concurrency=offer.sessions_in_progress(q, offer.speed, 0, nodes_final // unit),
         peak_sessions=peak, spare_sessions=units * offer.sessions_per_unit - peak,
-        nodes_minimum=offer.nodes(q, 0),
-        nodes_with_headroom=offer.nodes(q, q.peak_headroom_ratio), nodes_final=nodes_final)
+        nodes_minimum=offer.nodes(q, 0), nodes_with_headroom=nodes_with_headroom,
+        nodes_final=nodes_final)
 
 
 def attempt(q: Question) -> SizingResult | None:
@@ -1593,7 +1592,7 @@ def longest_context(q: Question) -> Question:
     inside, replicas = limit, Replicas(q)  # até onde uma réplica cabe num nó
     if not missing:
         inside = largest(limit, lambda tokens: any(
-            layout_of(at(tokens), replica).ceiling_sessions for replica in replicas.in_a_node),
+            layout.ceiling_sessions for layout in layouts_of(at(tokens), replicas.in_a_node)),
             first - 1)
     return at(longest(inside + 1, limit) or longest(first, inside) or first)
 
@@ -1893,7 +1892,7 @@ def storage_contradictions(storage: Storage) -> Iterator[Problem]:
                    "espera-se ao menos a P50, %s ms" % decimal_text(p50, 6))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Catalogue:
     """Um dos arquivos: `{root: [entradas]}`."""
 
@@ -2095,7 +2094,7 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Family:
     """O que o código de um `model_type` supõe e o config.json não diz.
 
@@ -2220,7 +2219,7 @@ DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
 TORCH_DTYPE: Rule = (lambda v: DTYPE[0](str(v).replace("torch.", "")), DTYPE[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HfConfig:
     """Um objeto de um config.json: toda leitura confere o valor e anota os nomes em `read`."""
 
@@ -2237,7 +2236,7 @@ class HfConfig:
         return SizingError(self.file, "espera-se " + expected, path=(*self.path, name),
                            value=self.data.get(name, ABSENT))
 
-    def named(self, field: str) -> Tuple[str, Any]:
+    def named(self, field: str) -> tuple[str, Any]:
         """(o nome que o campo tem aqui, o valor); sem valor, o primeiro nome e None."""
         names = HF_ALIASES.get(field, [field])
         self.read.update(names)
@@ -2282,7 +2281,7 @@ class HfConfig:
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decoder:
     """O decodificador de texto: `config` tem o que herda da raiz e o que a família supõe.
 
@@ -2391,7 +2390,7 @@ def sliding_kinds(config: HfConfig, rule: str, total: int, windowed: bool) -> Se
             for n in range(1, total + 1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixer:
     """A atenção de uma camada, ou o que está no lugar dela; sem grupos, não guarda cache."""
 
@@ -2509,7 +2508,7 @@ def replaced_params(block: HfConfig, hidden: int) -> int | None:
     return 0 if block.flag("no_op") else None
 
 
-def ffn_params(decoder: Decoder, i: int) -> Dict[str, int]:
+def ffn_params(decoder: Decoder, i: int) -> dict[str, int]:
     """Parâmetros por papel da FFN da camada."""
     config, kind = decoder.config, decoder.kinds[i]
     step = config.count("decoder_sparse_step", 1)
@@ -2537,7 +2536,7 @@ def block_ffn_params(block: HfConfig, hidden: int, matrices: int) -> int:
     return matrices * hidden * ceil_div(width, 256) * 256
 
 
-def moe_params(decoder: Decoder, matrices: int) -> Dict[str, int]:
+def moe_params(decoder: Decoder, matrices: int) -> dict[str, int]:
     config, hidden, experts = decoder.config, decoder.hidden, decoder.experts
     width = config.count(decoder.family.expert_width)
     latent = config.count("moe_latent_size", 0, low=0)
@@ -2548,10 +2547,12 @@ def moe_params(decoder: Decoder, matrices: int) -> Dict[str, int]:
             "router": hidden * (experts + 2 * latent)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DecoderLayer:
+    """Uma camada: o que está no lugar da atenção e os parâmetros."""
+
     mixer: Mixer
-    params: Dict[str, int]  # por papel: os de HF_ROLES e router, com as normas
+    params: dict[str, int]  # por papel: os de HF_ROLES e router, com as normas
 
 
 def read_layer(decoder: Decoder, i: int) -> DecoderLayer:
@@ -2562,7 +2563,7 @@ def read_layer(decoder: Decoder, i: int) -> DecoderLayer:
 
 def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
     """Os grupos de `models.json`, na ordem da primeira camada de cada um."""
-    counts: Dict[Tuple[Tuple[str, Any], ...], int] = {}
+    counts: dict[tuple[tuple[str, Any], ...], int] = {}
     for layer in layers:
         for group in layer.mixer.groups or [{"kind": "none"}]:
             key = tuple(group.items())
@@ -2580,8 +2581,10 @@ def vision_params(root: HfConfig, hidden: int) -> int:
     return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WeightFormat:
+    """Como se guardam os pesos de um papel."""
+
     precision: str
     bits: Exact  # por parâmetro, com as escalas
 
@@ -2637,9 +2640,11 @@ def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
     return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
-    params: Dict[str, int]  # por papel, na soma das camadas
+    """O que um motor carrega, contado pela arquitetura."""
+
+    params: dict[str, int]  # por papel, na soma das camadas
     formats: Formats
     embedding_params: int
     vision_params: int
@@ -2664,7 +2669,7 @@ class Checkpoint:
         return self.dense_bytes + self.expert_bytes + self.mtp_bytes
 
 
-def params_bytes(params: Dict[str, int], formats: Formats) -> int:
+def params_bytes(params: dict[str, int], formats: Formats) -> int:
     return sum(ceil_div(count * formats[role].bits, 8) for role, count in params.items())
 
 
@@ -2928,7 +2933,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     if q.tensor_parallel and attempt(replace(q, tensor_parallel=None)):
         return text + "; cabe com --tensor-parallel auto"
     others = fitting((server.name, on_server(q, server)) for server in servers
-                     if server != q.server)
+                     if server is not q.server)
     if others:
         return text + "; cabe em: " + ", ".join(others)
     return text if found else text + "; não cabe em nenhum servidor do catálogo"
@@ -3086,7 +3091,7 @@ def plan_warnings(r: SizingResult) -> Iterator[str]:
     if q.storage.type != "local":
         yield "%s_storage: %s" % (q.storage.type, cold_start_text(r))
     if q.element_bytes == 2:
-        fp8 = kv_per_session_bytes(replace(q, kv_precision="fp8"))
+        fp8 = session_kv_bytes(q.model.kv_groups, q.effective_context, "fp8")
         yield "kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8" % (
             q.kv_precision, size_text(kv_bytes), decimal_text(Fraction(kv_bytes, fp8), 2),
             size_text(fp8))
@@ -3881,7 +3886,7 @@ def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
 # ── Apêndice: comparações: Row, comparison_text, json_lines e csv_lines, uma linha por vez
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Row:
     """Uma linha de comparação: a pergunta, a resposta ou a recusa, e o cenário, se há."""
 
@@ -3934,7 +3939,7 @@ def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
     return tuple((key is None, key or 0) for key in keys)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableRow:
     """O que a tabela guarda de uma linha."""
 
@@ -4142,6 +4147,9 @@ CSV_COLUMNS = ("question", "nodes_final", "nodes_minimum", "nodes_with_headroom"
 
 def csv_lines(rows: Iterable[Row], sort: str) -> Iterator[str]:
     """Uma linha por resposta (RFC 4180), com as colunas de `CSV_COLUMNS`."""
+    import csv
+    import io
+
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
 
@@ -4208,6 +4216,9 @@ def csv_speed(r: SizingResult) -> Json:
 
 def plain_csv(documents: Sequence[Json]) -> str:
     """Os valores simples e as listas de textos de documentos, sem as notas nem as fontes."""
+    import csv
+    import io
+
     rows = [{name: csv_cell(value) for name, value in document.items()
              if name not in ("source", "notes", "kv_groups")} for document in documents]
     stream = io.StringIO()
@@ -4404,7 +4415,7 @@ TOKENS = {"k": Fraction(1024), "m": Fraction(1024**2)}
 RATIO = {"%": Fraction(1, 100)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quantity:
     """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz."""
 
@@ -4708,7 +4719,7 @@ def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
 

@@ -331,7 +331,7 @@ def at(model, server, tp=1, dp=1, inputs=1000, outputs=1000, tpot_scale=1.0, **c
     """A réplica de um leiaute, com tantos tokens de entrada e de saída por pedido."""
     question = asking(model, server, 1, inputs + outputs, input_tokens=inputs,
                       output_tokens=outputs, **choices)
-    layout = sizing.layout_of(question, sizing.replica_of(question, tp, dp, 1))
+    (layout,) = sizing.layouts_of(question, [sizing.replica_of(question, tp, dp, 1)])
     return Replica(question, layout, tpot_scale)
 
 
