@@ -527,7 +527,8 @@ class Question:
 
     @property
     def runtime_overhead_gib(self) -> Exact:
-        return self.requested_runtime_overhead_gib or DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
+        default = DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
+        return self.requested_runtime_overhead_gib or default
 
     @property
     def element_bytes(self) -> int:
@@ -4432,21 +4433,18 @@ class Quantity:
         if number is None:
             raise SizingError(flag, "espera-se " + self.expected + illegible_hint(body), value=text)
         value = number * (factor or 1)
-        plain = not factor and "e" not in text.lower()
+        whole = self.kind is not int or value.denominator == 1
+        dotted = self.kind is int and "." in body and not factor and "e" not in body.lower()
+        ambiguous = self.suffixes is RATIO and value > 1 and not factor and self.accepts(value)
+        if self.accepts(value) and whole and not dotted and not ambiguous:
+            return self.kind(value)
         hint = ""
-        if self.kind is int and "." in text and plain:
-            accepted = False
-            if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", text):
-                hint = "; o milhar não se separa: escreva " + text.replace(".", "")
-        else:
-            accepted = self.accepts(value) and not (self.kind is int and value.denominator > 1)
-        if accepted and self.suffixes is RATIO and value > 1 and not factor:
-            accepted = False
+        if dotted and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", body):
+            hint = "; o milhar não se separa: escreva " + body.replace(".", "")
+        if ambiguous:
             hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
-                text, decimal_text(value * 100, 2))
-        if not accepted:
-            raise SizingError(flag, "espera-se " + self.expected + hint, value=text)
-        return self.kind(value)
+                body, decimal_text(value * 100, 2))
+        raise SizingError(flag, "espera-se " + self.expected + hint, value=text)
 
 
 def illegible_hint(text: str) -> str:
