@@ -10,9 +10,11 @@ Fórmulas (n tokens, b bytes por elemento):
     sessões por nó    S = ⌊orçamento / KV de uma sessão⌋, até o teto físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
-    TTFT              81 ms + prefill de um prompt sozinho + partida + TPOT / 2
+    TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
 
-Contas com piso ou teto são exatas: nenhum arredondamento compra ou deixa de comprar um servidor.
+TPOT e TTFT são da réplica mais cheia: ⌈concurrency / réplicas⌉ sessões no meio da geração.
+
+Contas com ⌊ ⌋ ou ⌈ ⌉ são exatas: nenhum arredondamento compra ou deixa de comprar um servidor.
 
 Glossário, com o sentido que cada palavra tem em todo o módulo:
 
@@ -22,7 +24,7 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
     réplica     as GPUs que guardam uma cópia dos pesos e servem as mesmas sessões
     leiaute     como uma réplica divide o modelo entre as suas GPUs (tp, dp)
     unidade     um nó, ou os vários nós de uma réplica que não cabe num só
-    plano       as sessões da convenção de planejamento: uma parte da HBM, menos a reserva
+    plano       as sessões da convenção de planejamento: uma parte da HBM, menos o overhead
     teto        as sessões que o motor admite na memória que os pesos e ele mesmo deixam
     admitidas   o menor entre plano, teto e o que os objetivos de tempo dão: `sessions_per_unit`
     oferta      o que uma unidade de um leiaute admite, com a velocidade
@@ -33,13 +35,12 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
 ...           group_of("sliding", 18, kv_heads=8, k_dim=64, v_dim=64, window=128))
 >>> session_kv_bytes(hybrid, 131072, "fp8")
 2418278400
->>> nodes_for(with_headroom(1500, Fraction("0.1")), sessions_per_unit=275)
+>>> nodes_for(with_headroom(1500, Fraction("0.1")), sessions_per_unit=275, nodes_per_unit=1)
 6
 
-Primeiro o artigo, até `size`: lido de cima para baixo, basta para refazer à mão qualquer resposta.
-Depois os apêndices: textos, catálogos, checkpoints, recusas e avisos, explicação, visões e linha de
-comando. Cada seção usa o que está acima dela e diz, na primeira linha, o que oferece às outras. Do
-catálogo carregado ao texto impresso só há funções puras.
+Primeiro o artigo, até `size`, que basta para refazer à mão qualquer resposta; depois os apêndices.
+Cada seção usa o que está acima dela e diz, na primeira linha, o que oferece às outras. Do catálogo
+carregado ao texto impresso só há funções puras (só `in_order` guarda linhas num arquivo à parte).
 """
 from __future__ import annotations
 
@@ -65,10 +66,11 @@ Exact = Union[int, Fraction]
 Json = Dict[str, Any]
 Path = Tuple[Union[str, int], ...]  # até um valor, num documento JSON
 
+
 # ── Unidades e números: GB, GIB, TIB; exact_decimal, ceil_div, largest, rounded, gib
 
 GB, GIB, TIB = 10**9, 2**30, 2**40  # GB dos fabricantes; GiB dos drivers e dos motores
-MAX_DIGITS = 30  # de um número, e o maior expoente: a conta não explode
+MAX_DIGITS = 30  # algarismos de um número, e o maior expoente: a conta não explode
 
 
 def exact_decimal(text: str) -> Fraction | None:
@@ -156,7 +158,7 @@ class SizingError(Exception):
 
 
 class NothingFits(SizingError):
-    """Pergunta correta sem resposta, com o que as recusas contam dela.
+    """Pergunta correta, mas sem resposta; guarda o que a mensagem da recusa precisa dizer.
 
     `short_of` diz o que falta: plan (o da melhor de `offers`), memory (em todos os `layouts`),
     network (entre os nós de uma réplica), objectives (em todas as `offers`) ou nodes (a melhor
@@ -199,14 +201,13 @@ def value_text(value: Any) -> str:
 KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
 
 
-# Aqui e adiante, comparadas por identidade e sem repr: cada método gerado custa 0.5% da partida.
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)  # aqui e adiante, comparadas por identidade
 class Group:
     """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
 
-    `bytes_per_token` tem precisão própria; `fixed_bytes` é por sessão. O tensor parallel divide o
-    cache em até `shards` GPUs, pelas cabeças. Cada consulta lê até `read_tokens` (None: todos os
-    guardados) e multiplica `pair_dims` números por chave e cabeça.
+    `elements_per_token`, `bytes_per_token` (de precisão própria) e `fixed_bytes` são de uma sessão
+    em cada camada. O tensor parallel divide o cache em até `shards` GPUs, pelas cabeças. Cada
+    consulta lê até `read_tokens` (None: todos) e multiplica `pair_dims` números por chave e cabeça.
     """
 
     kind: str
@@ -295,7 +296,6 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
     "compressed_indexer": (("index_head_dim", "ratio"), indexer_shape),
     "linear": (("state_bytes", "heads"), linear_shape),
     "none": ((), dict)}  # só FFN, ou com o KV de outra camada
-RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
 LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
 
 
@@ -317,7 +317,7 @@ def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -
 # ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Model:
     """Um LLM: o que decide o tamanho do cache KV e dos pesos (nomes do Hugging Face).
 
@@ -392,7 +392,7 @@ class Model:
         return sum(group.layers for group in self.kv_groups if "indexer" in group.kind)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Server:
     """Um servidor (nó): HBM do folheto e a que o motor vê; banda e TFLOPS densos por GPU."""
 
@@ -409,9 +409,9 @@ class Server:
     tflops_bf16: Exact | None = None
     tflops_fp8: Exact | None = None
     tflops_fp4: Exact | None = None
-    nvlink_bandwidth_tbps: Exact | None = None
+    nvlink_bandwidth_tbps: Exact | None = None  # de todas as GPUs, nos dois sentidos
     nvlink_domain_gpus: int | None = None
-    pcie_bandwidth_gbps: Exact | None = None
+    pcie_bandwidth_gbps: Exact | None = None  # GB/s de uma GPU, num sentido
     system_memory_tb: Exact | None = None
     power_kw: Exact | None = None
     rack_units: int | None = None
@@ -424,7 +424,7 @@ class Server:
         return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Storage:
     """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
 
@@ -449,7 +449,7 @@ class Storage:
         return (self.scope or self.type) not in ("node", "local")
 
 
-# ── A pergunta: Question, com o que ela deixa por conta do resto; o KV e o orçamento do plano
+# ── A pergunta: Question, com os seus padrões; kv_per_session_bytes e kv_budget_bytes
 
 HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
 
@@ -463,7 +463,7 @@ DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Question:
     """As entradas dos catálogos, a carga e as escolhas de planejamento.
 
@@ -560,7 +560,7 @@ class Question:
 
     @property
     def request_fits(self) -> bool:
-        """Entrada e saída cabem no contexto; sem `input_tokens`, sobra um token de entrada."""
+        """Entrada e saída cabem no contexto, com ao menos um token de entrada (salvo em 1 token)."""
         if self.input_tokens is None:
             return self.prompt_tokens > 0 or self.effective_context == 1
         return self.prompt_tokens >= self.input_tokens
@@ -579,7 +579,7 @@ def kv_per_session_bytes(q: Question) -> int:
 
 
 def kv_budget_bytes(q: Question) -> Exact:
-    """De um nó; negativo se a reserva passa da fatia da HBM."""
+    """De um nó; negativo se o overhead passa da fatia da HBM."""
     return q.server.total_hbm_gb * GB * q.kv_budget_ratio - q.runtime_overhead_gib * GIB
 
 
@@ -619,7 +619,8 @@ def missing_for_ceiling(q: Question) -> list[str]:
     fields = "vocab_size hidden_size num_attention_heads"
     if q.converted:
         # Sem eles, o que fica em 16 bits contaria como convertido: pesos de menos.
-        fields += " params_total params_embedding" + " params_experts" * bool(moe)
+        fields += " params_total params_embedding"
+        fields += " params_experts" if moe else ""
     else:
         fields += " weights_dense_bytes"
     if moe:
@@ -648,7 +649,7 @@ def checkpoint_bytes(q: Question) -> int:
 
 
 def expert_padding(q: Question, tp: int, dp: int) -> Exact:
-    """Quanto os kernels MXFP4 aumentam a fatia de cada especialista ao arredondá-la."""
+    """Bytes com e sem o arredondamento dos kernels MXFP4, que é por GPU do tp, na largura."""
     if q.weights_precision != "mxfp4" or not weight_bytes(q)[1]:
         return 1
     hidden, width = q.model.hidden_size or 1, q.model.moe_intermediate_size or 1
@@ -706,9 +707,9 @@ def cuda_graphs_bytes(q: Question) -> int:
     return GRAPHS_BYTES + q.model.num_layers * layer
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Replica:
-    """Uma réplica com os pesos carregados, antes de qualquer sessão; bytes por GPU."""
+    """Uma réplica e o seu leiaute, antes de qualquer sessão; bytes por GPU."""
 
     tensor_parallel: int
     data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
@@ -738,12 +739,12 @@ class Replica:
         return "dp %d" % dp if dp > 1 else "tp %d" % tp
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Layout(Replica):
-    """Uma réplica e as sessões que cabem nela, num contexto e numa precisão do KV."""
+    """Um leiaute completo: as sessões que cabem na réplica, num contexto e numa precisão do KV."""
 
     session_bytes_per_gpu: int  # em páginas
-    sequences_limit: int  # por GPU de dados: as que a memória do amostrador prevê
+    sequences_limit: int  # por rank de data parallel: as que o amostrador prevê
     sessions_per_replica: int
 
     @property
@@ -753,7 +754,7 @@ class Layout(Replica):
 
 
 def tensor_parallel_ways(q: Question, nodes: int) -> list[int]:
-    """As cabeças se dividem por tp; as de KV também, ou se repetem um número inteiro de vezes."""
+    """Os tp possíveis: dividem as cabeças; e as de KV, ou as repetem um número inteiro de vezes."""
     gpus, heads = nodes * q.server.gpus, q.model.num_attention_heads or 0
     sizes = range(1, gpus + 1) if nodes == 1 else [gpus]
     return [tp for tp in sizes if heads % tp == 0
@@ -798,7 +799,7 @@ def layout_of(q: Question, replica: Replica, paged: Sequence[tuple[int, int]]) -
                   sessions_per_replica=sessions * dp, **parts)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Replicas:
     """As réplicas possíveis, que servem a todo contexto, precisão do KV e carga da pergunta."""
 
@@ -821,7 +822,7 @@ def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
 
 
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
-    """Os de um nó; se nenhum admite uma sessão, os que admitem, ou todos se nenhum admite."""
+    """Os de um nó; se nenhum admite uma sessão, os maiores que admitem; se nem esses, todos."""
     layouts = layouts_of(q, replicas.in_a_node)
     if any(layout.ceiling_sessions for layout in layouts):
         return layouts
@@ -914,7 +915,7 @@ def attention_flops(model: Model, new: int, cached: int) -> float:
 
 
 def dense_precision(q: Question, linear_params: int, linear_bytes: int) -> str:
-    """A das camadas densas, que num MoE pode ser outra: a que os seus bytes mostram."""
+    """A precisão das camadas densas: num MoE pode não ser a dos especialistas; os bytes a dizem."""
     precision = q.weights_precision
     if not q.model.params_experts or precision in ("int4", "int8"):
         return precision
@@ -959,7 +960,7 @@ def speed_terms(q: Question, layout: Layout, input_tokens: int) -> dict[str, flo
         "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Speed:
     """Os tempos de uma réplica numa ponta da carga; `sessions` são as da réplica inteira."""
 
@@ -980,7 +981,7 @@ class Speed:
         return sum(fixed), sum(each)
 
     def rows(self, sessions: int) -> float:
-        """Sequências de cada GPU de dados."""
+        """Sequências em cada rank de data parallel."""
         rows = sessions / self.data_parallel
         return rows if rows > 1 else 1.0
 
@@ -1014,10 +1015,10 @@ class Speed:
         """A parte do tempo gasta em prefill; de `QUEUE_RATIO` em diante não há TTFT a prever."""
         return 1e3 * self.scale * self.interference_seconds(sessions) / tpot_ms
 
-    def latency_seconds(self, tpot_ms: float) -> float:
+    def latency_seconds(self, sessions: int) -> float:
         """De um pedido, do envio ao último token."""
         return (FIRST_TOKEN_SECONDS + self.alone_seconds
-                + tpot_ms * (self.output_tokens - 0.5) / 1e3)
+                + self.tpot_ms(sessions) * (self.output_tokens - 0.5) / 1e3)
 
     def saturated_tokens_per_second(self, sessions: int) -> float:
         """Da réplica sempre cheia."""
@@ -1086,7 +1087,7 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
     parts, prefill_ratio = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest, tpot)
     per_session = interval(1e3 / tpot, 1 / high, 1 / low)
-    per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(tpot),
+    per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
                         *THROUGHPUT_RANGE)
     case: Json = {
         "input_tokens": speed.input_tokens,
@@ -1103,7 +1104,7 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
                 prefill_ratio=rounded(prefill_ratio))
 
 
-# ── Nós e falhas: with_headroom, nodes_for e Offer, o que uma unidade de um leiaute admite
+# ── Nós e falhas: Offer, o que uma unidade de um leiaute admite; ha_plan_of
 
 
 def with_headroom(sessions: Exact, headroom: Exact) -> int:
@@ -1112,20 +1113,14 @@ def with_headroom(sessions: Exact, headroom: Exact) -> int:
                     sessions.denominator * headroom.denominator)
 
 
-def nodes_for(sessions: int, sessions_per_unit: int, nodes_per_unit: int = 1) -> int:
+def nodes_for(sessions: int, sessions_per_unit: int, nodes_per_unit: int) -> int:
     """Os nós das unidades que admitem estas sessões."""
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
-def latency_in(speed: Speed | None) -> Callable[[int], float]:
-    """Sessões na réplica → latência de um pedido, em s: o que uma taxa pede."""
-    assert speed  # sem ela, a pergunta já foi recusada
-    return lambda sessions: speed.latency_seconds(speed.tpot_ms(sessions))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Offer:
-    """O que uma unidade de um leiaute admite numa ponta da carga, seja qual for a carga.
+    """O que uma unidade de um leiaute admite numa ponta, para qualquer número de sessões pedido.
 
     Sem dados para o teto físico não há leiaute, e só o plano limita.
     """
@@ -1190,7 +1185,8 @@ class Offer:
         if q.requests_per_second is None:
             return min(with_headroom(q.concurrency or 0, headroom), units * self.sessions_per_unit)
         # O menor ponto fixo da lei de Little em cada unidade: sessões = taxa · latência(sessões).
-        latency = latency_in(speed)
+        assert speed  # sem ela, a taxa já foi recusada
+        latency = speed.latency_seconds
         rate = q.requests_per_second * (1 + headroom) / units
         replicas, most = self.replicas_per_unit, self.sessions_per_unit
         each = float(rate / replicas)
@@ -1204,7 +1200,8 @@ class Offer:
             return q.concurrency or 0, sessions
         # Little: uma unidade cheia serve sessões / latência; as que sobram da divisão pelas
         # réplicas só contam se pagam a latência que acrescentam.
-        replicas, latency = self.replicas_per_unit, latency_in(self.speed)
+        assert self.speed
+        replicas, latency = self.replicas_per_unit, self.speed.latency_seconds
         full = [(n, Fraction(latency(ceil_div(n, replicas))))
                 for n in {sessions, sessions // replicas * replicas or sessions}]
         sessions, seconds = max(full, key=lambda item: item[0] / item[1])
@@ -1256,7 +1253,7 @@ def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
         "meets_objectives": covers if q.timed else None}
 
 
-# ── Storage, energia e dinheiro: storage_plan_of, physical_of, costs_of
+# ── Storage, energia e dinheiro: storage_plan_of, load_seconds, physical_of, costs_of
 
 # Tempos medidos por Run:ai, InstantTensor, ServerlessLLM e ModelExpress.
 LOADER_GBPS = 3  # o carregador safetensors faz de 1 a 4 por nó, por mais rápido que seja o disco
@@ -1266,7 +1263,7 @@ HOURS_PER_YEAR = 8760
 
 
 def load_seconds(q: Question, nodes_at_once: int) -> float | None:
-    """Até um nó que inicia servir: ler o checkpoint e partir o motor; None se não se sabe."""
+    """Até um nó que inicia servir: ler o checkpoint e iniciar o motor; None se não se sabe."""
     path = float(q.storage.throughput_read_gbps)
     if q.storage.shared:
         path /= nodes_at_once
@@ -1332,13 +1329,13 @@ def costs_of(q: Question, nodes: int, sessions: int, energy_mwh_year: Exact | No
         "per_million_output_tokens": rounded(float(total) / (tokens / 1e6)) if tokens else None}
 
 
-# ── O dimensionamento: size e o seu resultado; capacity_of, o que não depende da carga
+# ── O dimensionamento: size, attempt e SizingResult; capacity_of, o que não depende da carga
 
 USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
-ABSURD_CALIBRATION = 100  # medido / previsto que se recusa
+ABSURD_CALIBRATION = 100  # medido / previsto, ou o inverso, a partir do qual se recusa
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
@@ -1374,7 +1371,7 @@ def require_speed(q: Question, missing: Sequence[str]) -> None:
 
 
 def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
-    """Levanta `SizingError`; `NothingFits` se nem os pesos e uma sessão cabem."""
+    """As ofertas, da melhor à pior. Levanta `NothingFits` se nem os pesos e uma sessão cabem."""
     missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
@@ -1430,7 +1427,7 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
     return offers
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class SizingResult:
     """Tudo o que as visões mostram, com os nomes do JSON; cada bloco se calcula ao ser lido."""
 
@@ -1481,7 +1478,7 @@ class SizingResult:
 
     def performance_with(self, nodes: int, speed: Speed) -> Json:
         """A velocidade de uma ponta da carga com `nodes` nós no ar."""
-        sessions = self.offer.sessions_in_progress(self.question, speed, 0, nodes)
+        sessions = self.offer.sessions_in_progress(self.question, speed, 0, nodes)  # unidade: 1 nó
         return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
                               sessions)
 
@@ -1527,7 +1524,10 @@ class SizingResult:
 
 
 def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
-    """Levanta `SizingError`; `NothingFits` se nem uma sessão cabe. `capacity`: se já se sabe."""
+    """A oferta escolhida, a carga e os nós; `capacity`: a de `capacity_of(q)`, se já se tem.
+
+    Levanta `SizingError`; `NothingFits` se nada cabe ou se a carga não cabe nos nós dados.
+    """
     asks = q.asks
     if asks == "context":
         q, capacity = longest_context(q), None
@@ -1625,6 +1625,14 @@ def number_text(value: Exact | float, digits: int = 3) -> str:
     return format(Decimal("%.*g" % (digits, float(value))), "f")
 
 
+def cell_text(name: str, value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or "-"
+    if name == "checkpoint_bytes":
+        return decimal_text(Fraction(value, GB), 1) + " GB"
+    return decimal_text(value, 2)
+
+
 def percent_text(ratio: Exact) -> str:
     return decimal_text(ratio * 100, 2) + "%"
 
@@ -1657,9 +1665,9 @@ def seconds_text(seconds: float) -> str:
     return number_text(seconds / 3600) + " h"
 
 
-def range_text(figure: dict[str, float]) -> str:
+def range_text(predicted: dict[str, float]) -> str:
     """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
-    estimate, low, high = figure["estimate"], figure["low"], figure["high"]
+    estimate, low, high = predicted["estimate"], predicted["low"], predicted["high"]
     divisor, unit = 1, ""
     if estimate >= 999.5:
         divisor, unit = (10**6, "M") if estimate >= 999500 else (1000, "k")
@@ -1843,6 +1851,9 @@ def excess_problems(model: Model) -> Iterator[Problem]:
 GROUP_KIND = one_of(*KINDS)
 
 
+RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
+
+
 def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
     """Os grupos malformados ou, se não há nenhum, a soma que não dá as camadas do modelo."""
     problems: list[Problem] = []
@@ -1893,7 +1904,7 @@ def storage_contradictions(storage: Storage) -> Iterator[Problem]:
                    "espera-se ao menos a P50, %s ms" % decimal_text(p50, 6))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """Um dos arquivos: `{root: [entradas]}`."""
 
@@ -2092,10 +2103,12 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
         return by_name[name.lower()]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
         CATALOGUES[kind].singular, nearest(name, list(by_name)), kind), value=name)
+
+
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Family:
     """O que o código de um `model_type` supõe e o config.json não diz.
 
@@ -2220,7 +2233,7 @@ DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
 TORCH_DTYPE: Rule = (lambda v: DTYPE[0](str(v).replace("torch.", "")), DTYPE[1])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class HfConfig:
     """Um objeto de um config.json: toda leitura confere o valor e anota os nomes em `read`."""
 
@@ -2282,7 +2295,7 @@ class HfConfig:
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Decoder:
     """O decodificador de texto: `config` tem o que herda da raiz e o que a família supõe.
 
@@ -2391,7 +2404,7 @@ def sliding_kinds(config: HfConfig, rule: str, total: int, windowed: bool) -> Se
             for n in range(1, total + 1)]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Mixer:
     """A atenção de uma camada, ou o que está no lugar dela; sem grupos, não guarda cache."""
 
@@ -2548,7 +2561,7 @@ def moe_params(decoder: Decoder, matrices: int) -> dict[str, int]:
             "router": hidden * (experts + 2 * latent)}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class DecoderLayer:
     """Uma camada: o que está no lugar da atenção e os parâmetros."""
 
@@ -2582,7 +2595,7 @@ def vision_params(root: HfConfig, hidden: int) -> int:
     return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class WeightFormat:
     """Como se guardam os pesos de um papel."""
 
@@ -2641,7 +2654,7 @@ def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
     return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """O que um motor carrega, contado pela arquitetura."""
 
@@ -2799,7 +2812,9 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed}
     check_read(decoder)
     return {key: value for key, value in entry.items() if value}
-# ── Apêndice: recusas e avisos: explained, ways_out, warnings_of e extrapolations
+
+
+# ── Apêndice: recusas e avisos: explained, ways_out, on_server, warnings_of, extrapolations
 
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
 Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não faz sentido)
@@ -2940,7 +2955,6 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     return text if found else text + "; não cabe em nenhum servidor do catálogo"
 
 
-IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
 IDLE_CEILING_RATIO, HEAVY_PREFILL_RATIO = Fraction(1, 3), 0.5
@@ -3887,7 +3901,7 @@ def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
 # ── Apêndice: comparações: Row, comparison_text, json_lines e csv_lines, uma linha por vez
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Row:
     """Uma linha de comparação: a pergunta, a resposta ou a recusa, e o cenário, se há."""
 
@@ -3940,7 +3954,7 @@ def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
     return tuple((key is None, key or 0) for key in keys)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class TableRow:
     """O que a tabela guarda de uma linha."""
 
@@ -4265,14 +4279,6 @@ def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cell_text(name: str, value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or "-"
-    if name == "checkpoint_bytes":
-        return decimal_text(Fraction(value, GB), 1) + " GB"
-    return decimal_text(value, 2)
-
-
 # ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -4316,11 +4322,7 @@ class Parser(argparse.ArgumentParser):
         raise SizingError(match[1], "não aceita valor (recebeu %s)" % match[3])
 
 
-def build_parser() -> Parser:
-    """As flags, na ordem da ajuda; as que não se dão ficam de fora."""
-    parser = Parser(prog="sizing.py", usage=argparse.SUPPRESS, description=DESCRIPTION,
-                    epilog=EPILOG, add_help=False, allow_abbrev=False, formatter_class=HelpText)
-
+def add_question_flags(parser: Parser) -> None:
     group = parser.add_argument_group("pergunta")
     group.add_argument("--model", metavar="NOME",
                        help="modelo do catálogo (obrigatório, ou --hf-config)")
@@ -4357,6 +4359,8 @@ def build_parser() -> Parser:
     group.add_argument("--storage", metavar="NOME",
                        help="perfil de storage, para o tempo de carga (padrão: profile_default)")
 
+
+def add_policy_flags(parser: Parser) -> None:
     group = parser.add_argument_group("política")
     group.add_argument("--kv-precision", metavar="P",
                        help="fp8, fp16, bf16 ou int8 (padrão: a do modelo)")
@@ -4376,6 +4380,8 @@ def build_parser() -> Parser:
                        help="bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do "
                             "checkpoint)")
 
+
+def add_cost_flags(parser: Parser) -> None:
     group = parser.add_argument_group("energia e dinheiro")
     group.add_argument("--pue", metavar="PUE",
                        help="energia do prédio sobre a dos servidores (padrão: 1.3)")
@@ -4383,13 +4389,15 @@ def build_parser() -> Parser:
     group.add_argument("--energy-price", metavar="PREÇO", help="preço do kWh, na mesma moeda")
     group.add_argument("--years", metavar="ANOS", help="período do custo")
 
+
+def add_output_flags(parser: Parser) -> None:
     group = parser.add_argument_group("saída")
     group.add_argument("--explain", action="store_true",
                        help="cada número com a fórmula e os valores, e o comando do motor")
     group.add_argument("--json", "--json-only", action="store_true",
                        help="escreve um documento JSON e nada mais")
     group.add_argument("--csv", action="store_true",
-                       help="escreve uma tabela CSV, sempre com as mesmas colunas")
+                       help="escreve uma tabela CSV; numa pergunta, sempre com as mesmas colunas")
     group.add_argument("--sort", metavar="COLUNA",
                        help="ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou "
                             "rack_units")
@@ -4401,11 +4409,22 @@ def build_parser() -> Parser:
     group.add_argument("--version", action="store_true", help="mostra a versão")
     group.add_argument("--help", "-h", action="store_true", help="mostra esta ajuda")
 
+
+def add_catalogue_flags(parser: Parser) -> None:
     group = parser.add_argument_group("catálogos (padrão: os que estão ao lado de sizing.py)")
     group.add_argument("--models-file", metavar="ARQUIVO", help="modelos (models.json)")
     group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores (servers.json)")
     group.add_argument("--storage-file", metavar="ARQUIVO",
                        help="perfis de storage (storage.json)")
+
+
+def build_parser() -> Parser:
+    """As flags, na ordem da ajuda; as que não se dão ficam de fora."""
+    parser = Parser(prog="sizing.py", usage=argparse.SUPPRESS, description=DESCRIPTION,
+                    epilog=EPILOG, add_help=False, allow_abbrev=False, formatter_class=HelpText)
+    for add_flags in (add_question_flags, add_policy_flags, add_cost_flags, add_output_flags,
+                      add_catalogue_flags):
+        add_flags(parser)
     return parser
 
 
@@ -4416,7 +4435,7 @@ TOKENS = {"k": Fraction(1024), "m": Fraction(1024**2)}
 RATIO = {"%": Fraction(1, 100)}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz."""
 
@@ -4717,7 +4736,7 @@ def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
     return found
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
 
@@ -4767,6 +4786,9 @@ def asked_by(given: Flags) -> Asked:
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
                  ha_modes=values.get("--ha", ["none"]), fields=fields)
+
+
+IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
 
 
 def scenarios_of(q: Question) -> dict[str, Question]:
@@ -4951,7 +4973,7 @@ def answer(given: Flags, ascii_only: bool) -> tuple[Iterable[str], int]:
     return text, status
 
 
-# Sem estes caracteres no terminal, valem estes; das letras acentuadas fica a letra.
+# O que a codificação da saída não tem → o que se escreve no lugar; da letra acentuada, a letra.
 PLAIN = {"▓": "%", "▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": "."}
 
 
