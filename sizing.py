@@ -560,7 +560,7 @@ class Question:
 
     @property
     def request_fits(self) -> bool:
-        """Entrada e saída cabem no contexto, com ao menos um token de entrada (salvo em 1 token)."""
+        """Entrada e saída cabem no contexto, com ao menos um token de entrada (se há mais de 1)."""
         if self.input_tokens is None:
             return self.prompt_tokens > 0 or self.effective_context == 1
         return self.prompt_tokens >= self.input_tokens

@@ -624,6 +624,7 @@ class Avisos(Case):
         """Cada aviso aparece de um lado do limiar e some do outro"""
         two_hundred_twenty = {"kv_precision": "fp16", "runtime_overhead_gib": 510,
                               "peak_headroom_ratio": 0}
+        wide = {"model": "kimi-k2.5", "server": "h100-nvl-8x"}
         rows = (
             ("context_clamped", {"effective_context": 131073}, {"effective_context": 131072}),
             ("kv_16bit", {"kv_precision": "fp16"}, {"kv_precision": "fp8"}),
@@ -647,7 +648,10 @@ class Avisos(Case):
             ("replica_spans_nodes", {"model": "kimi-k2", "server": "dgx-h100"},
              {"model": "kimi-k2"}),
             # uma sessão por nó: 1200 nós, quando réplicas de 8 comprariam 16
-            ("wider_replica", {"model": "kimi-k2.5", "server": "h100-nvl-8x"}, {}),
+            ("wider_replica", wide, {}),
+            # não há velocidade entre nós para um objetivo, nem o que comprar com nós dados
+            ("wider_replica", wide, dict(wide, max_tpot_ms=100000)),
+            ("wider_replica", wide, dict(wide, nodes=1200)),
         )
         for code, with_it, without_it in rows:
             with self.subTest(code):
@@ -1092,6 +1096,10 @@ class TetoFisico(Case):
         results = self.sized(model="llama-3.1-405b", server="dgx-spark", concurrency=1,
                              kv_precision="fp16", kv_budget_ratio=0.6)["results"]
         self.assertEqual((results["nodes_per_unit"], results["sessions_per_unit"]), (8, 1))
+        # o motor admite em 2 nós; o plano, só em 4, o que não é recusa
+        results = self.sized(model="llama-3.1-70b", server="dgx-spark", concurrency=1,
+                             peak_headroom_ratio=0, kv_budget_ratio="0.18")["results"]
+        self.assertEqual((results["nodes_per_unit"], results["sessions_per_unit"]), (4, 1))
 
     def test_sugestao_vale(self):
         """Uma sugestão de status 3 respeita também o teto físico"""
@@ -1112,11 +1120,16 @@ class TetoFisico(Case):
         self.assertEqual(document["ha_plan"]["nodes_after_failure"], 30 - unit)
         alone = self.sized(model="kimi-k2", server="dgx-h100")["results"]
         self.assertEqual((alone["nodes_final"], alone["nodes_per_unit"]), (24, 6))
+        few = self.sized(model="kimi-k2", server="dgx-h100", concurrency=5, effective_context="8k")
+        self.assertEqual(few["results"]["nodes_per_unit"], 2)
 
     def test_nada_cabe(self):
         """Pesos que não cabem em leiaute algum: status 3, o que falta e onde caberia"""
-        self.refused(["--model=kimi-k2", "--server=dgx-spark", "--concurrency=1"], "pesos de",
-                     "faltam", "cabe em: dgx300, dgx200", status=3)
+        spark = ["--model=kimi-k2", "--server=dgx-spark", "--concurrency=1"]
+        self.refused(spark, "pesos de", "faltam", "no melhor leiaute (tp 8 em 8 nós)",
+                     "cabe em: dgx300, dgx200", status=3)
+        self.assertNotIn("tensor-parallel auto",
+                         self.refused([*spark, "--tensor-parallel=1"], "cabe em", status=3))
         self.refused(["--model=llama-3.1-70b", "--server=l40s-8x", "--concurrency=1",
                       "--tensor-parallel=1", "--effective-context=8k"], "tp 1 em 1 nó",
                      "cabe com --tensor-parallel auto", status=3)
@@ -1177,6 +1190,7 @@ class TetoFisico(Case):
         self.assertEqual(sized["results"]["limited_by"], "plan")
         self.assertNotIn("engine", sized)
         self.assertRegex(" ".join(sized["warnings"]), "no_ceiling.*vocab_size.*weights_dense_bytes")
+        self.assertNotIn("no_speed", self.codes(sized))  # um aviso só diz o que falta
         servers = catalogue("servers")
         del servers["servers"][0]["hbm_usable_gib_per_gpu"]
         with temporary_file(servers) as path:
@@ -1676,10 +1690,14 @@ class Velocidade(Case):
         self.refused(flags(dict(BASE, max_tpot_ms=2)),
                      "TPOT de 2 ms fora do alcance: o melhor é 3.106 ms (tp 8)",
                      "em nenhum servidor", status=3)
-        self.refused(flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674.1 ms",
-                     "cabe com --input-tokens 1024", status=3)
+        self.assertNotIn("nenhum servidor", self.refused(
+            flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674.1 ms",
+            "; cabe com --input-tokens 1024", status=3))
         self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192,
                                 max_tpot_ms=7)), "cabe com --weights-precision fp8", status=3)
+        self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192,
+                                max_tpot_ms=7, weights_precision="fp16")),
+                     "cabe com --weights-precision fp8", status=3)
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
         self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
@@ -2361,7 +2379,8 @@ class Comparacoes(Case):
             {}, {"max_ttft_ms": 1, "max_tpot_ms": 50, "effective_context": "8k"},
             {"effective_context": "128k,999k", "server": "dgx300,dgx-h100,dgx-spark",
              "model": "opt-oss-120b,kimi-k2", "node_price": "4e5", "energy_price": "0.12",
-             "years": 3})
+             "years": 3},
+            {"server": "dgx200,dgx300", "storage": "profile_network_ssd", "ha": "n+1"})
         for extra in questions:
             question = flags(dict(BASE, **extra))
             text = run(*question, "--csv").stdout
@@ -2376,15 +2395,73 @@ class Comparacoes(Case):
             for row, document in zip(rows, documents):
                 self.assertEqual(row, csv_expected(document, documented))
         for form in (["--scenarios"], ["--requests-per-second=5"], ["--nodes=3"],
-                     ["--nodes=3", "--concurrency=100"]):
-            rows = csv_rows(self.ok("--model=opt-oss-120b", "--server=dgx300", *form, "--csv"))
+                     ["--nodes=3", "--concurrency=100"], ["--nodes=1", "--concurrency=1000"]):
+            asked = ["--model=opt-oss-120b", "--server=dgx300", *form]
+            rows, document = csv_rows(self.ok(*asked, "--csv")), json.loads(
+                self.ok(*asked, "--json"))
             self.assertEqual(list(rows[0]), documented, form)
-        self.assertEqual((rows[0]["question"], rows[0]["max_context"]), ("context", "131072"))
+            first = document[0] if isinstance(document, list) else document
+            expected = csv_expected(first, documented)
+            if first["question"] == "context":  # que no CSV fica vazio: não se pediu um
+                expected["requested_context"] = ""
+            self.assertEqual(rows[0], expected, form)
+        self.assertEqual(rows[0]["question"], "context")
+        self.assertLess(int(rows[0]["max_context"]), 131072)
         raw = subprocess.run([sys.executable, SCRIPT, *flags(BASE), "--csv"], capture_output=True,
                              env=utf8_environment()).stdout
         self.assertEqual(raw.count(b"\r\n"), 2)
         self.assertEqual(raw.count(b"\n"), 2)
         self.assertEqual(csv_rows(self.ok("--list", "storage", "--csv"))[0]["scope"], "node")
+
+    def test_motor_de_cada_linha(self):
+        """Modelos e contextos que dividem um servidor: cada linha com o seu motor e os avisos"""
+        question = {"model": "kimi-k2.5,opt-oss-120b", "server": "h100-nvl-8x",
+                    "concurrency": 1000, "effective_context": "8k,128k"}
+        documents = json.loads(self.ok(*flags(question), "--json"))
+        self.assertEqual([document["model"]["name"] for document in documents],
+                         ["kimi-k2.5", "kimi-k2.5", "opt-oss-120b", "opt-oss-120b"])
+        pairs = itertools.product(*(question[name].split(",") for name in (
+            "model", "effective_context")))
+        for document, (model, context) in zip(documents, pairs):
+            self.assertEqual(document, self.sized(
+                model=model, server="h100-nvl-8x", effective_context=context))
+        self.assertIn("wider_replica", self.codes(documents[1]))
+
+    def test_unidade_de_cada_carga(self):
+        """A unidade que compra menos nós é a de cada carga, não a da primeira linha"""
+        question = dict(BASE, model="kimi-k2", server="dgx-h100")
+        documents = json.loads(self.ok(*flags(dict(question, concurrency="5,1000", ha="none,n+1")),
+                                       "--json"))
+        for document, (sessions, ha) in zip(documents, itertools.product(
+                (5, 1000), ("none", "n+1"))):
+            self.assertEqual(document, self.sized(**dict(question, concurrency=sessions, ha=ha)))
+        self.assertEqual([document["results"]["nodes_per_unit"] for document in documents],
+                         [3, 3, 6, 5])
+
+    def test_uma_lista_so(self):
+        """Cada flag que se compara, sozinha, dá uma linha por valor"""
+        for flag, values in self.LISTS.items():
+            documents = json.loads(self.ok(*flags(dict(BASE, **{flag: values})), "--json"))
+            self.assertEqual(len(documents), len(values.split(",")), flag)
+        precisions = json.loads(self.ok(*flags(dict(BASE, kv_precision="fp8,fp16")), "--json"))
+        self.assertEqual([document["parameters"]["kv_precision"] for document in precisions],
+                         ["fp8", "fp16"])
+
+    def test_ordem_no_json(self):
+        """--sort ordena também o JSON e o CSV; sem ele, as recusas ficam onde estão"""
+        servers = ["dgx-spark", "l40s-8x", "dgx300", "dgx200"]  # o primeiro é recusado
+        question = flags(dict(BASE, server=",".join(servers), max_tpot_ms=1000))
+        for sort, expected in (((), servers),
+                               (["--sort=nodes"], ["dgx300", "dgx200", "l40s-8x", "dgx-spark"])):
+            documents = json.loads(self.ok(*question, *sort, "--json"))
+            self.assertEqual([document["server"]["name"] for document in documents], expected)
+            self.assertEqual([document["server"]["name"] for document in documents
+                              if document["results"] is None], ["dgx-spark"])
+            self.assertEqual([row["server"] for row in csv_rows(
+                self.ok(*question, *sort, "--csv"))], expected)
+            nodes = [document["results"]["nodes_final"] for document in documents
+                     if document["results"]]
+            self.assertEqual(nodes == sorted(nodes), bool(sort))
 
     def test_tabela(self):
         """A tabela Markdown diz os números do JSON, marca a melhor e explica o que não cabe"""
@@ -2437,6 +2514,12 @@ class Comparacoes(Case):
                                               server="dgx-h100", effective_context="128k",
                                               max_tpot_ms=500)), "--sort=nodes"))
         self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+        # onde nenhuma linha de uma carga tem resposta, não há melhor
+        rows = table_rows(self.ok(*flags(dict(
+            BASE, model="llama-3.3-70b", server="dgx-spark,l40s-8x", concurrency=10,
+            effective_context="8k,128k", max_tpot_ms=30))))
+        self.assertEqual([(row[""], row["limite"]) for row in rows],
+                         [("", "recusado"), ("", "recusado"), ("*", "TPOT"), ("", "não cabe")])
 
     def test_all(self):
         """`all` são todas as entradas; nenhuma combinação que não cabe para as outras"""
@@ -2457,6 +2540,11 @@ class Comparacoes(Case):
                          "nenhuma das 2 combinações tem resposta", status=3)
         self.refused(flags(dict(BASE, input_tokens="120k", effective_context="8k,32k")),
                      "nenhuma das 2", "--input-tokens", status=2)
+        # o exemplo é de uma pergunta correta, se há uma
+        self.refused(flags(dict(BASE, server="dgx-spark,dgx300", tensor_parallel=8,
+                                runtime_overhead_gib=5000)), "por exemplo: uma sessão", status=3)
+        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-spark", concurrency="1,2")),
+                     "por exemplo: kimi-k2-instruct em dgx-spark: no melhor leiaute", status=3)
 
     def test_elementos_ruins(self):
         """O elemento errado de uma lista é nomeado; listas onde não cabem são recusadas"""
@@ -2552,6 +2640,10 @@ class Invertida(Case):
                 single = json.loads(self.ok("--model", model, "--server=dgx300", "--json",
                                             "--effective-context", row["effective_context"]))
                 self.assertEqual(single["results"]["max_concurrency"], row["max_concurrency"])
+        entry = json.loads(self.ok("--model=opt-oss-120b", "--server=dgx300", "--input-tokens=8k",
+                                   "--json"))  # só os contextos em que a entrada cabe
+        self.assertEqual([row["effective_context"] for row in entry["results"]["by_context"]],
+                         [16384, 32768, 65536, 131072])
 
     def test_contexto(self):
         """O maior contexto de uma carga em N nós; um token a mais não caberia"""
@@ -2571,6 +2663,11 @@ class Invertida(Case):
                                    "--concurrency=5", "--json"))
         self.assertEqual(whole["results"]["max_context"], 131072)
         self.assertEqual(whole["results"]["nodes_final"], 9)
+        # no contexto máximo do modelo não caberia nem uma sessão
+        short = json.loads(self.ok("--model=llama-4-scout", "--server=l40s-8x", "--nodes=2",
+                                   "--concurrency=5", "--json"))
+        self.assertLess(short["results"]["max_context"],
+                        short["model"]["max_position_embeddings"])
 
     def test_acordo(self):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
@@ -2670,7 +2767,8 @@ class Invertida(Case):
     def test_nada_se_mantem(self):
         """Reserva que toma todos os nós: status 3 e quantos bastam"""
         line = self.refused(["--model=opt-oss-120b", "--server=dgx300", "--ha=n+2"],
-                            "1 nó de dgx300, com 2 de reserva", "cabe com --nodes 3", status=3)
+                            "1 nó de dgx300, com 2 de reserva", "; cabe com --nodes 3",
+                            status=3)
         self.assertNotIn("Traceback", line)
         self.refused(["--model=opt-oss-120b", "--server=dgx300", "--nodes=1",
                       "--concurrency=100000000"], "1 nó de dgx300 admite", "de 1 token", status=3)
@@ -2705,7 +2803,8 @@ class Explicacao(Case):
         {"model": "llama-3.1-70b", "server": "dgx200", "requests_per_second": 12,
          "effective_context": "8k", "weights_precision": "fp8"},
         {"model": "gpt-oss-20b", "server": "gb200-nvl72", "concurrency": 10**6,
-         "effective_context": 64, "node_price": 1})
+         "effective_context": 64, "node_price": 1},
+        dict(BASE, kv_budget_ratio="0.1234567891"))  # o orçamento não é inteiro
 
     def test_contas(self):
         """Cada conta, com os números no lugar dos nomes, dá o valor que se mostra"""
@@ -2766,6 +2865,10 @@ class Explicacao(Case):
             tied = self.sized(**dict(base, server="gb200-nvl72", **asked))
             self.assertEqual(next_server(answered), free["results"]["nodes_final"])
             self.assertNotEqual(next_server(answered), tied["results"]["nodes_final"])
+        # em metade do contexto esta entrada não caberia
+        entry = json.loads(self.ok(*flags(dict(BASE, input_tokens=100000)), "--explain", "--json"))
+        self.assertEqual([row["change"].split(",")[0] for row in entry["explanation"][
+            "alternatives"]], ["KV em fp16", "o servidor seguinte em HBM"])
         layouts = document["explanation"]["layouts"]
         self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
                          [("tp 8", 613), ("tp 4", 613), ("tp 2", 613), ("tp 1", 592)])
@@ -2866,6 +2969,11 @@ class StorageECusto(Case):
             self.assertEqual(plan["capacity_bytes"], 65190340224 + parked * 2418278400)
         turn = self.sized(ha="n+1", input_tokens=1024)["storage_plan"]
         self.assertAlmostEqual(turn["kv_recompute_seconds"], 0.591562541, places=6)
+        measured = self.sized(ha="n+1", input_tokens=1024, calibrate_tpot_ms="40@300")
+        self.assertAlmostEqual(measured["storage_plan"]["kv_recompute_seconds"],
+                               0.591562541 * measured["parameters"]["tpot_scale"], places=6)
+        bare = self.sized(effective_context=1)["storage_plan"]  # sem prompt, nada a refazer
+        self.assertEqual((bare["kv_recompute_seconds"], bare["kv_faster"]), (None, None))
 
     def test_energia(self):
         """kW, U, racks, BTU/h e MWh são os do catálogo vezes os nós"""
@@ -2913,6 +3021,8 @@ class StorageECusto(Case):
         bought = self.sized(node_price=7)["costs"]
         self.assertEqual((bought["purchase"], bought["energy"], bought["per_session_month"]),
                          (14, None, None))
+        century = self.sized(node_price=12, years=100)["costs"]
+        self.assertAlmostEqual(century["per_session_month"], 24 / 1200 / 1000)
         text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
         self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
         self.assertLessEqual(len(text.splitlines()), 24)
@@ -3078,6 +3188,11 @@ class HuggingFace(Case):
         dense = self.entry({**llama, "model_type": "llama4_text", "attention_chunk_size": 8192,
                             "num_local_experts": 0})
         self.assertNotIn("num_experts", dense)
+        # um null do texto vale o que a raiz diz
+        tied = self.entry({**llama, "tie_word_embeddings": True})
+        nested = self.entry({"tie_word_embeddings": True,
+                             "text_config": {**llama, "tie_word_embeddings": None}})
+        self.assertEqual(nested["params_total"], tied["params_total"])
 
     def test_como_no_catalogo(self):
         """Nove arquiteturas dão o KV exato, os parâmetros e os bytes a menos de 1% do catálogo"""
@@ -3324,11 +3439,13 @@ class FlagsRuins(Case):
                 (("--concurency=5",), "talvez '--concurrency'"))
         for extra, hint in rows:
             with self.subTest(extra):
-                self.refused([*flags(BASE), *extra], hint)
+                line = self.refused([*flags(BASE), *extra], hint)
+                self.assertNotIn("7000%", line)  # que também não se aceita
 
     def test_forma(self):
         """Flags desconhecidas, abreviadas, sem valor, com valor demais, faltando ou sobrando"""
         rows = ((["--bogus"], "--bogus"), (["extra"], "extra"), (["--model"], "--model", "falta"),
+                (["--kv-budget-ratio", "--json"], "--kv-budget-ratio", "falta o valor"),
                 (["--json=yes"], "--json", "yes"),
                 (["--json=it's"], "--json", "it's"), (["--conc", "5"], "--conc"), (["-x"], "-x"),
                 (["--list", "models"], "--model", "--list"),
@@ -3379,7 +3496,7 @@ class FlagsRuins(Case):
         self.refused([*question, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
                      "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
         self.refused([*question, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
-                     "--kv-precision fp8", status=3)
+                     "; uma sessão por nó cabe com --kv-precision fp8 ou", status=3)
         self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
                      "nenhuma flag sozinha basta", "em nenhum servidor", status=3)
 
@@ -3544,6 +3661,11 @@ class CatalogosRuins(Case):
         for kind, changes, words in rows:
             with self.subTest(kind=kind, changes=changes):
                 self.entry_refused(kind, changes, *words)
+        document = catalogue("storage")  # P50 e P99 podem ser iguais
+        document["profiles"][0]["latency_read_ms_p99"] = document["profiles"][0][
+            "latency_read_ms_p50"]
+        with temporary_file(document) as path:
+            self.results({"nodes_final": 2}, storage_file=path)
 
     def test_arquivos(self):
         """O que não é JSON, não é UTF-8, não é um catálogo ou não se lê"""
@@ -3592,6 +3714,10 @@ class CatalogosRuins(Case):
         self.assertIn("linha 4, models: chave repetida, já usada na linha 1", done.stdout)
         self.assertEqual(done.stdout.count("chave repetida"), 2)
         self.assertIn("linha 3, models[0].name: chave repetida, já usada na linha 2", done.stdout)
+        text = b'{"models": [{"name": "a"}],\n"models": [{"name": "b"}]}'
+        with temporary_file(text) as path:
+            self.assertEqual(run("--validate", "--models-file", path).stdout.count(
+                "chave repetida"), 1)
         text = b'{"servers": [\n{"gpus": 1,\n"gpus": "x",\n"gpus": 2, "gpus": "y"}]}'
         with temporary_file(text) as path:  # um valor errado fica na linha do que vale, a última
             shown = run("--validate", "--servers-file", path).stdout
@@ -3791,6 +3917,11 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
             entries = json.loads(self.ok("--list", kind, "--json"))
             self.assertEqual([entry["name"] for entry in entries],
                              [entry["name"] for entry in catalogue(kind)[ROOTS[kind]]])
+            columns = set(csv_rows(self.ok("--list", kind, "--csv"))[0])
+            self.assertLessEqual(columns, set(entries[0]))
+            self.assertFalse(columns & {"notes", "source", "kv_groups"})
+        models = csv_rows(self.ok("--list", "models", "--csv"))
+        self.assertEqual({row["multimodal"] for row in models}, {"true", "false"})
 
     def test_validate(self):
         """--validate aprova os catálogos do repositório, e cada entrada tem notas e fonte"""
@@ -3905,6 +4036,23 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
                     self.assertIn(words, errors)
         self.assertEqual(shell(line + " --ha=x 2>&-")[:2], (2, ""))
         self.assertEqual(shell(line + " --ha=x 2>/dev/full")[:2], (2, ""))
+
+    @unittest.skipUnless(hasattr(os, "openpty"), "só em POSIX")
+    def test_andamento(self):
+        """Num terminal, uma comparação longa diz quantas linhas já fez; fora dele, nada"""
+        for count, shown in ((250, b""), (251, b"\r250 de 251\r251 de 251\r\n")):
+            question = flags(dict(BASE, concurrency=",".join(map(str, range(1, count + 1)))))
+            terminal, errors = os.openpty()
+            subprocess.run([sys.executable, SCRIPT, *question], stdout=subprocess.DEVNULL,
+                           stderr=errors, check=True, env=utf8_environment())
+            os.write(errors, b".")
+            os.close(errors)
+            seen = b""
+            while not seen.endswith(b"."):
+                seen += os.read(terminal, 1000)
+            os.close(terminal)
+            self.assertEqual(seen, shown + b".")
+        self.ok(*question)
 
     @unittest.skipUnless(hasattr(os, "mkfifo"), "só em POSIX")
     def test_ctrl_c(self):
