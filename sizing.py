@@ -562,7 +562,7 @@ class Question:
     def request_fits(self) -> bool:
         """Entrada e saída cabem no contexto, com ao menos um token de entrada (se há mais de 1)."""
         if self.input_tokens is None:
-            return self.prompt_tokens > 0 or self.effective_context == 1
+            return self.prompt_tokens >= (1 if self.effective_context > 1 else 0)
         return self.prompt_tokens >= self.input_tokens
 
     @property
@@ -3964,6 +3964,7 @@ class TableRow:
     reason: str  # de uma recusa
     position: Position
     load: tuple[Any, ...]  # as linhas da mesma carga se comparam
+    note: str  # o que se supõe na velocidade
 
 
 def table_row(row: Row, columns: Sequence[Column], sort: str) -> TableRow:
@@ -3978,7 +3979,7 @@ def table_row(row: Row, columns: Sequence[Column], sort: str) -> TableRow:
     return TableRow(
         varied=tuple(shown(q) for _, shown in VARIED.values()), scenario=row.scenario,
         cells=cells, reason=reason, position=rank(outcome, sort),
-        load=(q.concurrency, q.requested_context, q.ha_mode))
+        load=(q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome))
 
 
 # Uma coluna da tabela: (título, lado, a célula).
@@ -4037,13 +4038,12 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
     """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
     rows = iter(rows)
     first = next(rows)
-    scenario, load_note, policies = bool(first.scenario), "", {}
+    scenario, policies = bool(first.scenario), {}
     columns, table = table_columns(first.question, scenario), []
     for row in chain([first], rows):
         table.append(table_row(row, columns, sort))
         if scenario:
             policies[row.scenario] = policy_text(row)
-        load_note = load_note or speed_note(row.outcome)
     if sort:
         table.sort(key=lambda row: row.position)
     best, notes = best_rows(table), []
@@ -4051,8 +4051,7 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
         best_is = "menos kW" if first.question.asks == "nodes" else "a maior resposta"
         notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
     notes += [policies[row.scenario] for row in table if scenario]
-    if load_note:
-        notes.append(load_note)
+    notes += [row.note for row in table if row.note][:1]
     lines = table_lines(first.question, table, columns, best)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -4108,20 +4107,18 @@ def json_lines(rows: Iterable[Row], sort: str, ascii_only: bool) -> Iterator[str
 
     def documents() -> Iterator[tuple[Position, str]]:
         # O que se repete entre as linhas de um modelo num servidor se escreve uma vez.
-        for _, block in groupby(rows, key=lambda row: (id(row.question.model),
-                                                       id(row.question.server))):
+        for _, block in groupby(rows, lambda row: (row.question.model, row.question.server)):
             catalogues = ""
-            engines: dict[tuple[int, ...], str] = {(): ""}
+            engines: dict[tuple[Offer, ...], str] = {}
             for row in block:
-                r = row.outcome
-                offers: tuple[int, ...] = ()
+                r, engine = row.outcome, ""
                 catalogues = catalogues or encode(catalogue_json(row.question))[:-1] + ", "
                 if not isinstance(r, SizingError) and r.offer.layout:
-                    offers = tuple(map(id, r.offers))
-                    if offers not in engines:
-                        engines[offers] = encode(engine_json(r))[1:-1] + ", "
+                    if r.offers not in engines:
+                        engines[r.offers] = encode(engine_json(r))[1:-1] + ", "
+                    engine = engines[r.offers]
                 yield (rank(r, sort) if sort else (),
-                       catalogues + engines[offers] + encode(row_json(row))[1:])
+                       catalogues + engine + encode(row_json(row))[1:])
 
     start = "[\n"
     for document in in_order(documents(), sort):

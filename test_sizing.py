@@ -2188,7 +2188,7 @@ class Velocidade(Case):
     def test_um_token(self):
         """Num contexto de um token a saída o ocupa; em dois, sobra um de entrada"""
         for context, output, entry, inputs in (
-                (1, None, None, 0), (1, 1, None, 0), (2, None, None, 1), (2, 1, None, 1),
+                (1, None, None, 0), (1, 1, None, 0), (1, 2, None, None), (2, None, None, 1), (2, 1, None, 1),
                 (2, 1, 1, 1), (2, 2, None, None), (1, 1, 1, None), (2, 1, 2, None)):
             question = dict(BASE, concurrency=1, effective_context=context)
             question.update({} if output is None else {"output_tokens": output})
@@ -2520,6 +2520,13 @@ class Comparacoes(Case):
             effective_context="8k,128k", max_tpot_ms=30))))
         self.assertEqual([(row[""], row["limite"]) for row in rows],
                          [("", "recusado"), ("", "recusado"), ("*", "TPOT"), ("", "não cabe")])
+
+    def test_nota_da_velocidade(self):
+        """O rodapé diz o que supõe a primeira linha com velocidade, na ordem mostrada"""
+        question = flags(dict(BASE, effective_context="32k,1024", input_tokens=1000,
+                              output_tokens=24))
+        self.assertIn("faixa de 80%, prefixo em", self.ok(*question))
+        self.assertIn("faixa de 80%, todo pedido", self.ok(*question, "--sort=tpot_ms"))
 
     def test_all(self):
         """`all` são todas as entradas; nenhuma combinação que não cabe para as outras"""
