@@ -2189,7 +2189,8 @@ class Velocidade(Case):
         """Num contexto de um token a saída o ocupa; em dois, sobra um de entrada"""
         for context, output, entry, inputs in (
                 (1, None, None, 0), (1, 1, None, 0), (1, 2, None, None), (2, None, None, 1),
-                (2, 1, None, 1), (2, 1, 1, 1), (2, 2, None, None), (1, 1, 1, None), (2, 1, 2, None)):
+                (2, 1, None, 1), (2, 1, 1, 1), (2, 2, None, None), (1, 1, 1, None),
+                (2, 1, 2, None)):
             question = dict(BASE, concurrency=1, effective_context=context)
             question.update({} if output is None else {"output_tokens": output})
             question.update({} if entry is None else {"input_tokens": entry})
