@@ -1405,8 +1405,8 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
         wrong = "espera-se até %d %s, o que uma réplica admite (%s)" % (
             most, "sessão" if most == 1 else "sessões", used)
     elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
-        wrong = "o previsto é %g ms (%s): confira a unidade e a carga medida" % (
-            float("%.3g" % predicted_ms), used)
+        wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
+            format(Decimal("%.3g" % predicted_ms), "f"), used)
     if wrong:
         raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
     return [layout for layout in layouts if str(layout) == str(used)], ms / predicted_ms
@@ -1622,7 +1622,8 @@ def number_text(value: Exact | float, digits: int = 3) -> str:
     >>> number_text(0.12345), number_text(78.9), number_text(1234), number_text(1234, 2)
     ('0.123', '78.9', '1230', '1200')
     """
-    return format(Decimal("%.*g" % (digits, float(value))), "f")
+    text = "%.*g" % (digits, float(value))
+    return decimal_text(Fraction(text), 33) if "e-" in text else format(Decimal(text), "f")
 
 
 def cell_text(name: str, value: Any) -> str:
@@ -4137,12 +4138,12 @@ def in_order(lines: Iterable[tuple[Position, str]], sort: str) -> Iterator[str]:
     with tempfile.TemporaryFile() as spool:
         places = []
         for position, line in lines:
-            data = line.encode("utf-8")
+            data = line.encode("utf-8", "surrogatepass")
             places.append((position, spool.tell(), len(data)))
             spool.write(data)
         for _, start, size_bytes in sorted(places):
             spool.seek(start)
-            yield spool.read(size_bytes).decode("utf-8")
+            yield spool.read(size_bytes).decode("utf-8", "surrogatepass")
 
 
 # As colunas de --csv, na ordem; README as descreve.
@@ -4879,9 +4880,10 @@ def with_an_answer(rows: Iterator[Row]) -> Iterator[Row]:
         len(errors), error.expected))
 
 
-def with_progress(rows: Iterable[Row], total: int) -> Iterator[Row]:
-    """As mesmas linhas, com o andamento num terminal em que nada mais se escreve."""
-    shown = total > 250 and sys.stderr and sys.stderr.isatty()
+def with_progress(given: Flags, rows: Iterable[Row], total: int) -> Iterator[Row]:
+    """As mesmas linhas, com o andamento num terminal em que nada mais se escreva."""
+    streamed = given.keys() & {"--json", "--csv"} and sys.stdout and sys.stdout.isatty()
+    shown = total > 250 and not streamed and sys.stderr and sys.stderr.isatty()
     for done, row in enumerate(rows, 1):
         if shown and (done % 250 == 0 or done == total):
             sys.stderr.write("\r%d de %d%s" % (done, total, "\n" if done == total else ""))
@@ -4899,7 +4901,7 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
     rows = rows_of(given, asked)
     if asked.count() == 1 and "--scenarios" not in given:
         return single_answer(given, next(rows), ascii_only)
-    rows = with_an_answer(with_progress(rows, asked.count()))
+    rows = with_an_answer(with_progress(given, rows, asked.count()))
     if "--csv" in given:
         return csv_lines(rows, sort)
     if "--json" in given:

@@ -2522,6 +2522,27 @@ class Comparacoes(Case):
         self.assertEqual([(row[""], row["limite"]) for row in rows],
                          [("", "recusado"), ("", "recusado"), ("*", "TPOT"), ("", "não cabe")])
 
+    def test_motor_de_cada_contexto(self):
+        """Quando se pergunta o contexto, cada linha tem a sua capacidade e o seu motor"""
+        counts = range(2, 300, 30)
+        question = {"model": "opt-oss-20b", "server": "dgx-spark", "nodes": 2}
+        rows = json.loads(self.ok(*flags(dict(
+            question, concurrency=",".join(map(str, counts)))), "--json"))
+        for count, row in zip(counts, rows):
+            alone = json.loads(self.ok(*flags(dict(question, concurrency=count)), "--json"))
+            self.assertEqual(row["engine"], alone["engine"], count)
+
+    def test_notas_de_qualquer_texto(self):
+        """Um texto que não é UTF-8 válido passa pelo arquivo temporário de --sort"""
+        document = catalogue("models")
+        listed("models", "opt-oss-120b", document)["notes"] = "a\ud800b"
+        with temporary_file(json.dumps(document).encode("ascii")) as path:
+            question = flags(dict(BASE, server="dgx300,dgx200", models_file=path))
+            orders = [json.loads(self.ok(*question, "--json", *sort))
+                      for sort in ([], ["--sort=nodes"])]
+        self.assertEqual(*orders)
+        self.assertEqual(orders[0][0]["model"]["notes"], "a?b")  # o que a saída não tem
+
     def test_nota_da_velocidade(self):
         """O rodapé diz o que supõe a primeira linha com velocidade, na ordem mostrada"""
         question = flags(dict(BASE, effective_context="32k,1024", input_tokens=1000,
@@ -4061,6 +4082,18 @@ Supõe: saída 1024; vLLM >= 0.21, 90% da HBM; profile_default. Mais: --explain
             os.close(terminal)
             self.assertEqual(seen, shown + b".")
         self.ok(*question)
+        terminal, both = os.openpty()  # o CSV no mesmo terminal não se mistura com o andamento
+        done = subprocess.Popen([sys.executable, SCRIPT, *question, "--csv"], stdout=both,
+                                stderr=both, env=utf8_environment())
+        os.close(both)
+        seen = b""
+        with contextlib.suppress(OSError):  # o terminal fecha com o programa
+            while True:
+                seen += os.read(terminal, 65536)
+        os.close(terminal)
+        self.assertEqual(done.wait(), 0)
+        self.assertNotIn(b"250 de 251", seen)
+        self.assertEqual(seen.count(b"\n"), 252)
 
     @unittest.skipUnless(hasattr(os, "mkfifo"), "só em POSIX")
     def test_ctrl_c(self):
