@@ -3918,6 +3918,13 @@ def context_text(q: Question) -> str:
     return str(q.effective_context)
 
 
+def tpot_of(r: SizingResult) -> dict[str, float]:
+    """O TPOT de `r.nominal`, o que uma tabela mostra da velocidade."""
+    assert r.offer.speed
+    fullest = ceil_div(r.concurrency, r.nodes_final * r.offer.replicas_per_unit)
+    return interval(r.offer.speed.tpot_ms(fullest), *tpot_range(r.question))
+
+
 # O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
 VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
@@ -3931,7 +3938,7 @@ ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até token
 SORTS: dict[str, tuple[str, Callable[[SizingResult], Any]]] = {
     "nodes": ("menos nós", lambda r: r.nodes_final),
     "sessions_per_node": ("mais sessões por nó", lambda r: -r.results["sessions_per_node"]),
-    "tpot_ms": ("menor TPOT", lambda r: r.nominal and r.nominal["tpot_ms"]["estimate"]),
+    "tpot_ms": ("menor TPOT", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
     "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
     "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
 Position = Tuple[Tuple[bool, Any], ...]
@@ -3946,7 +3953,7 @@ def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
     """
     if isinstance(outcome, SizingError):
         return REFUSED
-    keys: list[Any] = [0 if sort or outcome.nominal else None]
+    keys: list[Any] = [0 if sort or outcome.offer.speed else None]
     if sort or outcome.asks == "nodes":
         keys.append(SORTS[sort or "power_kw"][1](outcome))
     else:
@@ -3992,7 +3999,7 @@ def table_columns(q: Question, scenario: bool) -> list[Column]:
         (ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)),
         ("sessões/nó", "r", unit_sessions_text),
         ("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
-        ("TPOT ms", "r", lambda r: range_text(r.nominal["tpot_ms"]) if r.nominal else "-"),
+        ("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
         ("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
         ("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"]))]
     if q.node_price is not None or q.energy_price is not None:
@@ -4066,10 +4073,11 @@ def policy_text(row: Row) -> str:
 
 
 def speed_note(outcome: SizingResult | SizingError) -> str:
-    if isinstance(outcome, SizingError) or not outcome.nominal:
+    if isinstance(outcome, SizingError) or not outcome.offer.speed:
         return ""
     return "TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
-        "prefixo em cache" if outcome.nominal["cached_tokens"] else "todo pedido com prompt novo")
+        "prefixo em cache" if outcome.question.prompt_tokens > outcome.offer.input_tokens
+        else "todo pedido com prompt novo")
 
 
 def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
