@@ -3839,10 +3839,11 @@ def refused_json(q: Question, error: SizingError) -> Json:
 
 def json_document(r: SizingResult) -> Json:
     """O resultado como documento JSON (schema_version 1)."""
-    answer = answer_json(r)
-    first = {name: answer.pop(name) for name in ("schema_version", "question")}
-    middle = {name: answer.pop(name) for name in ("parameters", "results")}
-    return {**first, **catalogue_json(r.question), **middle, **engine_json(r), **answer}
+    document = answer_json(r)
+    # As chaves na ordem da leitura: o que foi perguntado, a resposta, o motor, o resto.
+    return {"schema_version": 1, "question": r.asks, **catalogue_json(r.question),
+            "parameters": document["parameters"], "results": document["results"],
+            **engine_json(r), **document}
 
 
 def performance_json(r: SizingResult) -> Json | None:
@@ -4200,7 +4201,7 @@ def csv_values(row: Row) -> Json:
         return dict(values, error=str(outcome))
     r = outcome
     values.update(
-        question=r.asks, concurrency=r.concurrency, peak_sessions=r.peak_sessions,
+        concurrency=r.concurrency, peak_sessions=r.peak_sessions,
         effective_context=r.question.effective_context, input_tokens=r.offer.input_tokens,
         output_tokens=r.question.output_tokens, layout=r.offer.layout,
         kv_per_session_bytes=r.capacity.kv_per_session_bytes,
