@@ -225,11 +225,20 @@ class Group:
         """Os que uma sessão de `context` tokens guarda em cada camada."""
         return min(context, self.cap_tokens or context) // self.stride
 
+    def token_bytes(self, element_bytes: int) -> int:
+        return self.layers * (self.elements_per_token * element_bytes + self.bytes_per_token)
+
     def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
         """Bytes de uma sessão, em páginas de `page_tokens` tokens."""
         tokens = ceil_div(self.held_tokens(context), page_tokens) * page_tokens
-        per_token = self.elements_per_token * element_bytes + self.bytes_per_token
-        return self.layers * (tokens * per_token + self.fixed_bytes)
+        return tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
+
+    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1) -> int:
+        """Bytes do prefixo que as sessões dividem, em páginas cheias; janelas não o guardam."""
+        if self.cap_tokens:
+            return 0
+        return (self.held_tokens(prefix) // page_tokens * page_tokens
+                * self.token_bytes(element_bytes))
 
     def read_bytes(self, context: int, element_bytes: int) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
@@ -312,6 +321,48 @@ def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -
     4718592
     """
     return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
+
+
+Sizes = Tuple[Tuple[int, Fraction], ...]  # (bytes de uma sessão, parte das sessões), crescentes
+
+
+def mean_bytes(sizes: Sizes) -> Fraction:
+    return sum((size * share for size, share in sizes), Fraction(0))
+
+
+NORMAL_99 = Fraction(2326, 1000)  # desvios-padrão até o percentil 99
+
+
+def total_fits(sessions: int, room_bytes: Exact, sizes: Sizes) -> bool:
+    """O percentil 99 do total de `sessions` sessões cabe em `room_bytes`; exato se há um tamanho.
+
+    De vários tamanhos, sorteados um a um, é o da normal com a assimetria (Cornish-Fisher):
+    n·μ + z·σ·√n + (z² − 1)/6 · m₃/σ², até n vezes o maior.
+    """
+    if sessions * sizes[-1][0] <= room_bytes:
+        return True
+    mean = mean_bytes(sizes)
+    variance, third = (sum(((size - mean)**power * share for size, share in sizes), Fraction(0))
+                       for power in (2, 3))
+    if not variance:
+        return False
+    skewed = (NORMAL_99**2 - 1) / 6 * max(third, Fraction(0)) / variance
+    room = Fraction(room_bytes - sessions * mean - skewed)
+    return room >= 0 and room**2 >= NORMAL_99**2 * variance * sessions
+
+
+def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
+    """As sessões que cabem; nenhuma, se não cabe a maior.
+
+    >>> sessions_fitting(1000, ((10, Fraction(1)),))
+    100
+    >>> sessions_fitting(1000, ((5, Fraction(1, 2)), (15, Fraction(1, 2))))
+    89
+    """
+    most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
+    if not most or len(sizes) == 1:
+        return most
+    return largest(room_bytes // mean_bytes(sizes), lambda n: total_fits(n, room_bytes, sizes), most)
 
 
 # ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
@@ -461,6 +512,7 @@ DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o padrão do vLLM
 DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
 DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
+EVEN, CONFIDENT = Fraction(1, 2), Fraction(9, 10)  # objetivos na previsão, ou na ponta ruim dela
 
 
 @dataclass(frozen=True, eq=False)
@@ -484,9 +536,14 @@ class Question:
     tensor_parallel: int | None = None  # None: o leiaute que compra menos nós
     requested_weights_precision: str | None = None  # None: a do checkpoint
     input_tokens: int | None = None  # novos, por pedido; None: as duas pontas da carga
+    requested_cached_tokens: int | None = None  # já em cache, por pedido; None: o resto
     requested_output_tokens: int | None = None
     max_tpot_ms: float | None = None
+    min_tokens_per_second: float | None = None
     max_ttft_ms: float | None = None
+    confidence: Fraction = EVEN
+    shared_prefix_tokens: int = 0  # que todas as sessões dividem
+    context_mix: tuple[tuple[int, Fraction], ...] = ()  # (tokens, parte das sessões), crescente
     requests_per_second: Fraction | None = None
     nodes: int | None = None  # None: quantos forem precisos
     calibration: tuple[float, int] | None = None  # TPOT medido: (ms, sessões na réplica)
@@ -506,12 +563,19 @@ class Question:
             return "sessions"
         if self.nodes is None:
             return "nodes"
-        return "context" if self.requested_context is None else "load"
+        return "context" if self.context_source == "model" else "load"
 
     @property
     def timed(self) -> bool:
         """A velocidade entra na conta dos nós."""
-        return {self.max_tpot_ms, self.max_ttft_ms, self.requests_per_second} != {None}
+        return {self.tpot_limit_ms, self.max_ttft_ms, self.requests_per_second} != {None}
+
+    @property
+    def tpot_limit_ms(self) -> float | None:
+        """O mais apertado dos objetivos de geração, em ms por token."""
+        rate = self.min_tokens_per_second
+        limits = [self.max_tpot_ms, rate and 1000 / rate]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def ha_spares(self) -> int:
@@ -544,38 +608,93 @@ class Question:
         return self.requested_weights_precision not in (None, self.model.native_precision)
 
     @property
+    def context_source(self) -> str:
+        """De onde vem o contexto: flag, request (a soma do pedido) ou model (o máximo dele)."""
+        if self.requested_context or self.context_mix:
+            return "flag"
+        request = {self.input_tokens, self.requested_cached_tokens} != {None}
+        return "request" if request else "model"
+
+    @property
+    def kept_tokens(self) -> int:
+        """Os que o pedido diz estarem em cache: os dele, ou o prefixo comum."""
+        return self.requested_cached_tokens or self.shared_prefix_tokens
+
+    @property
     def effective_context(self) -> int:
+        """Da sessão mais longa."""
+        if self.context_mix:
+            return self.context_mix[-1][0]
+        if self.context_source == "request":
+            return self.kept_tokens + (self.input_tokens or TURN_TOKENS) + self.output_tokens
         limit = self.model.max_position_embeddings
         return min(self.requested_context or limit, limit)
 
     @property
+    def lengths(self) -> tuple[tuple[int, Fraction], ...]:
+        """(tokens, parte das sessões), da mais curta à mais longa."""
+        return self.context_mix or ((self.effective_context, Fraction(1)),)
+
+    @property
     def output_tokens(self) -> int:
-        half = self.effective_context // 2
-        return self.requested_output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS, half))
+        if self.context_source == "request":
+            most = self.kept_tokens + (self.input_tokens or TURN_TOKENS)
+        else:
+            most = self.lengths[0][0] // 2
+        return self.requested_output_tokens or max(1, min(DEFAULT_OUTPUT_TOKENS, most))
 
     @property
     def prompt_tokens(self) -> int:
         """De entrada, novos ou em cache."""
         return self.effective_context - self.output_tokens
 
+    def new_tokens(self, end: int, context: int) -> int:
+        """Por pedido de uma sessão de `context` tokens, numa ponta da carga."""
+        if self.input_tokens is not None:
+            return self.input_tokens
+        new = context - self.output_tokens - self.kept_tokens
+        return min(new, TURN_TOKENS) if end else new
+
     @property
     def request_fits(self) -> bool:
-        """Entrada e saída cabem no contexto, com ao menos um token de entrada (se há mais de 1)."""
-        if self.input_tokens is None:
-            return self.prompt_tokens >= (1 if self.effective_context > 1 else 0)
-        return self.prompt_tokens >= self.input_tokens
+        """O pedido cabe no contexto, com ao menos um token novo (se há mais de um), e o soma."""
+        shortest = self.lengths[0][0]
+        new = self.new_tokens(0, shortest)
+        cached = shortest - self.output_tokens - new
+        return (self.effective_context <= self.model.max_position_embeddings
+                and new >= (1 if shortest > 1 else 0) and cached >= self.shared_prefix_tokens
+                and self.requested_cached_tokens in (None, cached))
 
     @property
     def ends(self) -> tuple[int, ...]:
         """As pontas da carga, em tokens novos por pedido; a primeira é a dos objetivos."""
-        if self.input_tokens is not None:
-            return (self.input_tokens,)
-        prompt = self.prompt_tokens  # todo novo, ou só uma volta de conversa
-        return (prompt, TURN_TOKENS) if prompt > TURN_TOKENS else (prompt,)
+        new = self.new_tokens(0, self.effective_context)  # todo novo, ou só uma volta de conversa
+        stated = {self.input_tokens, self.requested_cached_tokens} != {None}
+        return (new,) if stated or new <= TURN_TOKENS else (new, TURN_TOKENS)
 
 
 def kv_per_session_bytes(q: Question) -> int:
+    """Da mais longa, com o prefixo comum."""
     return session_kv_bytes(q.model.kv_groups, q.effective_context, q.kv_precision)
+
+
+def shared_prefix_bytes(q: Question) -> int:
+    """Do prefixo comum, que cada réplica guarda uma vez."""
+    return sum(group.shared_bytes(q.shared_prefix_tokens, q.element_bytes)
+               for group in q.model.kv_groups)
+
+
+def own_kv_sizes(q: Question) -> Sizes:
+    """O que cada sessão guarda só para si."""
+    shared = shared_prefix_bytes(q)
+    return tuple([(session_kv_bytes(q.model.kv_groups, context, q.kv_precision) - shared, share)
+                  for context, share in q.lengths])
+
+
+def kv_total_bytes(q: Question, sessions: int, copies: int) -> int:
+    """De `sessions` sessões, com tantas cópias do prefixo comum."""
+    own = ceil_div(sessions * mean_bytes(own_kv_sizes(q)), 1)
+    return own + copies * shared_prefix_bytes(q)
 
 
 def kv_budget_bytes(q: Question) -> Exact:
@@ -743,9 +862,15 @@ class Replica:
 class Layout(Replica):
     """Um leiaute completo: as sessões que cabem na réplica, num contexto e numa precisão do KV."""
 
-    session_bytes_per_gpu: int  # em páginas
+    own_sizes_per_gpu: Sizes  # do KV só de cada sessão, em páginas
+    shared_bytes_per_gpu: int  # do prefixo comum
     sequences_limit: int  # por rank de data parallel: as que o amostrador prevê
     sessions_per_replica: int
+
+    @property
+    def session_bytes_per_gpu(self) -> int:
+        """Da sessão mais longa, com o prefixo comum."""
+        return self.own_sizes_per_gpu[-1][0] + self.shared_bytes_per_gpu
 
     @property
     def ceiling_sessions(self) -> int:
@@ -785,18 +910,28 @@ def replicas_of(q: Question, nodes: int) -> list[Replica]:
     return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
 
 
-def layout_of(q: Question, replica: Replica, paged: Sequence[tuple[int, int]]) -> Layout:
-    """As sessões que cabem numa réplica; `paged`: de cada grupo, (bytes em páginas, `shards`)."""
+Shards = Tuple[Tuple[int, int], ...]  # de cada grupo: (bytes em páginas, GPUs que os dividem)
+
+
+def bytes_per_gpu(parts: Shards, tp: int) -> int:
+    return sum([ceil_div(size_bytes, min(tp, shards)) for size_bytes, shards in parts])
+
+
+def layout_of(q: Question, replica: Replica, sessions: Sequence[tuple[Shards, Fraction]],
+              prefix: Shards) -> Layout:
+    """As sessões que cabem numa réplica, com o prefixo comum; de cada comprimento, a parte."""
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    session = sum([ceil_div(size_bytes, min(tp, shards)) for size_bytes, shards in paged])
-    limit, sessions = q.max_num_seqs, max(0, replica.kv_capacity_bytes // session)
-    if sessions > limit:  # cada sessão a mais também aumenta o amostrador
-        free = replica.kv_capacity_bytes + replica.activation_bytes
-        limit = sessions = largest(sessions, lambda n: n * session + activation_bytes(
-            q, tp, dp, n) <= free, limit)
+    shared = bytes_per_gpu(prefix, tp)
+    sizes = tuple([(bytes_per_gpu(each, tp) - shared, share) for each, share in sessions])
+    room = replica.kv_capacity_bytes - shared
+    limit, most = q.max_num_seqs, sessions_fitting(room, sizes)
+    if most > limit:  # cada sessão a mais também aumenta o amostrador
+        free = room + replica.activation_bytes
+        limit = most = largest(most, lambda n: total_fits(
+            n, free - activation_bytes(q, tp, dp, n), sizes), limit)
         parts["activation_bytes"] = activation_bytes(q, tp, dp, limit)
-    return Layout(session_bytes_per_gpu=session, sequences_limit=limit,
-                  sessions_per_replica=sessions * dp, **parts)
+    return Layout(own_sizes_per_gpu=sizes, shared_bytes_per_gpu=shared, sequences_limit=limit,
+                  sessions_per_replica=most * dp, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -816,9 +951,12 @@ class Replicas:
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
-    paged = [(group.session_bytes(q.effective_context, q.element_bytes, PAGE_TOKENS), group.shards)
-             for group in q.model.kv_groups]
-    return [layout_of(q, replica, paged) for replica in replicas]
+    groups, each = q.model.kv_groups, q.element_bytes
+    sessions = [(tuple([(group.session_bytes(context, each, PAGE_TOKENS), group.shards)
+                        for group in groups]), share) for context, share in q.lengths]
+    prefix = tuple([(group.shared_bytes(q.shared_prefix_tokens, each, PAGE_TOKENS), group.shards)
+                    for group in groups])
+    return [layout_of(q, replica, sessions, prefix) for replica in replicas]
 
 
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
@@ -931,26 +1069,42 @@ def link_bandwidth(server: Server, gpus: int) -> float:
     return float(server.pcie_bandwidth_gbps or 0) * GB or 1
 
 
-def speed_terms(q: Question, layout: Layout, input_tokens: int) -> dict[str, float]:
-    """As grandezas das fórmulas, com a sessão no meio da geração."""
+def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
+    """As grandezas das fórmulas, com a sessão no meio da geração; `mean_*`, entre as sessões."""
     model, server, (dense_bytes, expert_bytes) = q.model, q.server, weight_bytes(q)
     embedding, experts = model.params_embedding or 0, model.params_experts or 0
     heads, tp = model.num_attention_heads or 0, layout.tensor_parallel
     linear = (model.params_total or 0) - embedding - experts
     linear_bytes = max(0, dense_bytes - 2 * embedding)
     head = (model.hidden_size or 0) * (model.vocab_size or 0)
-    mean = q.effective_context - q.output_tokens // 2
     dense_peak, dense_mfu = tensor_peak(server, dense_precision(q, linear, linear_bytes))
-    absorbed = sum(
-        2 * heads * group.pair_dims * group.layers * min(mean, group.read_tokens or mean)
-        / group.stride for group in model.kv_groups if group.kind in LATENT)
+
+    def mean(amount: Callable[[int], float]) -> float:
+        return sum([float(share) * amount(context) for context, share in q.lengths])
+
+    def kv_read_bytes(context: int) -> float:
+        middle = context - q.output_tokens // 2
+        return sum(group.read_bytes(middle, q.element_bytes) / min(tp, group.shards)
+                   for group in model.kv_groups)
+
+    def absorbed_flops(context: int) -> float:
+        middle = context - q.output_tokens // 2
+        return sum(
+            2 * heads * group.pair_dims * group.layers * min(middle, group.read_tokens or middle)
+            / group.stride for group in model.kv_groups if group.kind in LATENT)
+
+    def prompt_flops(context: int) -> float:
+        new = q.new_tokens(end, context)
+        return attention_flops(model, new, context - q.output_tokens - new)
+
     return {
+        "input_tokens": q.ends[end],
+        "mean_input_tokens": mean(lambda context: q.new_tokens(end, context)),
         "linear_params": linear, "head_params": head, "expert_params": experts,
         "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
-        "kv_read_bytes": sum(group.read_bytes(mean, q.element_bytes) / min(tp, group.shards)
-                             for group in model.kv_groups),
-        "absorbed_flops": absorbed,
-        "attention_flops": attention_flops(model, input_tokens, q.prompt_tokens - input_tokens),
+        "kv_read_bytes": mean(kv_read_bytes), "absorbed_flops": mean(absorbed_flops),
+        "attention_flops": prompt_flops(q.effective_context),
+        "mean_attention_flops": mean(prompt_flops),
         "blocks": sublayers(model),
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
@@ -969,10 +1123,11 @@ class Speed:
     terms: dict[str, float]  # as grandezas das fórmulas, de `speed_terms`
     parts: dict[str, tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
     data_parallel: int
-    spread_seconds: float  # do prefill, a parte que não é atenção
+    token_seconds: float  # do prefill de um token, a parte que não é atenção
     prefill_seconds: float  # de um pedido entre os outros
-    alone_seconds: float  # de um prompt numa réplica ociosa
+    alone_seconds: float  # do prompt mais longo numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
+    margins: tuple[float, float, float]  # até onde se julgam TPOT, TTFT e latência
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -1020,6 +1175,10 @@ class Speed:
         return (FIRST_TOKEN_SECONDS + self.alone_seconds
                 + self.tpot_ms(sessions) * (self.output_tokens - 0.5) / 1e3)
 
+    def planned_latency_seconds(self, sessions: int) -> float:
+        """A que decide os nós de uma taxa."""
+        return self.latency_seconds(sessions) * self.margins[2]
+
     def saturated_tokens_per_second(self, sessions: int) -> float:
         """Da réplica sempre cheia."""
         own = self.scale * self.prefill_seconds / self.output_tokens
@@ -1027,20 +1186,36 @@ class Speed:
 
     def missed(self, q: Question, sessions: int) -> str:
         """O objetivo que uma réplica com estas sessões não atende: `tpot`, `ttft` ou nenhum."""
-        tpot_ms = self.tpot_ms(sessions)
-        if q.max_tpot_ms and tpot_ms > q.max_tpot_ms:
+        tpot_ms, (tpot_margin, ttft_margin, _) = self.tpot_ms(sessions), self.margins
+        if q.tpot_limit_ms and tpot_ms * tpot_margin > q.tpot_limit_ms:
             return "tpot"
-        if q.max_ttft_ms and (self.ttft_ms(tpot_ms) > q.max_ttft_ms
+        if q.max_ttft_ms and (self.ttft_ms(tpot_ms) * ttft_margin > q.max_ttft_ms
                               or self.prefill_ratio(sessions, tpot_ms) >= QUEUE_RATIO):
             return "ttft"
         return ""
 
 
-def speed_of(q: Question, layout: Layout, input_tokens: int, tpot_scale: float = 1.0) -> Speed:
+def tpot_range(q: Question) -> tuple[float, float]:
+    """Medido / previsto em 80% das medidas como esta."""
+    if q.calibration:
+        return TPOT_CALIBRATED_RANGE
+    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
+    return low * mxfp4_bias(q)[1], high
+
+
+def margins_of(q: Question) -> tuple[float, float, float]:
+    """Os fatores da confiança pedida sobre o TPOT, o TTFT e a latência: a ponta ruim, ou 1."""
+    if q.confidence == EVEN:
+        return 1.0, 1.0, 1.0
+    return tpot_range(q)[1], TTFT_RANGE[1], 1 / THROUGHPUT_RANGE[0]
+
+
+def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
     """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
-    t, tp, gpus = speed_terms(q, layout, input_tokens), layout.tensor_parallel, layout.replica_gpus
+    t, tp, gpus = speed_terms(q, layout, end), layout.tensor_parallel, layout.replica_gpus
     blocks, bandwidth, bf16 = t["blocks"], t["hbm_bandwidth"], t["bf16_flops"]
-    attention = t["attention_flops"] / (bf16 * ATTENTION_MFU)
+    attention, mean_attention = (
+        t[name] / (bf16 * ATTENTION_MFU) for name in ("attention_flops", "mean_attention_flops"))
     linear = t["linear_params"] / t["dense_flops"]
     experts = t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
     wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
@@ -1057,12 +1232,12 @@ def speed_of(q: Question, layout: Layout, input_tokens: int, tpot_scale: float =
         "launch": (blocks / 2 * LAYER_SECONDS + (q.model.moe_layers or 0) * MOE_LAYER_SECONDS
                    + q.model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
     computed = linear / t["dense_prefill_mfu"] + experts / PREFILL_EXPERTS_MFU
-    spread = input_tokens * (2 * computed / gpus + sent / PREFILL_LINK_RATIO)
-    alone = max(spread + attention / tp, parts["weights"][0] + parts["experts"][0])
+    token = 2 * computed / gpus + sent / PREFILL_LINK_RATIO
+    alone = max(q.ends[end] * token + attention / tp, parts["weights"][0] + parts["experts"][0])
     return Speed(
-        input_tokens=input_tokens, output_tokens=q.output_tokens, terms=t, parts=parts,
-        data_parallel=layout.data_parallel, spread_seconds=spread,
-        prefill_seconds=spread + attention / gpus,
+        input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t, parts=parts,
+        data_parallel=layout.data_parallel, token_seconds=token, margins=margins_of(q),
+        prefill_seconds=t["mean_input_tokens"] * token + mean_attention / gpus,
         alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * tpot_scale)
 
@@ -1073,15 +1248,8 @@ def interval(estimate: float, low: float, high: float) -> dict[str, float]:
             "high": rounded(estimate * high)}
 
 
-def tpot_range(q: Question) -> tuple[float, float]:
-    """Medido / previsto em 80% das medidas como esta."""
-    if q.calibration:
-        return TPOT_CALIBRATED_RANGE
-    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
-    return low * mxfp4_bias(q)[1], high
-
-
-def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int) -> Json:
+def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int,
+                   state: str) -> Json:
     """A velocidade da réplica mais cheia, com `sessions` nas `replicas` de `nodes` nós."""
     fullest = ceil_div(sessions, replicas)
     tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
@@ -1090,7 +1258,7 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
                         *THROUGHPUT_RANGE)
     case: Json = {
-        "input_tokens": speed.input_tokens,
+        "state": state, "input_tokens": speed.input_tokens,
         "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
         "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
         "ttft_ms": interval(speed.ttft_ms(tpot), *TTFT_RANGE) if prefill_ratio < QUEUE_RATIO
@@ -1102,6 +1270,23 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     return dict(case, breakdown_ms={part: rounded(ms) for part, ms in parts.items()},
                 binding=max(parts, key=lambda part: parts[part]),
                 prefill_ratio=rounded(prefill_ratio))
+
+
+def objective_of(name: str, limit: float, case: Json) -> Json:
+    """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%."""
+    rate, figure = "output_tokens_per_second_per_session", case.get(name)
+    if name == "tokens_per_second":
+        figure = dict(case[rate + "_range"], estimate=case[rate])
+    verdict, limit = "missed", rounded(limit)
+    if figure:
+        good, bad = figure["low"], figure["high"]
+        if name == "tokens_per_second":  # mais é melhor
+            good, bad, limit = -bad, -good, -limit
+        if good <= limit:
+            verdict = "met" if bad <= limit else "at_risk"
+    figure = figure or dict.fromkeys(("estimate", "low", "high"))
+    return {"name": name, "limit": abs(limit), "state": case["state"], **figure,
+            "verdict": verdict}
 
 
 # ── Nós e falhas: Offer, o que uma unidade de um leiaute admite; ha_plan_of
@@ -1141,6 +1326,11 @@ class Offer:
         return self.layout.replicas_per_unit if self.layout else 1
 
     @property
+    def prefix_copies(self) -> int:
+        """As do prefixo comum numa unidade: uma por réplica, e por rank de data parallel."""
+        return self.layout.replicas_per_unit * self.layout.data_parallel if self.layout else 1
+
+    @property
     def input_tokens(self) -> int:
         """Novos, por pedido."""
         return self.question.ends[self.end]
@@ -1155,7 +1345,7 @@ class Offer:
         """None se faltam dados ou se a réplica ocupa vários nós, que o modelo não cobre."""
         if not self.layout or not self.predictable or self.nodes_per_unit > 1:
             return None
-        return speed_of(self.question, self.layout, self.input_tokens, self.tpot_scale)
+        return speed_of(self.question, self.layout, self.end, self.tpot_scale)
 
     @cached_property
     def admitted(self) -> tuple[int, str]:
@@ -1186,7 +1376,7 @@ class Offer:
             return min(with_headroom(q.concurrency or 0, headroom), units * self.sessions_per_unit)
         # O menor ponto fixo da lei de Little em cada unidade: sessões = taxa · latência(sessões).
         assert speed  # sem ela, a taxa já foi recusada
-        latency = speed.latency_seconds
+        latency = speed.planned_latency_seconds
         rate = q.requests_per_second * (1 + headroom) / units
         replicas, most = self.replicas_per_unit, self.sessions_per_unit
         each = float(rate / replicas)
@@ -1201,7 +1391,7 @@ class Offer:
         # Little: uma unidade cheia serve sessões / latência; as que sobram da divisão pelas
         # réplicas só contam se pagam a latência que acrescentam.
         assert self.speed
-        replicas, latency = self.replicas_per_unit, self.speed.latency_seconds
+        replicas, latency = self.replicas_per_unit, self.speed.planned_latency_seconds
         full = [(n, Fraction(latency(ceil_div(n, replicas))))
                 for n in {sessions, sessions // replicas * replicas or sessions}]
         sessions, seconds = max(full, key=lambda item: item[0] / item[1])
@@ -1275,15 +1465,16 @@ def recompute_seconds(q: Question, offer: Offer) -> float | None:
     """Refazer o KV de uma sessão: o prefill de todo o prompt, sozinho."""
     if not offer.speed or not offer.layout or q.prompt_tokens <= 0:
         return None
-    if offer.input_tokens == q.prompt_tokens:
-        return offer.speed.alone_seconds
-    return speed_of(q, offer.layout, q.prompt_tokens, offer.tpot_scale).alone_seconds
+    whole = replace(q, input_tokens=q.prompt_tokens, requested_context=q.effective_context,
+                    requested_cached_tokens=None, context_mix=())
+    return speed_of(whole, offer.layout, 0, offer.tpot_scale).alone_seconds
 
 
 def storage_plan_of(q: Question, offer: Offer, kv_bytes: int, nodes: int, sessions: int) -> Json:
     """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
     checkpoint, shared = checkpoint_bytes(q), q.storage.shared
     parked = sessions if shared else ceil_div(sessions, nodes)
+    parked_bytes = kv_total_bytes(q, parked, 1)
     restore = kv_bytes / GB / float(q.storage.throughput_read_gbps)
     recompute, faster = recompute_seconds(q, offer), None
     if recompute is not None:
@@ -1294,8 +1485,8 @@ def storage_plan_of(q: Question, offer: Offer, kv_bytes: int, nodes: int, sessio
         "node_recovery_seconds": load_seconds(q, offer.nodes_per_unit),
         "cold_start_seconds": load_seconds(q, nodes), "kv_restore_seconds": rounded(restore),
         "kv_recompute_seconds": None if recompute is None else rounded(recompute),
-        "kv_faster": faster, "parked_sessions": parked, "parked_kv_bytes": parked * kv_bytes,
-        "capacity_bytes": checkpoint + parked * kv_bytes if checkpoint else None}
+        "kv_faster": faster, "parked_sessions": parked, "parked_kv_bytes": parked_bytes,
+        "capacity_bytes": checkpoint + parked_bytes if checkpoint else None}
 
 
 def physical_of(q: Question, nodes: int) -> Json:
@@ -1340,7 +1531,9 @@ class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
-    kv_per_session_bytes: int
+    kv_per_session_bytes: int  # da mais longa, com o prefixo comum
+    shared_prefix_bytes: int
+    own_kv_sizes: Sizes
     kv_budget_bytes: Exact  # de um nó
     replicas: Replicas
     missing: list[str]  # os campos que faltam para o teto físico
@@ -1350,10 +1543,11 @@ class Capacity:
 
     def offer(self, layout: Layout | None) -> Offer:
         """A oferta de um leiaute na primeira ponta da carga."""
-        nodes, budget = layout.nodes_per_unit if layout else 1, self.kv_budget_bytes
-        plan = nodes * budget.numerator // (budget.denominator * self.kv_per_session_bytes)
-        return Offer(question=self.question, layout=layout, plan_sessions=max(0, plan),
+        bare = Offer(question=self.question, layout=layout, plan_sessions=0,
                      predictable=not self.speed_missing, tpot_scale=self.tpot_scale)
+        room = (bare.nodes_per_unit * self.kv_budget_bytes
+                - bare.prefix_copies * self.shared_prefix_bytes)
+        return replace(bare, plan_sessions=sessions_fitting(room, self.own_kv_sizes))
 
     @cached_property
     def wide_offers(self) -> list[Offer]:
@@ -1363,7 +1557,8 @@ class Capacity:
 
 def require_speed(q: Question, missing: Sequence[str]) -> None:
     """Levanta `SizingError` se a pergunta depende da velocidade e faltam dados para prevê-la."""
-    flags = {"--max-tpot-ms": q.max_tpot_ms, "--max-ttft-ms": q.max_ttft_ms,
+    flags = {"--max-tpot-ms": q.max_tpot_ms, "--min-tokens-per-second": q.min_tokens_per_second,
+             "--max-ttft-ms": q.max_ttft_ms,
              "--requests-per-second": q.requests_per_second, "--calibrate-tpot-ms": q.calibration}
     for flag, value in flags.items():
         if missing and value:
@@ -1384,6 +1579,7 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         layouts, tpot_scale = calibrated(q, layouts)
     bare = Capacity(
         question=q, kv_per_session_bytes=kv_per_session_bytes(q),
+        shared_prefix_bytes=shared_prefix_bytes(q), own_kv_sizes=own_kv_sizes(q),
         kv_budget_bytes=kv_budget_bytes(q), replicas=replicas, missing=missing,
         speed_missing=speed_missing, tpot_scale=tpot_scale, offers=())
     offers = sorted(map(bare.offer, layouts), key=lambda offer: offer.preference(q))
@@ -1396,7 +1592,7 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     O ponto foi medido no leiaute que estaria em uso sem objetivos, com a carga da pergunta.
     """
     plain = size(replace(q, calibration=None, nodes=None, max_tpot_ms=None, max_ttft_ms=None,
-                         concurrency=q.concurrency or 1)).offer
+                         min_tokens_per_second=None, concurrency=q.concurrency or 1)).offer
     assert q.calibration and plain.layout and plain.speed
     ms, sessions = q.calibration
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
@@ -1431,6 +1627,7 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
 class SizingResult:
     """Tudo o que as visões mostram, com os nomes do JSON; cada bloco se calcula ao ser lido."""
 
+    asked: Question
     question: Question  # com a carga ou o contexto que a resposta deu
     asks: str  # nodes, sessions, context ou load
     capacity: Capacity
@@ -1455,10 +1652,14 @@ class SizingResult:
     @cached_property
     def results(self) -> Json:
         offer, kv_bytes = self.offer, self.capacity.kv_per_session_bytes
-        budget, total = self.capacity.kv_budget_bytes, kv_bytes * self.concurrency
+        copies = self.nodes_final // offer.nodes_per_unit * offer.prefix_copies
+        budget, total = self.capacity.kv_budget_bytes, kv_total_bytes(
+            self.question, self.concurrency, copies)
         block = {
             "kv_per_session_gib": gib(kv_bytes), "kv_per_session_bytes": kv_bytes,
             "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
+            "kv_own_mean_bytes": json_number(mean_bytes(self.capacity.own_kv_sizes)),
+            "shared_prefix_bytes": self.capacity.shared_prefix_bytes,
             "kv_budget_gib": gib(budget), "kv_budget_bytes": budget // 1,
             "sessions_per_node": offer.sessions_per_unit // offer.nodes_per_unit,
             "sessions_per_unit": offer.sessions_per_unit, "nodes_per_unit": offer.nodes_per_unit,
@@ -1476,27 +1677,48 @@ class SizingResult:
         return ha_plan_of(self.question, self.offer, self.concurrency, self.nodes_minimum,
                           self.nodes_with_headroom, self.nodes_final)
 
-    def performance_with(self, nodes: int, speed: Speed) -> Json:
-        """A velocidade de uma ponta da carga com `nodes` nós no ar."""
-        sessions = self.offer.sessions_in_progress(self.question, speed, 0, nodes)  # unidade: 1 nó
-        return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
-                              sessions)
+    def performance_with(self, speed: Speed, nodes: int, state: str, headroom: Exact) -> Json:
+        """A velocidade de uma ponta da carga com `nodes` nós no ar; unidade: 1 nó."""
+        q, replicas = self.question, nodes * self.offer.replicas_per_unit
+        sessions = self.offer.sessions_in_progress(q, speed, headroom, nodes)
+        return performance_of(q, speed, replicas, nodes, sessions, state)
 
     @cached_property
     def nominal(self) -> Json | None:
         """A velocidade da carga dos objetivos com todos os nós; None se não se prevê."""
         speed = self.offer.speed
-        return self.performance_with(self.nodes_final, speed) if speed else None
+        return self.performance_with(speed, self.nodes_final, "nominal", 0) if speed else None
 
     @cached_property
     def performance(self) -> list[Json]:
-        """De cada ponta da carga, com todos os nós e depois das falhas consideradas."""
+        """De cada ponta da carga: com todos os nós, depois das falhas consideradas, e no pico."""
         if not self.nominal:
             return []
-        ends = filter(None, (self.offer, self.offer.other_end))
-        nodes = filter(None, (self.nodes_final, self.ha_plan["nodes_after_failure"]))
-        _, *others = product((end.speed for end in ends if end.speed), nodes)
-        return [self.nominal, *(self.performance_with(count, speed) for speed, count in others)]
+        left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
+        states: list[tuple[int, str, Exact]] = [(self.nodes_final, "nominal", 0)]
+        if left:
+            states.append((left, "failure", 0))
+        if left and peak:
+            states.append((left, "failure_peak", peak))
+        ends = [end.speed for end in (self.offer, self.offer.other_end) if end and end.speed]
+        _, *others = product(ends, states)
+        return [self.nominal, *(self.performance_with(speed, *state) for speed, state in others)]
+
+    @cached_property
+    def objectives(self) -> list[Json]:
+        """Cada objetivo em cada estado da carga que ele julga."""
+        q = self.question
+        limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
+                  "ttft_ms": q.max_ttft_ms}
+        return [objective_of(name, limit, case) for name, limit in limits.items() if limit
+                for case in self.performance if case["input_tokens"] == self.offer.input_tokens]
+
+    @cached_property
+    def confident(self) -> SizingResult | None:
+        """Com 90% de confiança; None se já é assim, se o tempo não decide ou se nada cabe."""
+        if not self.question.timed or self.question.confidence != EVEN:
+            return None
+        return attempt(replace(self.asked, confidence=CONFIDENT))
 
     @cached_property
     def nodes_other_end(self) -> int | None:
@@ -1528,24 +1750,24 @@ def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
 
     Levanta `SizingError`; `NothingFits` se nada cabe ou se a carga não cabe nos nós dados.
     """
-    asks = q.asks
+    asked, asks = q, q.asks
     if asks == "context":
         q, capacity = longest_context(q), None
     capacity = capacity or capacity_of(q)
     offers = ranked_offers(q, capacity)
-    offer, unit, asked = offers[0], offers[0].nodes_per_unit, q
+    offer, unit, limited = offers[0], offers[0].nodes_per_unit, q
     if asks == "sessions":
         q = replace(q, concurrency=max(1, offer.max_concurrency(q)))
     nodes_with_headroom = offer.nodes(q, q.peak_headroom_ratio)
     nodes_final = nodes_with_headroom + unit * q.ha_spares
     if q.nodes:
         if nodes_final > q.nodes:
-            raise NothingFits(asked, "nodes", offers=offers, nodes_needed=nodes_final)
+            raise NothingFits(limited, "nodes", offers=offers, nodes_needed=nodes_final)
         nodes_final = q.nodes if asks == "load" else q.nodes // unit * unit
     units = nodes_final // unit - q.ha_spares  # as que levam o pico
     peak = offer.sessions_in_progress(q, offer.speed, q.peak_headroom_ratio, units)
     return SizingResult(
-        question=q, asks=asks, capacity=capacity,
+        asked=asked, question=q, asks=asks, capacity=capacity,
         offers=tuple([item for item in offers if item.nodes_per_unit == unit]),
         concurrency=offer.sessions_in_progress(q, offer.speed, 0, nodes_final // unit),
         peak_sessions=peak, spare_sessions=units * offer.sessions_per_unit - peak,
@@ -3131,8 +3353,14 @@ def cold_start_text(r: SizingResult) -> str:
 # (nome, rótulo, unidade, fórmula, fonte), na ordem da conta; vale a primeira linha de cada nome em
 # que toda grandeza tem valor, em `names_of_figures`.
 FIGURES = (
+    ("effective_context", "contexto da sessão mais longa", "tokens", "longest_tokens",
+     "--context-mix"),
+    ("effective_context", "contexto usado", "tokens",
+     "request_cached_tokens + request_new_tokens + output_tokens", "soma do pedido"),
     ("effective_context", "contexto usado", "tokens",
      "min(requested_context, max_position_embeddings)", "config.json do modelo"),
+    ("effective_context", "contexto usado", "tokens", "max_position_embeddings",
+     "config.json do modelo"),
     ("kv_total_bytes", "KV de todas as sessões", "B", "concurrency * kv_per_session_bytes", ""),
     ("kv_budget_bytes", "orçamento de KV por nó", "B",
      "total_hbm_gb * GB * kv_budget_ratio - runtime_overhead_gib * GIB", "convenção do plano"),
@@ -3197,21 +3425,21 @@ FIGURES = (
     ("launch", "TPOT: partida dos kernels", "ms",
      "1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + "
      "indexer_layers * INDEXER_LAYER_SECONDS)", "ajuste a medidas públicas"),
-    ("spread_seconds", "prefill: camadas e comunicação", "s",
-     "input_tokens * (2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * "
-     "touched_ratio / expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 "
-     "* hidden_size * (replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO)",
+    ("token_seconds", "prefill de um token: camadas e comunicação", "s",
+     "2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * touched_ratio / "
+     "expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 * hidden_size * "
+     "(replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO",
      "ajuste a medidas públicas"),
     ("prefill_seconds", "prefill de um pedido entre os outros", "s",
-     "spread_seconds + attention_flops / replica_gpus / (bf16_flops * ATTENTION_MFU)",
-     "ajuste a medidas públicas"),
+     "mean_input_tokens * token_seconds + mean_attention_flops / replica_gpus / (bf16_flops * "
+     "ATTENTION_MFU)", "ajuste a medidas públicas"),
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
      "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
     ("tpot_ms", "TPOT", "ms",
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
     ("alone_seconds", "prefill de um prompt sozinho", "s",
-     "tpot_scale * (max(spread_seconds + attention_flops / tensor_parallel / (bf16_flops * "
+     "tpot_scale * (max(input_tokens * token_seconds + attention_flops / tensor_parallel / (bf16_flops * "
      "ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + "
      "expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * "
      "PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS)",
@@ -3250,6 +3478,28 @@ FIGURES = (
     ("per_million_output_tokens", "por milhão de tokens gerados", "",
      "total / (node_rate * nodes_final * 3600 * HOURS_PER_YEAR * years / 10**6)",
      "nós sempre com a carga nominal"))
+SHARED_FIGURES = (  # no lugar das de mesmo nome, com um prefixo comum
+    ("kv_total_bytes", "KV de todas as sessões", "B",
+     "concurrency * kv_own_mean_bytes + nodes_final / nodes_per_unit * prefix_copies * "
+     "shared_prefix_bytes", "o prefixo, uma vez por réplica"),
+    ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
+     "floor((nodes_per_unit * kv_budget_bytes - prefix_copies * shared_prefix_bytes) / "
+     "kv_own_mean_bytes)", "convenção do plano"),
+    ("sessions_per_replica", "sessões que cabem na réplica", "sessões",
+     "min(floor((kv_capacity_bytes - shared_bytes_per_gpu) / (session_bytes_per_gpu - "
+     "shared_bytes_per_gpu)), sequences_limit) * data_parallel", "páginas de 16 tokens"),
+    ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
+     "checkpoint_bytes + shared_prefix_bytes + parked_sessions * kv_own_mean_bytes", ""))
+PERCENTILE = ("percentil 99 do total: n·μ + z·σ·√n + (z² − 1)/6 · m₃/σ², com z = 2.326; em poucas "
+              "sessões é uma aproximação")
+MIXED_FIGURES = (  # e com sessões de vários comprimentos
+    ("kv_total_bytes", "KV de todas as sessões, em média", "B",
+     "ceil(concurrency * kv_own_mean_bytes) + nodes_final / nodes_per_unit * prefix_copies * "
+     "shared_prefix_bytes", "média da mistura"),
+    ("plan_sessions", "sessões que o plano admite por unidade", "sessões", "", PERCENTILE),
+    ("sessions_per_replica", "sessões que cabem na réplica", "sessões", "", PERCENTILE),
+    ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
+     "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "WEIGHTS_MBU": WEIGHTS_MBU,
@@ -3280,8 +3530,11 @@ def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
 
 
 def figures_of(r: SizingResult) -> list[Json]:
-    names, rows = names_of_figures(r), {}
-    for name, label, unit, formula, source in FIGURES:
+    names, rows, q = names_of_figures(r), {}, r.question
+    special = {row[0]: row for row in chain(
+        SHARED_FIGURES if q.shared_prefix_tokens else (), MIXED_FIGURES if q.context_mix else ())}
+    for row in FIGURES:
+        name, label, unit, formula, source = special.get(row[0], row)
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
@@ -3343,7 +3596,7 @@ def speed_names(r: SizingResult) -> Json:
     sessions = case["sessions_per_replica"]
     return {
         **case["breakdown_ms"], **speed.terms, "scale": speed.scale,
-        "spread_seconds": speed.spread_seconds, "prefill_seconds": speed.prefill_seconds,
+        "token_seconds": speed.token_seconds, "prefill_seconds": speed.prefill_seconds,
         "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
         "rows": speed.rows(sessions), "parallel": int(speed.terms["replica_gpus"] > 1),
         "input_tokens": case["input_tokens"], "moe_layers": model.moe_layers or 0,
@@ -3358,7 +3611,12 @@ def answer_names(r: SizingResult) -> Json:
     q, offer, rate = r.question, r.offer, r.question.requests_per_second
     planned, full = offer.demand(q)
     limited = offer.limited_by in ("tpot", "ttft")
+    request = q.context_source == "request"
     return {
+        "longest_tokens": q.effective_context if q.context_mix else None,
+        "request_cached_tokens": q.prompt_tokens - offer.input_tokens if request else None,
+        "request_new_tokens": offer.input_tokens, "prefix_copies": offer.prefix_copies,
+        "kv_own_mean_bytes": mean_bytes(r.capacity.own_kv_sizes),
         "concurrency": r.concurrency, "effective_context": q.effective_context,
         "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
         "kv_budget_bytes": r.capacity.kv_budget_bytes, "plan_sessions": offer.plan_sessions,
@@ -3379,17 +3637,14 @@ def layout_names(r: SizingResult) -> Json:
     return {
         **activation_parts(q, tp, dp, layout.sequences_limit), **weight_parts(q, tp, dp),
         **fields_of(layout), "runtime_bytes": layout.runtime_bytes,
+        "session_bytes_per_gpu": layout.session_bytes_per_gpu,
         "kv_capacity_bytes": layout.kv_capacity_bytes,
         "ceiling_sessions": layout.ceiling_sessions}
 
 
 def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
-    q = r.question
-    if r.asks == "sessions":
-        q = replace(q, concurrency=None)
-    if r.asks == "context":
-        q = replace(q, requested_context=None)
+    q = r.asked
     other = "fp16" if q.element_bytes == 1 else "fp8"
     options = {"KV em " + other: replace(q, kv_precision=other)}
     half = replace(q, requested_context=q.effective_context // 2 or None)
@@ -3802,16 +4057,25 @@ def catalogue_json(q: Question) -> Json:
             "storage": entry_json(q.storage)}
 
 
+def requested_context(q: Question) -> int:
+    """0 quando o contexto é o que se pergunta."""
+    return q.requested_context or (0 if q.asks == "context" else q.effective_context)
+
+
 def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
     return {
-        "requested_context": q.requested_context or 0, "kv_precision": q.kv_precision,
+        "requested_context": requested_context(q), "context_source": q.context_source,
+        "context_mix": [[tokens, float(share)] for tokens, share in q.context_mix] or None,
+        "kv_precision": q.kv_precision,
         "runtime_overhead_gib": json_number(q.runtime_overhead_gib), "concurrency": concurrency,
         "kv_budget_ratio": json_number(q.kv_budget_ratio),
         "peak_headroom_ratio": json_number(q.peak_headroom_ratio), "ha_mode": q.ha_mode,
         "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
-        "tensor_parallel": q.tensor_parallel, "weights_precision": q.requested_weights_precision,
-        "input_tokens": q.input_tokens, "output_tokens": q.output_tokens,
-        "max_tpot_ms": q.max_tpot_ms, "max_ttft_ms": q.max_ttft_ms,
+        "tensor_parallel": q.tensor_parallel, "weights_precision": q.weights_precision,
+        "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
+        "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
+        "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
+        "max_ttft_ms": q.max_ttft_ms, "confidence": json_number(q.confidence),
         "requests_per_second": json_number(q.requests_per_second), "nodes": q.nodes,
         "calibration": q.calibration, "tpot_scale": tpot_scale, "pue": json_number(q.pue),
         "node_price": json_number(q.node_price), "energy_price": json_number(q.energy_price),
@@ -3822,13 +4086,20 @@ def answer_json(r: SizingResult) -> Json:
     """O resultado sem as entradas dos catálogos nem o motor: bytes inteiros, GiB arredondados."""
     document = {
         "schema_version": 1, "question": r.asks,
-        "parameters": parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
-        "results": r.results, "performance": performance_json(r), "storage_plan": r.storage_plan,
+        "parameters": dict(parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
+                           context_source=context_source(r)),
+        "results": r.results, "performance": performance_json(r), "objectives": r.objectives,
+        "storage_plan": r.storage_plan,
         "ha_plan": r.ha_plan, "physical": numbers(r.physical)}
     if r.costs:
         document["costs"] = numbers(r.costs)
     document["warnings"] = warnings_of(r)
     return document
+
+
+def context_source(r: SizingResult) -> str:
+    """De onde veio o contexto; `answer` quando ele é a resposta."""
+    return "answer" if r.asks == "context" else r.question.context_source
 
 
 def refused_json(q: Question, error: SizingError) -> Json:
@@ -4345,16 +4616,31 @@ def add_question_flags(parser: Parser) -> None:
     group.add_argument("--requests-per-second", metavar="TAXA",
                        help="no lugar de --concurrency, pedidos por segundo")
     group.add_argument("--effective-context", metavar="TOKENS",
-                       help="tokens por sessão, como 131072 ou 128k (padrão: o máximo do modelo)")
+                       help="tokens por sessão, como 131072 ou 128k (padrão: a soma do pedido, "
+                            "se ele é dado; senão, o máximo do modelo)")
+    group.add_argument("--context-mix", metavar="MISTURA",
+                       help="no lugar de --effective-context, sessões de vários comprimentos, "
+                            "como 8k:70%%,32k:25%%,128k:5%%")
     group.add_argument("--input-tokens", metavar="TOKENS",
-                       help="tokens novos por pedido; o resto do contexto está em cache (padrão: "
-                            "as duas pontas, prompt todo novo e +1024 tokens)")
+                       help="tokens novos por pedido (padrão: as duas pontas, prompt todo novo e "
+                            "+1024 tokens)")
+    group.add_argument("--cached-tokens", metavar="TOKENS",
+                       help="tokens do pedido que já estão em cache (padrão: o resto do contexto; "
+                            "sem ele, o prefixo comum)")
     group.add_argument("--output-tokens", metavar="TOKENS",
                        help="tokens gerados por pedido (padrão: até 1024 e até metade do "
                             "contexto)")
+    group.add_argument("--shared-prefix-tokens", metavar="TOKENS",
+                       help="prefixo em cache que todas as sessões dividem, guardado uma vez por "
+                            "réplica (padrão: nenhum)")
     group.add_argument("--max-tpot-ms", metavar="MS", help="objetivo de tempo por token")
+    group.add_argument("--min-tokens-per-second", metavar="TAXA",
+                       help="objetivo de tokens por segundo em cada sessão")
     group.add_argument("--max-ttft-ms", metavar="MS",
                        help="objetivo de tempo até o primeiro token")
+    group.add_argument("--confidence", metavar="NÍVEL",
+                       help="50%% julga os objetivos na previsão; 90%%, na ponta ruim da faixa de "
+                            "80%% (padrão: 50%%)")
     group.add_argument("--nodes", metavar="N",
                        help="os nós que existem: quantas sessões mantêm; com --concurrency, até "
                             "que contexto; com as duas e --effective-context, se a carga cabe "
@@ -4521,6 +4807,32 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
 COUNT_READER = Quantity(UNITS, int, positive, "um inteiro positivo, como 1000, 1e3 ou 1k").read
 TOKENS_READER = Quantity(
     TOKENS, int, positive, "um inteiro positivo de tokens, como 131072 ou 128k").read
+
+
+def context_mix(flag: str, text: str) -> tuple[tuple[int, Fraction], ...]:
+    """`8k:70%,32k:30%`: (tokens, parte das sessões), do menor ao maior."""
+    parts: dict[int, Fraction] = {}
+    for part in text.split(","):
+        tokens, separator, share = part.partition(":")
+        if not separator:
+            raise SizingError(flag, "espera-se TOKENS:PARTE, como 8k:70%,32k:30%", value=text)
+        parts.setdefault(TOKENS_READER(flag, tokens), RATIO_READER(flag, share))
+    if len(parts) < len(text.split(",")):
+        raise SizingError(flag, "espera-se cada comprimento uma vez", value=text)
+    if sum(parts.values()) != 1:
+        raise SizingError(flag, "espera-se que as partes somem 100%, e somam " + percent_text(
+            sum(parts.values())), value=text)
+    return tuple(sorted(parts.items()))
+
+
+def confidence(flag: str, text: str) -> Fraction:
+    level: Fraction = RATIO_READER(flag, text)
+    if level not in (EVEN, CONFIDENT):
+        raise SizingError(flag, "espera-se 50% (objetivos na previsão) ou 90% (na ponta ruim da "
+                          "faixa)", value=text)
+    return level
+
+
 # Milissegundos só entram em previsões: float.
 MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegundos").read
 GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
@@ -4537,10 +4849,18 @@ READERS: dict[str, Reader] = {
     "--requests-per-second": Quantity(
         UNITS, Fraction, positive, "um número positivo de pedidos por segundo").read,
     "--effective-context": TOKENS_READER,
+    "--context-mix": context_mix,
     "--input-tokens": TOKENS_READER,
+    "--cached-tokens": Quantity(
+        TOKENS, int, lambda tokens: tokens >= 0,
+        "um inteiro de tokens, de 0 em diante, como 4096 ou 4k").read,
     "--output-tokens": TOKENS_READER,
+    "--shared-prefix-tokens": TOKENS_READER,
     "--max-tpot-ms": MS_READER,
+    "--min-tokens-per-second": Quantity(
+        UNITS, float, positive, "um número positivo de tokens por segundo").read,
     "--max-ttft-ms": MS_READER,
+    "--confidence": confidence,
     "--nodes": COUNT_READER,
     "--calibrate-tpot-ms": measured_point,
     "--storage": as_written,
@@ -4686,16 +5006,25 @@ STANDALONE = {
 # Flag → as que não se combinam com ela.
 EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
              "--requests-per-second": "--concurrency", "--json": "--csv",
-             "--explain": "--csv --scenarios", "--scenarios": "--ha"}
+             "--explain": "--csv --scenarios", "--scenarios": "--ha",
+             "--context-mix": "--effective-context --cached-tokens --calibrate-tpot-ms"}
 # Flag → as que lhe dão efeito: é preciso dar uma delas.
 NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
-          "--years": "--node-price --energy-price"}
+          "--years": "--node-price --energy-price",
+          "--confidence": "--max-tpot-ms --min-tokens-per-second --max-ttft-ms "
+                          "--requests-per-second"}
 LOAD = {"--concurrency", "--requests-per-second"}
+REQUEST = ("--input-tokens", "--cached-tokens", "--shared-prefix-tokens", "--output-tokens",
+           "--context-mix")
+CONTEXT = {"--effective-context", "--context-mix", "--input-tokens", "--cached-tokens"}
 # Flag → o campo da pergunta, onde o valor entra como foi lido.
 QUESTION_FIELDS = {
-    "--requests-per-second": "requests_per_second", "--input-tokens": "input_tokens",
-    "--output-tokens": "requested_output_tokens", "--max-tpot-ms": "max_tpot_ms",
-    "--max-ttft-ms": "max_ttft_ms", "--nodes": "nodes", "--calibrate-tpot-ms": "calibration",
+    "--requests-per-second": "requests_per_second", "--context-mix": "context_mix",
+    "--input-tokens": "input_tokens", "--cached-tokens": "requested_cached_tokens",
+    "--output-tokens": "requested_output_tokens",
+    "--shared-prefix-tokens": "shared_prefix_tokens", "--max-tpot-ms": "max_tpot_ms",
+    "--min-tokens-per-second": "min_tokens_per_second", "--max-ttft-ms": "max_ttft_ms",
+    "--confidence": "confidence", "--nodes": "nodes", "--calibrate-tpot-ms": "calibration",
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
     "--peak-headroom-ratio": "peak_headroom_ratio",
@@ -4717,7 +5046,7 @@ def check_combination(given: Flags) -> None:
     exclusive = dict(EXCLUSIVE)
     if "--nodes" in given and given.keys() & LOAD:
         exclusive["--nodes"] = "--calibrate-tpot-ms"  # medido num contexto
-        if "--effective-context" in given:
+        if given.keys() & CONTEXT:
             exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
     for flag, others in exclusive.items():
         for other in others.split():
@@ -4748,7 +5077,7 @@ class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
 
     pairs: list[tuple[Model, Server]]
-    contexts: list[int | None]  # vazia: o máximo de cada modelo
+    contexts: list[int]  # vazia: a soma do pedido, ou o máximo de cada modelo
     kv_precisions: list[str]  # vazia: a de cada modelo
     concurrencies: list[int | None]
     ha_modes: list[str]
@@ -4761,7 +5090,7 @@ class Asked:
 
     def bases(self, model: Model, server: Server) -> list[Question]:
         """As perguntas de um par que têm capacidades diferentes, com a primeira carga."""
-        contexts = self.contexts or [model.max_position_embeddings]
+        contexts: Sequence[int | None] = self.contexts or [None]
         precisions = self.kv_precisions or [model.default_kv_precision]
         return [Question(model=model, server=server, requested_context=context,
                          kv_precision=precision, concurrency=self.concurrencies[0],
@@ -4785,10 +5114,8 @@ def asked_by(given: Flags) -> Asked:
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
         fields.setdefault("nodes", 1)
-    elif "--nodes" in given and contexts:
+    elif "--nodes" in given and given.keys() & CONTEXT:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
-    elif "--nodes" in given:
-        contexts = [None]
     return Asked(pairs=list(product(models, servers)), contexts=contexts,
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
@@ -4837,7 +5164,7 @@ def capacity_or_refusal(given: Flags, q: Question, replicas: Replicas | None = N
                         ) -> Capacity | SizingError | None:
     """A capacidade das perguntas que só diferem na carga; None se ela depende do que se busca."""
     try:
-        require_room(q)
+        require_room(given, q)
         refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
                        "falta power_kw no catálogo, em " + q.server.name)
         return None if q.asks == "context" else capacity_of(q, replicas)
@@ -4845,12 +5172,28 @@ def capacity_or_refusal(given: Flags, q: Question, replicas: Replicas | None = N
         return explained(error).with_traceback(None)
 
 
-def require_room(q: Question) -> None:
-    if not q.request_fits:
-        flag = "--output-tokens" if q.input_tokens is None else "--input-tokens"
-        raise SizingError(flag, "com a saída de %d, não cabe no contexto de %s" % (
-            q.output_tokens, plural(q.effective_context, "token")),
-            value=str(q.input_tokens or q.output_tokens))
+def require_room(given: Flags, q: Question) -> None:
+    """Levanta `SizingError` se o pedido não cabe no contexto, ou não soma o que se pediu."""
+    if q.request_fits:
+        return
+    flag = next((flag for flag in REQUEST if flag in given), "--effective-context")
+    output, limit = q.output_tokens, q.model.max_position_embeddings
+    shortest = q.lengths[0][0]
+    if q.effective_context > limit:
+        why = "%s, acima do máximo de %s, %d" % (
+            "o pedido soma %d tokens" % q.effective_context if q.context_source == "request"
+            else "a mais longa tem %d tokens" % q.effective_context, q.model.name, limit)
+    else:
+        why = "com a saída de %d%s%s, não cabe no contexto de %s" % (
+            output, " e %d novos" % q.input_tokens if q.input_tokens else "",
+            " e %d em cache" % q.kept_tokens if q.kept_tokens else "",
+            plural(shortest, "token"))
+        if None not in (q.input_tokens, q.requested_cached_tokens) and q.context_source == "flag":
+            total = (q.input_tokens or 0) + q.kept_tokens + output
+            if total < shortest:
+                why = "o pedido soma %d tokens, e --effective-context diz %d: dê só um" % (
+                    total, shortest)
+    raise SizingError(flag, why, value=given.get(flag, str(output)))
 
 
 def outcome_of(given: Flags, q: Question,

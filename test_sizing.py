@@ -304,8 +304,7 @@ class Replica:
 
     @functools.cached_property
     def speed(self):
-        return sizing.speed_of(self.question, self.layout, self.question.ends[0],
-                               self.tpot_scale)
+        return sizing.speed_of(self.question, self.layout, 0, self.tpot_scale)
 
     def ttft_ms(self, sessions):
         return self.speed.ttft_ms(self.speed.tpot_ms(sessions))
