@@ -3644,20 +3644,43 @@ def layout_names(r: SizingResult) -> Json:
 
 def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
-    q = r.asked
+    q, options = r.asked, {}
+    weights = "fp8" if q.weights_precision in ("bf16", "fp16") else "bf16"
+    other_weights = replace(q, requested_weights_precision=weights)
+    if r.offer.layout and not missing_for_ceiling(other_weights):
+        options["pesos " + weights] = other_weights
     other = "fp16" if q.element_bytes == 1 else "fp8"
-    options = {"KV em " + other: replace(q, kv_precision=other)}
-    half = replace(q, requested_context=q.effective_context // 2 or None)
-    if r.asks != "context" and half.requested_context and half.request_fits:
-        options["metade do contexto, %d tokens" % half.effective_context] = half
+    options["KV " + other] = replace(q, kv_precision=other)
+    if q.timed:
+        options.update(load_alternatives(r))
+    if r.asks == "nodes" and not q.ha_spares:
+        options["n+1"] = replace(q, ha_mode="n+1")
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb]
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
-        change = "o servidor seguinte em HBM, %s (%s por nó)" % (
-            server.name, plural(server.gpus, "GPU"))
-        options[change] = replace(on_server(q, server), tensor_parallel=None)
+        options[server.product or server.name] = replace(on_server(q, server),
+                                                         tensor_parallel=None)
+    half = replace(q, requested_context=r.question.effective_context // 2 or None)
+    if r.asks != "context" and q.context_source != "request" and not q.context_mix and (
+            half.requested_context and half.request_fits):
+        options["contexto %d" % half.effective_context] = half
     answers = {change: attempt(option) for change, option in options.items()}
     return [{"change": change, "answer": result.answer if result else None}
             for change, result in answers.items()]
+
+
+def load_alternatives(r: SizingResult) -> dict[str, Question]:
+    """O que mudaria quando a velocidade decide: o prefixo em cache e a confiança."""
+    q, options = r.asked, {}
+    whole = replace(q, requested_cached_tokens=None, shared_prefix_tokens=0,
+                    requested_context=q.effective_context)
+    if r.asks != "context" and not q.context_mix:
+        if len(q.ends) > 1:
+            options["prefixo em cache"] = replace(whole, input_tokens=TURN_TOKENS)
+        elif q.prompt_tokens > q.ends[0]:
+            options["sem prefixo em cache"] = replace(whole, input_tokens=q.prompt_tokens)
+    if q.confidence == EVEN:
+        options["confiança 90%"] = replace(q, confidence=CONFIDENT)
+    return options
 
 
 def launch_lines(r: SizingResult) -> list[str]:
@@ -3725,72 +3748,280 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
 
 # ── Apêndice: visões: text_report, explanation_text, json_document e os seus blocos
 
-MAX_LINES = 24  # do relatório
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
          "prefill_interference": "prefill"}
 ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
            "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
+LABEL = 12  # colunas do rótulo de cada linha
 
 
-def text_report(r: SizingResult) -> str:
-    """O relatório, em 24 linhas de 80 colunas: a resposta, o porquê e o que preocupa."""
-    sections = [folded(headline(r)), answer_lines(r), hbm_lines(r), speed_lines(r)]
-    tail = folded(assumptions(r), 2)
-    used = sum(map(len, sections)) + len(tail)
-    if used > MAX_LINES - 3:  # os avisos valem mais que a barra, que está no JSON em números
-        used, sections[2] = used - len(sections[2]), []
-    sections += [warning_lines(r, MAX_LINES - used), tail]
-    blanks, lines = MAX_LINES - sum(map(len, sections)), sections[0]
-    for section, order in zip(sections[1:], (0, 3, 1, 2, 4)):
-        # Uma linha em branco antes das seções mais distintas, enquanto couber.
-        lines += [""] * bool(section and order < blanks) + section
-    return "\n".join(lines) + "\n"
+def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
+    """A primeira tela: a decisão, a pergunta, as metas, o risco, o limite, a falha e os avisos."""
+    sections = [headline(r) + question_lines(r), goal_lines(r) + risk_lines(r),
+                limit_lines(r, servers)]
+    lines = list(chain.from_iterable([*section, ""] for section in sections if section))[:-1]
+    for warning in warnings_of(r):
+        lines += folded("! " + warning, 2)
+    return "\n".join([*lines, *folded(where_next(r))]) + "\n"
 
 
-def headline(r: SizingResult) -> str:
-    q, server, load = r.question, r.question.server, sessions_text(r.concurrency)
-    rate = q.requests_per_second
-    if rate is not None:
-        load = "%s pedido%s/s (%s)" % (number_text(rate, 9), "" if rate == 1 else "s", load)
-    name = "%s (%s)" % (server.product, server.name) if server.product else server.name
-    return "%d × %s: %s, %s%s × %s%s, KV %s" % (
-        r.nodes_final, name, q.model.name, "até " if r.asks == "sessions" else "", load,
-        "até " if r.asks == "context" else "", plural(q.effective_context, "token"),
-        q.kv_precision)
+def labelled(label: str, text: str) -> list[str]:
+    return folded("%-*s %s" % (LABEL - 1, label, text), LABEL)
 
 
-def assumptions(r: SizingResult) -> str:
-    """O que a resposta supõe e não está na pergunta, e onde há mais."""
-    q, parts = r.question, []
-    if r.performance:
-        parts.append("saída %d" % q.output_tokens)
+def product_text(server: Server) -> str:
+    return server.product or server.name
+
+
+def headline(r: SizingResult) -> list[str]:
+    """O que comprar, ou o que os nós dados mantêm, e o que isso pede de energia e espaço."""
+    text, amounts = HEADLINES[r.asks](r), " · ".join(physical_amounts(r))
+    together = text + "    " * bool(amounts) + amounts
+    if len(together) <= WIDTH:
+        return [together]
+    return folded(text, 2) + folded("  " + amounts.replace(" ", GLUE), 2)
+
+
+def purchase_headline(r: SizingResult) -> str:
+    q, spares = r.question, r.question.ha_spares * r.offer.nodes_per_unit
+    for_peak = r.nodes_with_headroom
+    verb = "atende" if for_peak == 1 else "atendem"
+    text = "%d %s o pico, sem reserva" % (for_peak, verb)
+    if spares:
+        text = "%d %s o pico + %d de reserva" % (for_peak, verb, spares)
+    return "COMPRE %d × %s  (%s)" % (r.nodes_final, product_text(q.server), text)
+
+
+def owned_text(r: SizingResult) -> str:
+    if r.nodes_final == 1:
+        return "SEU %s MANTÉM" % product_text(r.question.server)
+    return "SEUS %d × %s MANTÊM" % (r.nodes_final, product_text(r.question.server))
+
+
+def load_request_text(r: SizingResult) -> str:
+    rate = r.question.requests_per_second
+    if rate is None:
+        return sessions_text(r.concurrency)
+    return "%s pedido%s/s (%s)" % (number_text(rate, 9), "" if rate == 1 else "s",
+                                   sessions_text(r.concurrency))
+
+
+def sessions_headline(r: SizingResult) -> str:
+    q = r.question
+    text = "%s até %s de %s" % (owned_text(r), sessions_text(r.concurrency),
+                                plural(q.effective_context, "token"))
+    return text + " (o máximo do modelo)" * (q.context_source == "model")
+
+
+def context_headline(r: SizingResult) -> str:
+    return "%s %s de até %s" % (owned_text(r), load_request_text(r),
+                                plural(r.question.effective_context, "token"))
+
+
+def load_headline(r: SizingResult) -> str:
+    return "%s %s, com %s" % (owned_text(r), load_request_text(r),
+                              plural(r.spare_sessions, *ANSWERS["load"]))
+
+
+HEADLINES = {"nodes": purchase_headline, "sessions": sessions_headline,
+             "context": context_headline, "load": load_headline}
+
+
+def physical_amounts(r: SizingResult) -> list[str]:
+    """Potência, espaço e dinheiro, o que se sabe."""
+    units = {"power_kw": "kW", "rack_units": "U",
+             "racks": "rack" if r.physical["racks"] == 1 else "racks"}
+    amounts = [(r.physical[name], unit) for name, unit in units.items() if r.physical[name]]
+    parts = ["%s %s" % (decimal_text(amount, 2) if amount < 10**7 else "%.3g" % amount, unit)
+             for amount, unit in amounts]
+    return parts + (["custo %s" % money_text(r.costs["total"])] if r.costs else [])
+
+
+def question_lines(r: SizingResult) -> list[str]:
+    """A pergunta como foi entendida: modelo, precisões, carga, pedido, motor."""
+    q, peak = r.question, percent_text(r.question.peak_headroom_ratio)
+    load = load_request_text(r)
+    if q.peak_headroom_ratio:
+        load += ", pico de %s = %d" % (peak, r.peak_sessions)
+    if r.asks in ("sessions", "context") and q.ha_spares:
+        load += ", %s à parte" % q.ha_mode.upper()
+    about = "%s, pesos %s, KV %s · %s" % (q.model.name, q.weights_precision, q.kv_precision, load)
+    asked = [request_text(r)]
+    if q.gpu_memory_utilization != DEFAULT_GPU_MEMORY_UTILIZATION:
+        asked.append(percent_text(q.gpu_memory_utilization) + " da HBM")
+    if q.storage.name != "profile_default":
+        asked.append(q.storage.name)
+    if q.confidence != EVEN:
+        asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
-        parts.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
+        asked.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
             number_text(r.offer.tpot_scale), number_text(q.calibration[0], 9),
             sessions_text(q.calibration[1])))
-    if r.offer.layout:
-        parts.append("%s, %s da HBM" % (ENGINE, percent_text(q.gpu_memory_utilization)))
-    return "Supõe: %s. Mais: --explain" % "; ".join([*parts, q.storage.name])
+    return folded(about, 2) + folded("Pedido: " + " · ".join(asked), 2)
 
 
-def answer_lines(r: SizingResult) -> list[str]:
-    rows = [("Nós", nodes_text(r)),
-            ("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r))]
-    if r.nodes_other_end is not None:
-        rows.append(("", "com o prefixo em cache (+%d tokens por pedido): %s" % (
-            TURN_TOKENS, plural(r.nodes_other_end, "nó"))))
-    if r.offer.layout:
-        rows.append(("", ceiling_text(r, r.offer.layout)))
-    rows += [("KV por sessão", session_kv_text(r)), (failure_label(r), failure_text(r)),
-             ("Instalação", physical_text(r))]
-    if r.costs:
-        rows.append(("Custo", cost_text(r)))
+def request_text(r: SizingResult) -> str:
+    """Em cache, novos e gerados por pedido, e de onde veio o contexto."""
+    q, ends = r.question, r.question.ends
+    source = {"model": ", o máximo do modelo", "answer": ", a resposta"}.get(
+        context_source(r), "")
+    total = plural(q.effective_context, "token") + source
+    if q.context_mix:
+        mix = ", ".join("%s de %d" % (percent_text(share), tokens)
+                        for tokens, share in q.context_mix)
+        return "%s tokens; %d gerados%s" % (mix, q.output_tokens, prefix_text(q))
+    if len(ends) > 1:
+        return "%s: %d novos%s (ou %d, resto em cache), %d gerados" % (
+            total, ends[0], prefix_text(q), ends[1], q.output_tokens)
+    cached = q.prompt_tokens - ends[0]
+    parts = ["%d em cache%s" % (cached, prefix_text(q))] * bool(cached)
+    parts += [plural(ends[0], "novo"), plural(q.output_tokens, "gerado")]
+    return "%s = %s" % (" + ".join(parts), total)
+
+
+def prefix_text(q: Question) -> str:
+    if not q.shared_prefix_tokens:
+        return ""
+    return " (%d comuns a todas, uma vez por réplica)" % q.shared_prefix_tokens
+
+
+RATE = "output_tokens_per_second_per_"
+VERDICTS = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
+# Grandeza → (como se lê de uma carga, rótulo, rótulo com o objetivo, divisor do que se mostra).
+GOALS: dict[str, tuple[Callable[[Json], Json | None], str, str, int]] = {
+    "tpot_ms": (lambda case: case["tpot_ms"], "", "TPOT ≤ %s ms", 1),
+    "tokens_per_second": (
+        lambda case: dict(case[RATE + "session_range"], estimate=case[RATE + "session"]),
+        "tokens/s", "≥ %s tokens/s", 1),
+    "ttft_ms": (lambda case: case["ttft_ms"], "1º token (s)", "1º token ≤ %s s", 1000),
+    "node": (lambda case: dict(case[RATE + "node_range"], estimate=case[RATE + "node"]),
+             "tokens/s por nó", "", 1)}
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """Uma linha da tabela de metas: o rótulo e, em cada carga, a previsão e o veredito."""
+
+    label: str
+    cells: list[str]
+
+
+def goals_of(r: SizingResult) -> list[Goal]:
+    """As metas, e as previsões sem meta, nas duas pontas da carga se são duas."""
+    goals, verdicts = [], {(item["name"], item["state"]): item for item in r.objectives}
+    several = len(r.question.ends) > 1
+    for new, group in groupby(r.performance, lambda case: case["input_tokens"]):
+        cases, first = list(group), new == r.offer.input_tokens
+        for name, (read, label, with_limit, divisor) in GOALS.items():
+            judged = [verdicts.get((name, case["state"])) if first else None for case in cases]
+            if judged[0]:
+                label = with_limit % number_text(judged[0]["limit"] / divisor, 9)
+            elif several and label:
+                label += ", novo" if first else ", cache"
+            if label:
+                goals.append(Goal(label, [
+                    goal_cell(read(case), divisor, item) for case, item in zip(cases, judged)]))
+    return goals
+
+
+def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
+    text = "fila"
+    if figure:
+        text = range_text({name: value / divisor for name, value in figure.items()})
+    return text + (" " + VERDICTS[judged["verdict"]] if judged else "")
+
+
+def state_titles(r: SizingResult) -> list[str]:
+    """Os nós no ar e as sessões de cada estado."""
+    q, titles = r.question, []
+    loads = {"nominal": (r.concurrency, ""), "failure": (r.concurrency, ""),
+             "failure_peak": (r.peak_sessions, "pico ")}
+    for case in r.performance[:len(r.performance) // len(q.ends)]:
+        load, peak = loads[case["state"]]
+        refused = "/%d" % load if case["sessions"] < load else ""
+        titles.append("%s, %s%d%s" % (plural(case["nodes"], "nó"), peak, case["sessions"],
+                                      refused))
+    return titles
+
+
+def goal_lines(r: SizingResult) -> list[str]:
+    """A tabela de metas: uma coluna por estado, com a faixa de 80% e o veredito."""
+    if not r.performance:
+        return []
+    rows = [("Meta" if r.objectives else "Previsto", state_titles(r))]
+    rows += [(goal.label, goal.cells) for goal in goals_of(r)]
+    first = max(len(label) for label, _ in rows)
+    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
+    spare = WIDTH - first - sum(widths)
+    gap = max(1, min(4, spare // len(widths)))
+    if spare < len(widths):  # números enormes: uma linha por célula
+        return [line for label, cells in rows
+                for line in folded("%s: %s" % (label, "; ".join(cells)), 2)]
+    return ["%-*s%s" % (first, label, "".join(
+        cell.rjust(width + gap) for cell, width in zip(cells, widths))) for label, cells in rows]
+
+
+STATES = {"nominal": "com todos os nós", "failure": "depois da falha",
+          "failure_peak": "depois da falha, no pico"}
+BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
+             "tokens_per_second": ("low", "%s tokens/s", 1),
+             "ttft_ms": ("high", "1º token em %s s", 1000)}
+
+
+def risk_lines(r: SizingResult) -> list[str]:
+    """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
+    risky = [item for item in r.objectives if item["verdict"] == "at_risk"]
+    lines = []
+    for item in risky[-1:]:
+        edge, text, divisor = BAD_EDGES[item["name"]]
+        lines += folded("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
+            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]), 2)
+    if r.question.timed and r.question.confidence == EVEN and (
+            risky or confidence_changes(r)):
+        lines += folded("Com --confidence 90%: " + confident_text(r), 2)
+    return lines
+
+
+def confidence_changes(r: SizingResult) -> bool:
+    return not r.confident or r.confident.answer != r.answer
+
+
+def confident_text(r: SizingResult) -> str:
+    if not r.confident:
+        return "nada cabe"
+    if r.asks != "nodes":
+        return plural(r.confident.answer, *ANSWERS[r.asks])
+    kw = r.confident.physical["power_kw"]
+    return "%d × %s%s" % (
+        r.confident.nodes_final, product_text(r.question.server),
+        " (%s kW)" % decimal_text(kw, 2) if kw else "")
+
+
+def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, str]]:
+    """(rótulo, texto): o que limita, a memória, a falha e o que mudaria a resposta."""
+    rows = [("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r)),
+            ("KV", session_kv_text(r)), ("Nós", nodes_text(r))]
     if r.results.get("by_context"):
-        rows.append(("Por contexto", "; ".join(
+        rows.append(("Contextos", " · ".join(
             "%(effective_context)d: %(max_concurrency)d".replace(" ", GLUE) % row
             for row in r.results["by_context"])))
-    return [line for label, text in rows for line in folded("%-14s %s" % (label, text), 15)]
+    if r.costs:
+        rows.append(("Custo", cost_text(r)))
+    if r.offer.layout:
+        rows.append(("HBM por nó", "%s GiB: %s" % (
+            decimal_text(sum(hbm_parts(r).values()), 0), "  ".join(
+                "%s %s" % (label, decimal_text(part, 0)) for label, part in hbm_parts(r).items()))))
+    rows += [(failure_label(r), failure_text(r)), ("Mudaria", changes_text(r, servers))]
+    return [(label, text) for label, text in rows if text]
+
+
+def limit_lines(r: SizingResult, servers: Sequence[Server]) -> list[str]:
+    """As linhas de `limit_rows`, com a barra da HBM."""
+    lines = []
+    for label, text in limit_rows(r, servers):
+        lines += labelled(label, text) + ([hbm_bar(r)] if label == "HBM por nó" else [])
+    return lines
 
 
 def upper_kv_bytes(q: Question) -> int:
@@ -3799,51 +4030,29 @@ def upper_kv_bytes(q: Question) -> int:
                for group in q.model.kv_groups)
 
 
-def ceiling_text(r: SizingResult, layout: Layout) -> str:
-    """O teto do leiaute em uso e os dos outros que admitem alguma sessão."""
-    others = [("%s: %d" % (offer.layout, offer.layout.ceiling_sessions)).replace(" ", GLUE)
-              for offer in r.offers[1:] if offer.layout and offer.layout.ceiling_sessions]
-    texts = ["teto físico: ~%d (%s)" % (layout.ceiling_sessions, layout), *others[:3]]
-    if len(others) > 3:
-        texts.append("…")
-    return "; ".join(texts)
-
-
 def session_kv_text(r: SizingResult) -> str:
-    kv_bytes, upper = r.capacity.kv_per_session_bytes, upper_kv_bytes(r.question)
-    text = "%s (%s: %s)" % (size_text(kv_bytes), sessions_text(r.concurrency),
-                            size_text(r.results["kv_total_bytes"]))
-    return text + "; %s sem janelas" % size_text(upper) if upper > kv_bytes else text
+    kv_bytes = r.capacity.kv_per_session_bytes
+    own = mean_bytes(r.capacity.own_kv_sizes)
+    text = size_text(kv_bytes) + " por sessão"
+    if own != kv_bytes:
+        text = "%s na sessão mais longa, %s por sessão em média" % (
+            size_text(kv_bytes), size_text(own))
+    return "%s, %s ao todo; orçamento %s/nó" % (
+        text, size_text(r.results["kv_total_bytes"]), size_text(r.capacity.kv_budget_bytes))
 
 
 def nodes_text(r: SizingResult) -> str:
     q, ha = r.question, r.question.ha_mode.upper()
-    peak = "com pico de %s (%s)" % (percent_text(q.peak_headroom_ratio),
-                                    sessions_text(r.peak_sessions))
+    peak = "com pico %d" % r.nodes_with_headroom
     if r.asks == "nodes":
         bought = "com %s %d" % (ha, r.nodes_final) if q.ha_spares else "sem HA"
-        return "capacidade pura %d → %s %d → %s" % (
-            r.nodes_minimum, peak, r.nodes_with_headroom, bought.replace(" ", GLUE))
+        return "capacidade pura %d → %s → %s" % (
+            r.nodes_minimum, peak, bought.replace(" ", GLUE))
     if r.asks == "load":
-        return "a carga cabe em %s (%s); o mínimo é %d" % (
-            plural(r.nodes_final, "nó"), plural(r.spare_sessions, *ANSWERS["load"]),
-            r.nodes_minimum)
-    return "%s: %s %s" % (plural(r.nodes_final, "disponível", "disponíveis"), peak,
-                          "e %s à parte" % ha if q.ha_spares else "sem HA")
-
-
-def physical_text(r: SizingResult) -> str:
-    units = {"power_kw": "kW", "rack_units": "U",
-             "racks": "rack" if r.physical["racks"] == 1 else "racks"}
-    amounts = [(r.physical[name], unit) for name, unit in units.items() if r.physical[name]]
-    parts = ["%s %s" % (decimal_text(amount, 2) if amount < 10**7 else "%.3g" % amount, unit)
-             for amount, unit in amounts]
-    one, cold = r.storage_plan["node_recovery_seconds"], r.storage_plan["cold_start_seconds"]
-    if cold is not None and one == cold:
-        parts.append("carga %s (um nó ou todos)" % seconds_text(one))
-    elif cold is not None:
-        parts.append("carga de um nó %s, de todos %s" % (seconds_text(one), seconds_text(cold)))
-    return "; ".join(parts) or "o catálogo não diz energia, espaço nem pesos"
+        return "%s; o mínimo é %d" % (plural(r.nodes_final, "dado", "dados"), r.nodes_minimum)
+    return "%s: pico de %s %s" % (
+        plural(r.nodes_final, "disponível", "disponíveis"), percent_text(q.peak_headroom_ratio),
+        "e %s à parte" % ha if q.ha_spares else "à parte, sem HA")
 
 
 def cost_text(r: SizingResult) -> str:
@@ -3866,124 +4075,122 @@ def cost_text(r: SizingResult) -> str:
 
 
 def limit_text(r: SizingResult) -> str:
+    """O que limita as sessões de uma unidade, com o plano e o teto ao lado."""
+    offer = r.offer
+    text = "%d, limite: %s" % (offer.sessions_per_unit, limited_text(r))
+    others = ["plano %d" % offer.plan_sessions] * (offer.limited_by != "plan")
+    if offer.layout:
+        ceiling = offer.layout.ceiling_sessions
+        others.append("vLLM ~%d, %s" % (ceiling, offer.layout))
+    return text + (" (%s)" % "; ".join(others) if others else "")
+
+
+def limited_text(r: SizingResult) -> str:
     q, offer = r.question, r.offer
-    text = "%d, limite: %s" % (offer.sessions_per_unit, LIMITS[offer.limited_by])
+    if offer.limited_by == "tpot":
+        rate = q.min_tokens_per_second
+        if rate and q.tpot_limit_ms != q.max_tpot_ms:
+            return "%s tokens/s" % number_text(rate, 9)
+        return "TPOT de %s ms" % number_text(q.max_tpot_ms or 0, 9)
     if offer.limited_by == "plan":
-        return text + " (%s da HBM nominal - %s GiB por nó)" % (
+        return "plano, %s da HBM - %s GiB" % (
             percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
-    objective = {"tpot": q.max_tpot_ms, "ttft": q.max_ttft_ms}.get(offer.limited_by)
-    if objective:
-        text += " de %s ms" % number_text(objective, 9)
-    if offer.speed and offer.limited_by == "ttft":
+    if offer.limited_by != "ttft":
+        return LIMITS[offer.limited_by]
+    text = "TTFT de %s ms" % number_text(q.max_ttft_ms or 0, 9)
+    if offer.speed:
         one_more = 1 + offer.sessions_per_unit // offer.replicas_per_unit
         tpot_ms = offer.speed.tpot_ms(one_more)
         if offer.speed.prefill_ratio(one_more, tpot_ms) >= QUEUE_RATIO:
             text += "; acima disso há fila"
-    return text + " (o plano daria %d)" % offer.plan_sessions
+    return text
 
 
 def failure_label(r: SizingResult) -> str:
     failed = r.ha_plan["failed_nodes"]
-    return "Se um nó cair" if failed == 1 else "Se %d caírem" % failed
+    return "Se 1 cair" if failed == 1 else "Se %d caem" % failed
 
 
-def lacking_text(count: int) -> str:
-    return "falta%s %s" % ("" if count == 1 else "m", plural(count, "vaga"))
-
-
-def covered_text(r: SizingResult) -> str:
-    """O que os nós que restam cobrem da carga."""
-    plan, peak, admitted = r.ha_plan, r.peak_sessions, r.ha_plan["sessions_after_failure"]
-    by_rate = r.question.requests_per_second is not None
-    if plan["covers_peak"]:
-        return "pico coberto" if by_rate else "pico de %d coberto (folga %d)" % (
-            peak, admitted - peak)
-    if plan["covers_concurrency"]:
-        return "taxa nominal coberta, o pico não" if by_rate else (
-            "carga nominal coberta; no pico " + lacking_text(peak - admitted))
-    return "a taxa pede %d nós" % r.nodes_minimum if by_rate else (
-        lacking_text(r.concurrency - admitted) + " já na carga nominal")
+def refused_text(r: SizingResult) -> str:
+    """As sessões que os nós que restam não levam."""
+    plan, admitted = r.ha_plan, r.ha_plan["sessions_after_failure"]
+    if r.question.requests_per_second is not None:
+        if plan["covers_peak"]:
+            return "pico coberto"
+        return ("taxa nominal coberta, o pico não" if plan["covers_concurrency"]
+                else "a taxa pede %d nós" % r.nodes_minimum)
+    now, at_peak = (max(0, load - admitted) for load in (r.concurrency, r.peak_sessions))
+    if now == at_peak:
+        return plural(now, "recusada")
+    return "%s (%d no pico)" % (plural(now, "recusada"), at_peak)
 
 
 def failure_text(r: SizingResult) -> str:
-    unit, left = r.offer.nodes_per_unit, r.ha_plan["nodes_after_failure"]
+    """As sessões interrompidas, as recusadas, o que resta e quanto demora a volta."""
+    unit, left, lost = (r.offer.nodes_per_unit, r.ha_plan["nodes_after_failure"],
+                        r.ha_plan["interrupted_sessions"])
+    back = r.storage_plan["node_recovery_seconds"]
+    returns = "; volta em ~%s" % seconds_text(back) if back else ""
     if not left:
-        return "nenhum nó resta: o serviço para"
+        return "o serviço para: %s%s" % (plural(lost, "interrompida"), returns)
     nodes = plural(left, "nó")
     if unit > 1:
         nodes = "%d de %d nós (sai a unidade inteira, de %d)" % (left, r.nodes_final, unit)
-    return "%s, até %s: %s" % (nodes, sessions_text(r.ha_plan["sessions_after_failure"]),
-                               covered_text(r))
+    return "%s, %s; %s: %s%s" % (
+        plural(lost, "interrompida"), refused_text(r), nodes,
+        plural(r.ha_plan["sessions_after_failure"], "vaga"), returns)
 
 
-def hbm_lines(r: SizingResult) -> list[str]:
-    """A barra de como se divide a HBM visível de um nó, com a legenda em GiB."""
+def changes_text(r: SizingResult, servers: Sequence[Server]) -> str:
+    """As escolhas que mudariam a resposta, as que cabem numa linha; todas em --explain."""
+    text = ""
+    for row in alternatives(r, servers):
+        if row["answer"] == r.answer:
+            continue
+        answer = "nada cabe" if row["answer"] is None else (
+            plural(row["answer"], *ANSWERS[r.asks]) if not text else str(row["answer"]))
+        more = "%s%s: %s" % (" · " if text else "", row["change"], answer)
+        if len(text) + len(more) <= WIDTH - LABEL:
+            text += more
+    return text
+
+
+def hbm_parts(r: SizingResult) -> dict[str, Exact]:
+    """Como se divide a HBM visível de um nó, em GiB; o primeiro caractere é o da barra."""
     offer, layout, server = r.offer, r.offer.layout, r.question.server
-    if layout is None:
-        return []
+    assert layout
     visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
     node_sessions = Fraction(offer.sessions_per_unit, offer.nodes_per_unit)
-    plan = layout.session_bytes_per_gpu * layout.tensor_parallel * node_sessions / server.gpus
-    parts: dict[str, Exact] = {  # de cada GPU
-        "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV das sessões": plan,
-        "░ livre": layout.kv_capacity_bytes - plan,
-        ". fora do motor": visible - layout.usable_bytes}
-    bar, legend, seen, scale = "", [], Fraction(0), Fraction(server.gpus, GIB)
+    own = mean_bytes(layout.own_sizes_per_gpu) * layout.tensor_parallel * node_sessions
+    held = own / server.gpus + layout.shared_bytes_per_gpu
+    each: dict[str, Exact] = {
+        "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV": held,
+        "░ livre": layout.kv_capacity_bytes - held, ". fora": visible - layout.usable_bytes}
+    return {label: part * Fraction(server.gpus, GIB) for label, part in each.items()}
+
+
+def hbm_bar(r: SizingResult) -> str:
+    parts, bar, seen = hbm_parts(r), "", Fraction(0)
+    whole = sum(parts.values())
     for label, part in parts.items():
         seen += part
-        bar += label[0] * (round(seen * (WIDTH - 2) / visible) - len(bar))
-        legend.append("%s %s" % (label, decimal_text(part * scale, 0)))
-    title = "HBM por nó     %s GiB visíveis em %s; em GiB:" % (
-        decimal_text(visible * scale, 0), plural(server.gpus, "GPU"))
-    return [*folded(title, 15), "[%s]" % bar, *folded("  ".join(legend))]
+        bar += label[0] * (round(seen * (WIDTH - 2) / whole) - len(bar))
+    return "[%s]" % bar
 
 
-def speed_lines(r: SizingResult) -> list[str]:
-    """Uma linha por carga: TPOT, tokens/s por sessão e por nó e TTFT, com a faixa de 80%."""
-    if not r.performance:
-        return []
-    columns, binds = "%17s" * 3, []
-    lines = ["Previsto (80%)        TPOT ms" + columns % ("tok/s sessão", "tok/s nó", "TTFT ms")]
-    for case in r.performance:
-        kind = "cache" if case["cached_tokens"] else "novo"
-        label = "%s, %s" % (kind, case_nodes_text(r, case["nodes"]))
-        rates = [range_text(dict(case[name + "_range"], estimate=case[name])) for name in (
-            "output_tokens_per_second_per_session", "output_tokens_per_second_per_node")]
-        lines.append(label + range_text(case["tpot_ms"]).rjust(29 - len(label)) + columns % (
-            *rates, range_text(case["ttft_ms"]) if case["ttft_ms"] else "fila"))
-        if case["nodes"] == r.nodes_final:
-            part, tpot_ms = case["binding"], case["tpot_ms"]["estimate"]
-            sign = "+" if case["cached_tokens"] else ""
-            binds.append("%s %d%% (%s: %s%d)" % (
-                PARTS[part], 100 * case["breakdown_ms"][part] / tpot_ms, kind, sign,
-                case["input_tokens"]))
-    lines += folded("Domina: " + "; ".join(binds), 2)
-    outside = extrapolations(r)
-    return lines + (folded("Extrapolado: " + "; ".join(outside), 2) if outside else [])
-
-
-def case_nodes_text(r: SizingResult, nodes: int) -> str:
-    if nodes < 100:
-        return plural(nodes, "nó")
-    return "todos" if nodes == r.nodes_final else "falha"
-
-
-def warning_lines(r: SizingResult, room: int) -> list[str]:
-    """Os três avisos mais graves que cabem em `room` linhas; os outros são contados."""
-    warnings = warnings_of(r)
-    lines = [plural(len(warnings), "aviso") if warnings else "Nenhum aviso"]
-    for shown, warning in enumerate(warnings):
-        more = folded("! " + warning, 2)
-        if shown == 3 or len(lines) + len(more) > room:
-            lines[0] += " (à vista: %d; todos em --explain)" % shown
-            break
-        lines += more
-    return lines
+def where_next(r: SizingResult) -> str:
+    """Quanto confiar na resposta e onde ver mais."""
+    outside, sheet = extrapolations(r), "  Planilha: --csv-excel"
+    text = "Contas: --explain"
+    if r.performance:
+        text = "%s. %s" % ("Previsão; fora do medido: " + ", ".join(outside) if outside
+                           else "Previsão, não medição", text)
+    return text + sheet if len(text + sheet) <= WIDTH else text
 
 
 def explanation_text(r: SizingResult, explanation: Json) -> str:
     """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
-    lines = folded(headline(r), 2)
+    lines = headline(r) + question_lines(r)
     for row in explanation["figures"]:
         lines += figure_lines(row)
     if explanation["layouts"]:
@@ -5271,7 +5478,8 @@ def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:
     if "--csv" in given:
         return csv_lines([row], "")
     if "--explain" not in given:
-        return json_text(json_document(r), ascii_only) if "--json" in given else text_report(r)
+        return json_text(json_document(r), ascii_only) if "--json" in given else text_report(
+            r, require_catalogue(given, "servers"))
     explanation = explanation_of(r, require_catalogue(given, "servers"))
     if "--json" in given:
         return json_text(dict(json_document(r), explanation=explanation), ascii_only)
@@ -5325,7 +5533,8 @@ def answer(given: Flags, ascii_only: bool) -> tuple[Iterable[str], int]:
 
 
 # O que a codificação da saída não tem → o que se escreve no lugar; da letra acentuada, a letra.
-PLAIN = {"▓": "%", "▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": "."}
+PLAIN = {"▓": "%", "▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": ".",
+         "≥": ">=", "≤": "<="}
 
 
 def plain_character(error: Any) -> tuple[str, int]:
