@@ -54,7 +54,7 @@ import re
 import sys
 from collections import ChainMap
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, groupby, product
@@ -3076,20 +3076,35 @@ def network_shortfall(error: NothingFits) -> str:
 
 
 def objectives_shortfall(error: NothingFits) -> str:
+    """O melhor que uma sessão por réplica alcança de cada objetivo, do lado que é aceito."""
     q, reached = error.question, []
     alone = [(offer.speed, str(offer.layout)) for offer in error.offers
              if offer.speed and offer.layout and offer.layout.ceiling_sessions]
     tpots_ms = {where: speed.tpot_ms(1) for speed, where in alone}
-    ttfts_ms = {where: speed.ttft_ms(tpots_ms[where]) for speed, where in alone}
-    for name, limit, times_ms in (("TPOT", q.max_tpot_ms, tpots_ms),
-                                  ("TTFT", q.max_ttft_ms, ttfts_ms)):
-        if limit is not None:
-            best, where = min((ms, where) for where, ms in times_ms.items())
-            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
-                name, number_text(limit, 9), number_text(best, 4), where))
-    return "com uma sessão por réplica de %s em %s e %s por pedido: %s" % (
-        q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"),
+    tpot, tpot_where = min((tpots_ms[where] * speed.margins[0], where) for speed, where in alone)
+    ttft, ttft_where = min((speed.ttft_ms(tpots_ms[where]) * speed.margins[1], where)
+                           for speed, where in alone)
+    for limit, best, where, text in (
+            (q.max_tpot_ms, tpot, tpot_where, "TPOT de %s ms fora do alcance: o melhor é %s ms (%s)"),
+            (q.max_ttft_ms, ttft, ttft_where,
+             "TTFT de %s ms fora do alcance: o melhor é %s ms (%s)")):
+        if limit is not None and best > limit:
+            reached.append(text % (number_text(limit, 9), safe_text(best, ROUND_CEILING), where))
+    rate = q.min_tokens_per_second
+    if rate is not None and tpot > 1000 / rate:
+        reached.append("%s tokens/s fora do alcance: o melhor é %s (%s)" % (
+            number_text(rate, 9), safe_text(1000 / tpot, ROUND_FLOOR), tpot_where))
+    if not reached:
+        reached = ["os objetivos se alcançam um a um, mas não no mesmo leiaute, ou há fila"]
+    confident = "" if q.confidence == EVEN else ", na ponta ruim da faixa"
+    return "com uma sessão por réplica de %s em %s e %s por pedido%s: %s" % (
+        q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"), confident,
         "; ".join(reached))
+
+
+def safe_text(value: float, rounding: str) -> str:
+    """Com 4 algarismos, arredondado para o lado que não promete demais."""
+    return format(Context(prec=4, rounding=rounding).create_decimal(Decimal(value)), "f")
 
 
 def nodes_shortfall(error: NothingFits) -> str:
@@ -3137,8 +3152,12 @@ def objectives_options(error: NothingFits) -> list[Option]:
     q, fp8 = error.question, None
     if q.weights_precision in ("bf16", "fp16"):
         fp8 = replace(q, requested_weights_precision="fp8")
-    turn = replace(q, input_tokens=q.ends[-1]) if len(q.ends) > 1 else None
-    return [("--input-tokens %d" % q.ends[-1], turn), ("--weights-precision fp8", fp8)]
+    turn, flags = None, "--input-tokens %d" % q.ends[-1]
+    if len(q.ends) > 1:
+        turn = replace(q, input_tokens=q.ends[-1], requested_context=q.effective_context)
+        if q.context_source == "model":
+            flags = "--effective-context %d %s" % (q.effective_context, flags)
+    return [(flags, None if q.context_mix else turn), ("--weights-precision fp8", fp8)]
 
 
 def nodes_options(error: NothingFits) -> list[Option]:
@@ -3284,8 +3303,9 @@ def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
 
 
 def load_text(case: Json) -> str:
-    return "%s, %s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
-                       plural(case["nodes"], "nó"))
+    return "%s, %s%s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
+                         plural(case["nodes"], "nó"),
+                         ", no pico" * (case["state"] == "failure_peak"))
 
 
 def tight_warning(r: SizingResult) -> Iterator[str]:
@@ -4264,14 +4284,10 @@ def catalogue_json(q: Question) -> Json:
             "storage": entry_json(q.storage)}
 
 
-def requested_context(q: Question) -> int:
-    """0 quando o contexto é o que se pergunta."""
-    return q.requested_context or (0 if q.asks == "context" else q.effective_context)
-
-
 def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
+    """`requested_context` é 0 quando o contexto é o que se pergunta."""
     return {
-        "requested_context": requested_context(q), "context_source": q.context_source,
+        "requested_context": q.requested_context or q.effective_context, "context_source": q.context_source,
         "context_mix": [[tokens, float(share)] for tokens, share in q.context_mix] or None,
         "kv_precision": q.kv_precision,
         "runtime_overhead_gib": json_number(q.runtime_overhead_gib), "concurrency": concurrency,
@@ -4311,7 +4327,9 @@ def context_source(r: SizingResult) -> str:
 
 def refused_json(q: Question, error: SizingError) -> Json:
     return {"schema_version": 1, "question": q.asks,
-            "parameters": parameters_json(q, q.concurrency or 0), "results": None,
+            "parameters": dict(parameters_json(q, q.concurrency or 0), requested_context=(
+                0 if q.asks == "context" else q.requested_context or q.effective_context)),
+            "results": None,
             "error": str(error)}
 
 
