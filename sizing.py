@@ -1785,7 +1785,8 @@ def attempt(q: Question) -> SizingResult | None:
 def by_context(q: Question) -> list[Json]:
     """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
     contexts = () if q.calibration else USUAL_CONTEXTS
-    asked = [replace(q, concurrency=None, requested_context=context) for context in contexts
+    asked = [replace(q, concurrency=None, requested_context=context, context_mix=(),
+                     requested_cached_tokens=None) for context in contexts
              if context <= q.model.max_position_embeddings]
     return [{"effective_context": item.effective_context,
              "max_concurrency": getattr(attempt(item), "concurrency", 0)}
@@ -3280,11 +3281,11 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
     rate = slowest["output_tokens_per_second_per_session"]
     if rate < SLOW_TOKENS_PER_SECOND:
         yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
-            load_text(slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
+            load_text(r, slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
     busiest = max(r.performance, key=lambda case: case["prefill_ratio"])
     if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
-            load_text(busiest), 100 * busiest["prefill_ratio"],
+            load_text(r, busiest), 100 * busiest["prefill_ratio"],
             "" if busiest["ttft_ms"] else ", pedidos em fila")
     yield from engine_settings_warnings(r)
 
@@ -3302,10 +3303,13 @@ def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
                "a da pergunta" % number_text(scale))
 
 
-def load_text(case: Json) -> str:
-    return "%s, %s%s" % ("prefixo em cache" if case["cached_tokens"] else "prompt novo",
-                         plural(case["nodes"], "nó"),
-                         ", no pico" * (case["state"] == "failure_peak"))
+def load_text(r: SizingResult, case: Json) -> str:
+    """A ponta da carga, se são duas, os nós e o pico."""
+    end = ""
+    if len(r.question.ends) > 1:
+        end = "prompt novo, " if case["input_tokens"] == r.offer.input_tokens else (
+            "prefixo em cache, ")
+    return end + plural(case["nodes"], "nó") + ", no pico" * (case["state"] == "failure_peak")
 
 
 def tight_warning(r: SizingResult) -> Iterator[str]:
@@ -3829,8 +3833,10 @@ def load_request_text(r: SizingResult) -> str:
 
 def sessions_headline(r: SizingResult) -> str:
     q = r.question
-    text = "%s até %s de %s" % (owned_text(r), sessions_text(r.concurrency),
-                                plural(q.effective_context, "token"))
+    text = "%s até %s" % (owned_text(r), sessions_text(r.concurrency))
+    if q.context_mix:
+        return text + " da mistura"
+    text += " de " + plural(q.effective_context, "token")
     return text + " (o máximo do modelo)" * (q.context_source == "model")
 
 
@@ -3887,23 +3893,22 @@ def request_text(r: SizingResult) -> str:
     source = {"model": ", o máximo do modelo", "answer": ", a resposta"}.get(
         context_source(r), "")
     total = plural(q.effective_context, "token") + source
+    common = q.shared_prefix_tokens
     if q.context_mix:
-        mix = ", ".join("%s de %d" % (percent_text(share), tokens)
-                        for tokens, share in q.context_mix)
-        return "%s tokens; %d gerados%s" % (mix, q.output_tokens, prefix_text(q))
+        return "%s tokens%s, %s" % (
+            ", ".join("%s de %d" % (percent_text(share), tokens)
+                      for tokens, share in q.context_mix),
+            " (%d comuns a todas)" % common if common else "",
+            plural(q.output_tokens, "gerado"))
     if len(ends) > 1:
-        return "%s: %d novos%s (ou %d, resto em cache), %d gerados" % (
-            total, ends[0], prefix_text(q), ends[1], q.output_tokens)
+        return "%s: %s%d novos (ou %d, resto em cache), %s" % (
+            total, "%d comuns a todas + " % common if common else "", *ends,
+            plural(q.output_tokens, "gerado"))
     cached = q.prompt_tokens - ends[0]
-    parts = ["%d em cache%s" % (cached, prefix_text(q))] * bool(cached)
+    parts = ["%d em cache%s" % (
+        cached, " (%d comuns a todas)" % common if common else "")] * bool(cached)
     parts += [plural(ends[0], "novo"), plural(q.output_tokens, "gerado")]
     return "%s = %s" % (" + ".join(parts), total)
-
-
-def prefix_text(q: Question) -> str:
-    if not q.shared_prefix_tokens:
-        return ""
-    return " (%d comuns a todas, uma vez por réplica)" % q.shared_prefix_tokens
 
 
 RATE = "output_tokens_per_second_per_"
@@ -4030,7 +4035,7 @@ def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, st
         rows.append(("Custo", cost_text(r)))
     if r.offer.layout:
         rows.append(("HBM por nó", "%s GiB: %s" % (
-            decimal_text(sum(hbm_parts(r).values()), 0), "  ".join(
+            decimal_text(sum(hbm_parts(r).values()), 0), " ".join(
                 "%s %s" % (label, decimal_text(part, 0)) for label, part in hbm_parts(r).items()))))
     rows += [(failure_label(r), failure_text(r)), ("Mudaria", changes_text(r, servers))]
     return [(label, text) for label, text in rows if text]
@@ -4051,12 +4056,13 @@ def upper_kv_bytes(q: Question) -> int:
 
 
 def session_kv_text(r: SizingResult) -> str:
-    kv_bytes = r.capacity.kv_per_session_bytes
-    own = mean_bytes(r.capacity.own_kv_sizes)
-    text = size_text(kv_bytes) + " por sessão"
-    if own != kv_bytes:
-        text = "%s na sessão mais longa, %s por sessão em média" % (
-            size_text(kv_bytes), size_text(own))
+    text, common = size_text(r.capacity.kv_per_session_bytes), r.capacity.shared_prefix_bytes
+    if r.question.context_mix:
+        text = "%s em média, %s na mais longa" % (
+            size_text(mean_bytes(r.capacity.own_kv_sizes) + common), text)
+    else:
+        text += " por sessão"
+    text += " (comuns: %s)" % size_text(common) if common else ""
     return "%s, %s ao todo; orçamento %s/nó" % (
         text, size_text(r.results["kv_total_bytes"]), size_text(r.capacity.kv_budget_bytes))
 
