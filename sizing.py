@@ -3309,7 +3309,8 @@ def load_text(r: SizingResult, case: Json) -> str:
     if len(r.question.ends) > 1:
         end = "prompt novo, " if case["input_tokens"] == r.offer.input_tokens else (
             "prefixo em cache, ")
-    return end + plural(case["nodes"], "nó") + ", no pico" * (case["state"] == "failure_peak")
+    at_peak = ", no pico" if case["state"] == "failure_peak" else ""
+    return end + plural(case["nodes"], "nó") + at_peak
 
 
 def tight_warning(r: SizingResult) -> Iterator[str]:
@@ -3902,7 +3903,7 @@ def request_text(r: SizingResult) -> str:
             plural(q.output_tokens, "gerado"))
     if len(ends) > 1:
         return "%s: %s%d novos (ou %d, resto em cache), %s" % (
-            total, "%d comuns a todas + " % common if common else "", *ends,
+            total, "%d comuns a todas + " % common if common else "", ends[0], ends[1],
             plural(q.output_tokens, "gerado"))
     cached = q.prompt_tokens - ends[0]
     parts = ["%d em cache%s" % (
