@@ -591,8 +591,8 @@ class Question:
 
     @property
     def runtime_overhead_gib(self) -> Exact:
-        default = DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
-        return self.requested_runtime_overhead_gib or default
+        asked = self.requested_runtime_overhead_gib
+        return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
 
     @property
     def element_bytes(self) -> int:
@@ -3136,14 +3136,15 @@ def plan_options(error: NothingFits) -> list[Option]:
     context = largest(q.model.max_position_embeddings, lambda tokens: session_kv_bytes(
         q.model.kv_groups, tokens, q.kv_precision) <= budget)
     shorter = replace(q, requested_context=context or None)
-    overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 1000 // GIB, 1000)
+    # Duas casas: com três, a flag recusa `499.784`.
+    overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 100 // GIB, 100)
     ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
     return [
         ("--kv-precision fp8", replace(q, kv_precision="fp8") if q.element_bytes == 2 else None),
         ("--effective-context %d" % context,
          shorter if context and shorter.request_fits else None),
-        ("--runtime-overhead-gib " + decimal_text(overhead, 3),
-         replace(q, requested_runtime_overhead_gib=overhead) if overhead > 0 else None),
+        ("--runtime-overhead-gib " + decimal_text(overhead, 2),
+         replace(q, requested_runtime_overhead_gib=overhead) if overhead >= 0 else None),
         ("--kv-budget-ratio " + decimal_text(ratio, 4),
          replace(q, kv_budget_ratio=ratio) if ratio <= 1 else None)]
 
@@ -4955,17 +4956,25 @@ RATIO = {"%": Fraction(1, 100)}
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz."""
+    """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz.
+
+    `1.000` é mil para muitos leitores e um para o Python: só se aceita com `three_places`, onde mil
+    não faria sentido.
+    """
 
     suffixes: dict[str, Fraction]
     kind: type
     accepts: Callable[[Fraction], bool]
     expected: str
+    three_places: bool = False
 
     def read(self, flag: str, text: str) -> Any:
         """O número, exato até a conversão para o tipo. Levanta `SizingError`."""
         factor = self.suffixes.get(text[-1:].lower())
         body = text[:-1] if factor else text
+        if in_thousands(body) and not self.three_places:
+            raise SizingError(flag, "espera-se %s; o milhar não se separa%s" % (
+                self.expected, self.rewriting(body, text[len(body):])), value=text)
         number = exact_decimal(body)
         if number is None:
             raise SizingError(flag, "espera-se " + self.expected + illegible_hint(body), value=text)
@@ -4976,12 +4985,42 @@ class Quantity:
         if self.accepts(value) and whole and not dotted and not ambiguous:
             return self.kind(value)
         hint = ""
-        if dotted and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", body):
-            hint = "; o milhar não se separa: escreva " + body.replace(".", "")
         if ambiguous:
             hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
                 body, decimal_text(value * 100, 2))
         raise SizingError(flag, "espera-se " + self.expected + hint, value=text)
+
+    def rewriting(self, body: str, suffix: str) -> str:
+        """Como escrever um número com pontos de milhar, entre o que a flag aceita."""
+        ways = []
+        for text in (body.replace(".", ""), with_other_places(body)):
+            try:
+                self.read("", text + suffix)
+                ways.append(text + suffix)
+            except SizingError:
+                pass
+        return ": escreva " + ", ou ".join(ways) if ways else ""
+
+
+def in_thousands(text: str) -> bool:
+    """Grupos de três algarismos depois de um ponto, sem zero à esquerda.
+
+    >>> [in_thousands(text) for text in ("1.000", "2.500.000", "0.700", "1000.000", "1.5")]
+    [True, True, False, False, False]
+    """
+    return bool(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+", text))
+
+
+def with_other_places(text: str) -> str:
+    """O mesmo decimal sem exatamente três casas.
+
+    >>> with_other_places("500.000"), with_other_places("1.250"), with_other_places("1.125")
+    ('500.0', '1.25', '1.1250')
+    """
+    short = text.rstrip("0")
+    if short.endswith("."):
+        return short + "0"
+    return short + "0" if in_thousands(short) else short
 
 
 def illegible_hint(text: str) -> str:
@@ -5021,14 +5060,6 @@ def gpus_or_auto(flag: str, text: str) -> int | None:
     return gpus
 
 
-def measured_point(flag: str, text: str) -> tuple[float, int]:
-    ms, sessions = (exact_decimal(part) for part in text.partition("@")[::2])
-    if not ms or not sessions or min(ms, sessions) < 0 or sessions.denominator > 1:
-        raise SizingError(flag, "espera-se MS@SESSÕES, como 38.5@64: um número positivo de "
-                          "milissegundos e um inteiro positivo de sessões", value=text)
-    return float(ms), int(sessions)
-
-
 COUNT_READER = Quantity(UNITS, int, positive, "um inteiro positivo, como 1000, 1e3 ou 1k").read
 TOKENS_READER = Quantity(
     TOKENS, int, positive, "um inteiro positivo de tokens, como 131072 ou 128k").read
@@ -5061,9 +5092,22 @@ def confidence(flag: str, text: str) -> Fraction:
 # Milissegundos só entram em previsões: float.
 MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegundos").read
 GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
-PRICE_READER = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda").read
+PRICE = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda")
+PRICE_READER = PRICE.read
 RATIO_READER = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
                         "uma razão acima de 0 e até 1, como 0.7 ou 70%").read
+
+
+def measured_point(flag: str, text: str) -> tuple[float, int]:
+    ms, _, sessions = text.partition("@")
+    try:
+        return MS_READER(flag, ms), COUNT_READER(flag, sessions)
+    except SizingError as error:
+        wrong = error.with_more(" (MS@SESSÕES, como 38.5@64)")
+        wrong.value = text
+        raise wrong from None
+
+
 # Como se lê cada flag com valor, na ordem da ajuda.
 READERS: dict[str, Reader] = {
     "--model": as_written,
@@ -5091,7 +5135,8 @@ READERS: dict[str, Reader] = {
     "--storage": as_written,
     "--kv-precision": choice(*KV_PRECISIONS),
     "--kv-budget-ratio": RATIO_READER,
-    "--runtime-overhead-gib": GIB_READER,
+    "--runtime-overhead-gib": Quantity(
+        UNITS, Fraction, lambda gib: gib >= 0, "um número de GiB, de 0 em diante").read,
     "--peak-headroom-ratio": Quantity(
         RATIO, Fraction, lambda ratio: ratio >= 0,
         "uma razão de 0 em diante, como 0.2 ou 20%").read,
@@ -5099,11 +5144,13 @@ READERS: dict[str, Reader] = {
     "--gpu-memory-utilization": RATIO_READER,
     "--tensor-parallel": gpus_or_auto,
     "--weights-precision": choice(*WEIGHT_BITS),
-    "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10").read,
+    "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
+                      three_places=True).read,
     "--node-price": PRICE_READER,
-    "--energy-price": PRICE_READER,
+    "--energy-price": replace(PRICE, three_places=True).read,
     "--years": Quantity(
-        UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100").read,
+        UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100",
+        three_places=True).read,
     "--sort": choice(*SORTS),
     "--list": choice(*CATALOGUES),
     "--models-file": as_written,

@@ -2161,7 +2161,7 @@ class Velocidade(Case):
         queue = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=1848,
                      effective_context=8192, output_tokens=256, max_ttft_ms=5000)
         self.assertIn("limite: TTFT de 5000 ms; acima disso há fila", self.ok(*flags(queue)))
-        self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.798")),
+        self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7980")),
                      "TPOT de 2.798 ms fora do alcance: o melhor é 2.804 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
         self.assertIn(" 0.07 (0.06-0.08) ", slow)
@@ -3439,7 +3439,7 @@ class FlagsRuins(Case):
                  for v in (*ratios, "0", "5", "1.0001", "70", "101%", "0%")]
         rows += [("--peak-headroom-ratio", v) for v in (*ratios, "20", "1.5", "-20%")]
         rows += [("--runtime-overhead-gib", v)
-                 for v in ("-5000", "0", "nan", "inf", "1e400", "", "abc", "1,5", "5%", "1e-31")]
+                 for v in ("-5000", "-1", "nan", "inf", "1e400", "", "abc", "1,5", "5%", "1e-31")]
         rows += [("--kv-precision", v) for v in ("fp3", "", "8", "fp8,", "FP 8")]
         rows += [("--ha", v) for v in ("n+9", "", "1", "N+", "no")]
         rows += [(flag, v) for flag in ("--model", "--server", "--storage")
@@ -3475,6 +3475,48 @@ class FlagsRuins(Case):
             with self.subTest(extra):
                 line = self.refused([*flags(BASE), *extra], hint)
                 self.assertNotIn("7000%", line)  # que também não se aceita
+
+    def test_milhares(self):
+        """1.000, 500.000 e 2.500.000 não são números, salvo onde mil não faria sentido"""
+        rows = [(flag, value, hint) for flag in (
+            "--node-price", "--runtime-overhead-gib", "--requests-per-second", "--max-tpot-ms",
+            "--max-ttft-ms") for value, hint in (
+                ("1.000", "escreva 1000, ou 1.0"), ("500.000", "escreva 500000, ou 500.0"),
+                ("2.500.000", "escreva 2500000\n"), ("38.125", "escreva 38125, ou 38.1250"),
+                ("1.500k", "escreva 1500k, ou 1.5k"))]
+        rows += [(flag, value, hint) for flag in (
+            "--concurrency", "--effective-context", "--nodes", "--tensor-parallel",
+            "--input-tokens", "--output-tokens") for value, hint in (
+                ("1.000", "escreva 1000\n"), ("2.500.000", "escreva 2500000\n"))]
+        rows += [("--concurrency", "5,1.000", "escreva 1000;"),
+                 ("--kv-budget-ratio", "1.000", "escreva 1.0\n"),
+                 ("--gpu-memory-utilization", "1.000", "escreva 1.0\n"),
+                 ("--peak-headroom-ratio", "12.500%", "escreva 12500%, ou 12.5%"),
+                 ("--peak-headroom-ratio", "+1.500", "não se separa\n"),
+                 ("--runtime-overhead-gib", "-1.000", "não se separa\n"),
+                 ("--calibrate-tpot-ms", "38.500@64", "escreva 38500, ou 38.5 (MS@SESSÕES"),
+                 ("--calibrate-tpot-ms", "38.5@1.000", "escreva 1000 (MS@SESSÕES")]
+        asked = {name: value for name, value in BASE.items() if name != "concurrency"}
+        for flag, value, hint in rows:
+            with self.subTest(flag=flag, value=value):
+                self.refused([*flags(asked), flag + "=" + value], flag, value.split(",")[-1], hint)
+        self.refused(["--weights-gib=10.000", "--hf-config=x", "--server=dgx300"], "--weights-gib",
+                     "escreva 10000, ou 10.0")
+        for changes, same in (({"kv_budget_ratio": "0.700"}, {}), ({"concurrency": "1_000"}, {}),
+                              ({"pue": "1.250"}, {"pue": "1.25"}),
+                              ({"node_price": "1.0"}, {"node_price": 1}),
+                              ({"energy_price": "1.000", "years": "3.000"},
+                               {"energy_price": 1, "years": 3})):
+            with self.subTest(changes):
+                self.assertEqual(self.sized(**changes), self.sized(**same))
+
+    def test_overhead_zero(self):
+        """--runtime-overhead-gib 0 é zero, e não o padrão"""
+        document = self.sized(runtime_overhead_gib=0)
+        self.assertEqual(document["parameters"]["runtime_overhead_gib"], 0)
+        self.assertEqual(document["results"]["kv_budget_bytes"], 2304 * 10**9 * 7 // 10)
+        self.assertEqual(document["results"]["sessions_per_node"], 666)
+        self.refused([*flags(BASE), "--runtime-overhead-gib=-0.1"], "de 0 em diante")
 
     def test_forma(self):
         """Flags desconhecidas, abreviadas, sem valor, com valor demais, faltando ou sobrando"""
@@ -3525,7 +3567,7 @@ class FlagsRuins(Case):
         """Status 3, sem número de nós, com o que falta e o que caberia"""
         question = flags(BASE)
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
-                            "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.784", status=3)
+                            "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
         self.refused([*question, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
                      "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
