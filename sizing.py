@@ -161,8 +161,8 @@ class NothingFits(SizingError):
     """Pergunta correta, mas sem resposta; guarda o que a mensagem da recusa precisa dizer.
 
     `short_of` diz o que falta: plan (o da melhor de `offers`), memory (em todos os `layouts`),
-    network (entre os nós de uma réplica), objectives (em todas as `offers`) ou nodes (a melhor
-    oferta pede `nodes_needed`).
+    weights (HBM para eles, sem dados para os leiautes), network (entre os nós de uma réplica),
+    objectives (em todas as `offers`) ou nodes (a melhor oferta pede `nodes_needed`).
     """
 
     status = 3
@@ -477,7 +477,8 @@ class Server:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
+    """Um perfil; `throughput_*_gbps` em GB/s. IOPS, escrita e latência só se mostram: uma carga lê
+    um arquivo em sequência, e a latência some ao lado da transferência. Null: não publicado."""
 
     name: str
     type: str  # local, network ou cloud
@@ -760,11 +761,22 @@ def weight_bytes(q: Question) -> tuple[int, int]:
     return (2 * embedding + ceil_div(linear * dense_bits, 8), ceil_div(experts * expert_bits, 8))
 
 
+def quantized_on_load(q: Question) -> bool:
+    """O motor lê o checkpoint de 16 bits e o converte ao carregar."""
+    return q.weights_precision == "fp8" and q.model.native_precision in ("bf16", "fp16")
+
+
 def checkpoint_bytes(q: Question) -> int:
     """O que um nó lê ao iniciar; 0 se o catálogo não diz."""
-    if q.model.checkpoint_bytes and not q.converted:
-        return q.model.checkpoint_bytes
-    return sum(weight_bytes(q)) if q.converted or q.model.weights_dense_bytes else 0
+    dense, experts = q.model.weights_dense_bytes, q.model.weights_expert_bytes or 0
+    if q.converted and not quantized_on_load(q):
+        return sum(weight_bytes(q))
+    return q.model.checkpoint_bytes or (dense + experts if dense else 0)
+
+
+def least_weights_bytes(q: Question) -> int:
+    """O que se sabe dos pesos de uma réplica sem os dados do teto; 0 se nada."""
+    return max(sum(weight_bytes(q)), 0 if q.converted else checkpoint_bytes(q))
 
 
 def expert_padding(q: Question, tp: int, dp: int) -> Exact:
@@ -1571,6 +1583,8 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     layouts = [] if missing else unit_layouts(q, replicas)
+    if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
+        raise NothingFits(q, "weights")
     if layouts and not any(layout.ceiling_sessions for layout in layouts):
         raise NothingFits(q, "memory", layouts=layouts)
     if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
@@ -3070,6 +3084,16 @@ def memory_shortfall(error: NothingFits) -> str:
             size_text(best.session_bytes_per_gpu - best.kv_capacity_bytes)))
 
 
+def weights_shortfall(error: NothingFits) -> str:
+    """Sem os dados do teto não há leiautes, nem réplicas de vários nós."""
+    q = error.question
+    weights, hbm = Fraction(least_weights_bytes(q), GB), q.server.total_hbm_gb
+    return "os pesos de %s, %s GB, passam dos %s GB de HBM de %s (faltam %s GB); %s" % (
+        q.model.name, decimal_text(weights, 1), decimal_text(hbm, 1), q.server.name,
+        decimal_text(weights - hbm, 1),
+        missing_text(missing_for_ceiling(q)) + " para réplicas de vários nós")
+
+
 def network_shortfall(error: NothingFits) -> str:
     return ("uma réplica de %s não cabe num nó de %s, e a velocidade entre nós não é modelada" % (
         error.question.model.name, error.question.server.name))
@@ -3125,8 +3149,8 @@ def nodes_shortfall(error: NothingFits) -> str:
 
 
 SHORTFALLS = {
-    "plan": plan_shortfall, "memory": memory_shortfall, "network": network_shortfall,
-    "objectives": objectives_shortfall, "nodes": nodes_shortfall}
+    "plan": plan_shortfall, "memory": memory_shortfall, "weights": weights_shortfall,
+    "network": network_shortfall, "objectives": objectives_shortfall, "nodes": nodes_shortfall}
 
 
 def plan_options(error: NothingFits) -> list[Option]:
@@ -3200,8 +3224,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
 
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
-IDLE_CEILING_RATIO, HEAVY_PREFILL_RATIO = Fraction(1, 3), 0.5
-SLOW_TOKENS_PER_SECOND = 10
+HEAVY_PREFILL_RATIO, SLOW_TOKENS_PER_SECOND = 0.5, 10
 FAR_CALIBRATION = 2  # medido / previsto
 MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
@@ -3227,8 +3250,8 @@ def extrapolations(r: SizingResult) -> list[str]:
 def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
     return list(chain.from_iterable(part(r) for part in (
-        load_warnings, no_speed_warning, speed_warnings, tight_warning, ceiling_warnings,
-        plan_warnings)))
+        load_warnings, no_speed_warning, speed_warnings, engine_settings_warnings, tight_warning,
+        ceiling_warnings, plan_warnings)))
 
 
 def load_warnings(r: SizingResult) -> Iterator[str]:
@@ -3287,14 +3310,14 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
             load_text(busiest), 100 * busiest["prefill_ratio"],
             "" if busiest["ttft_ms"] else ", pedidos em fila")
-    yield from engine_settings_warnings(r)
 
 
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
     q, layout, scale = r.question, r.offer.layout, r.offer.tpot_scale
     if layout:
-        engines = layout.replicas_per_unit * layout.data_parallel
-        fullest = ceil_div(r.peak_sessions, (r.nodes_final - q.ha_spares) * engines)
+        units = r.nodes_final // layout.nodes_per_unit - q.ha_spares
+        engines = units * layout.replicas_per_unit * layout.data_parallel
+        fullest = ceil_div(r.peak_sessions, engines)
         if fullest > q.max_num_seqs:
             yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
                    "padrão: --max-num-seqs %d" % (fullest, q.max_num_seqs, fullest))
@@ -3320,19 +3343,10 @@ def tight_warning(r: SizingResult) -> Iterator[str]:
 
 
 def ceiling_warnings(r: SizingResult) -> Iterator[str]:
-    q, offer, layout = r.question, r.offer, r.offer.layout
-    if not layout:
-        yield ("no_ceiling: só o plano, que não confere se os pesos cabem; "
+    offer = r.offer
+    if not offer.layout:
+        yield ("no_ceiling: só o plano, que não confere o que o motor admite; "
                + missing_text(r.capacity.missing))
-        return
-    reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
-    if weights > reserve:
-        yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
-               % (size_text(weights), size_text(reserve)))
-    idle = 1 - Fraction(offer.sessions_per_unit, layout.ceiling_sessions)
-    if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobram %d%%, mais de "
-               "um terço" % (offer.sessions_per_unit, layout.ceiling_sessions, 100 * idle // 1))
     if offer.nodes_per_unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % offer.nodes_per_unit)
@@ -3714,11 +3728,6 @@ def launch_lines(r: SizingResult) -> list[str]:
     words = [word.replace(" ", GLUE) for word in launch_words(r, layout)]
     command = " \\\n".join(folded(" ".join(words), 4, WIDTH - 2))
     return [*launch_notes(q, layout), *command.splitlines()]
-
-
-def quantized_on_load(q: Question) -> bool:
-    """O motor converte o checkpoint de 16 bits ao carregar."""
-    return q.weights_precision == "fp8" and q.model.native_precision in ("bf16", "fp16")
 
 
 def launch_notes(q: Question, layout: Layout) -> list[str]:
