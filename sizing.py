@@ -391,6 +391,7 @@ class Model:
     sliding_window: int | None = None
     groups: tuple[Json, ...] | None = None
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None  # o arquivo dado em que tomou um nome das de fábrica
     hf_id: str | None = None
     vocab_size: int | None = None
     hidden_size: int | None = None
@@ -470,6 +471,7 @@ class Server:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None
 
     def nvlink_reaches(self, gpus: int) -> bool:
         return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
@@ -494,6 +496,7 @@ class Storage:
     source: Any
     scope: str | None = None  # node ou shared
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None
 
     @property
     def shared(self) -> bool:
@@ -1954,7 +1957,8 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> list[str]:
 
 # ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
 #
-# Também usados adiante: CATALOGUES, check_document, names_of, parse_json, nearest e as regras.
+# Também usados adiante: CATALOGUES, joined, names_of, name_key, fields_of, parse_json, nearest,
+# closest, maybe e as regras.
 
 Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera dele)
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
@@ -2153,7 +2157,9 @@ class Catalogue:
 
     @cached_property
     def fields(self) -> tuple[dataclasses.Field[Any], ...]:
-        return dataclasses.fields(self.entry_class)
+        """Os que o arquivo traz."""
+        return tuple(field for field in dataclasses.fields(self.entry_class)
+                     if field.name in self.rules)
 
     @property
     def field_names(self) -> list[str]:
@@ -2280,10 +2286,10 @@ def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
 def repeated_names(entry: Any, place: Path, owners: dict[str, Path]) -> Iterator[Problem]:
     """Os nomes que já estão em `owners`; todos passam a ser desta entrada."""
     for name in names_of(entry):
-        owner = owners.get(name.lower())
+        owner = owners.get(name_key(name))
         if owner:
             yield place, ABSENT, "nome repetido: %r já é de %s" % (name, path_text(owner))
-        owners[name.lower()] = place
+        owners[name_key(name)] = place
 
 
 def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
@@ -2323,23 +2329,116 @@ def names_of(entry: Any) -> tuple[str, ...]:
     return (entry.name, *entry.aliases, *([hf_id] if hf_id else []))
 
 
+def name_key(name: str) -> str:
+    """Como os nomes se comparam: sem caixa, com brancos, hífens e `_` iguais.
+
+    >>> name_key(" DGX  H200 "), name_key("profile_default")
+    ('dgx-h200', 'profile-default')
+    """
+    return re.sub(r"[\s_-]+", "-", name.strip().lower())
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """Sugestão para uma mensagem: ` (talvez 'x')`, ou nada."""
+    return maybe([closest(word, known)])
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """O que começa com a palavra, ou se parece com ela; vazio se nada."""
     from difflib import get_close_matches  # só quando algo deu errado
 
     word = word.lower()
     close = [name for name in known if len(word) > 3 and name.startswith(word)]
-    close += get_close_matches(word, known, 1)
-    return " (talvez %r)" % close[0] if close else ""
+    return (close + get_close_matches(word, known, 1) + [""])[0]
+
+
+def maybe(names: Sequence[str]) -> str:
+    return " (talvez %s)" % either(["%r" % name for name in names]) if any(names) else ""
+
+
+def fields_of(entry: Any) -> Json:
+    """Os campos de uma dataclass, por nome."""
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def joined(file: str, yours: Sequence[Any], shipped: Sequence[Any]) -> list[Any]:
+    """As entradas de um arquivo dado e, depois delas, as de fábrica; de um nome, vale a dada.
+
+    A de fábrica com um nome dado sai; a que só tinha o apelido o perde. `overrides` fica nas dadas
+    que mudam o que um nome de fábrica quer dizer.
+    """
+    taken = {name_key(name) for entry in yours for name in names_of(entry)}
+    owners = {name_key(name): fields_of(entry) for entry in shipped for name in names_of(entry)}
+    marked = []
+    for entry in yours:
+        fields = fields_of(entry)
+        changed = any(owners.get(name_key(name), fields) != fields for name in names_of(entry))
+        marked.append(replace(entry, overrides=file) if changed else entry)
+    return marked + [
+        replace(entry, aliases=tuple(name for name in entry.aliases if name_key(name) not in taken))
+        for entry in shipped if name_key(entry.name) not in taken]
+
+
+def product_names(entry: Any) -> tuple[str, ...]:
+    product_name = getattr(entry, "product", None)
+    return (product_name,) if product_name else ()
+
+
+def gpu_names(entry: Any) -> tuple[str, ...]:
+    """De `NVIDIA H200 SXM`: o texto, `H200` e `H200 SXM`."""
+    text = getattr(entry, "gpu", None)
+    if not text:
+        return ()
+    words = text.replace("NVIDIA ", "").split()
+    return (text, *(" ".join(words[:count + 1]) for count in range(len(words))))
 
 
 def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
-    """A entrada com este nome ou apelido; levanta `SizingError`."""
-    by_name = {known.lower(): entry for entry in entries for known in names_of(entry)}
-    if name.lower() in by_name:
-        return by_name[name.lower()]
+    """A entrada com este nome, apelido, hf_id, produto ou GPU; levanta `SizingError`.
+
+    Uma GPU de vários servidores é a do DGX, se ele é um só.
+    """
+    key = name_key(name)
+    for names in (names_of, product_names, gpu_names):
+        found = [entry for entry in entries if key in map(name_key, names(entry))]
+        if len(found) > 1 and names is not names_of:
+            boxes = [entry for entry in found if (entry.product or "").startswith("DGX ")]
+            found = boxes if len(boxes) == 1 else found
+            if len(found) > 1:
+                raise SizingError(flag, "é de mais de um %s: escolha %s" % (
+                    CATALOGUES[kind].singular, either([entry.name for entry in found])), value=name)
+        if found:
+            return found[0]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
-        CATALOGUES[kind].singular, nearest(name, list(by_name)), kind), value=name)
+        CATALOGUES[kind].singular, near_names(name, entries), kind), value=name)
+
+
+def near_names(name: str, entries: Sequence[Any]) -> str:
+    """As entradas que têm todas as palavras do nome, ou a de nome mais parecido."""
+    words = name_words(name)
+    close = [entry.name for entry in entries if words and words <= name_words(" ".join(
+        (*names_of(entry), *product_names(entry), *gpu_names(entry))))]
+    if close:
+        return maybe(close[:MAX_NEAR_NAMES])
+    known = chain.from_iterable(map(names_of, entries))
+    return nearest(name_key(name), list(map(str.lower, known)))
+
+
+MAX_NEAR_NAMES = 4
+
+
+def name_words(name: str) -> set[str]:
+    """Palavras e números.
+
+    >>> sorted(name_words("Llama-3.3 70B"))
+    ['3.3', '70', 'b', 'llama']
+    """
+    return set(re.findall(r"[a-z]+|[0-9]+(?:\.[0-9]+)*", name.lower()))
+
+
+def either(names: Sequence[str]) -> str:
+    """`a`, `a ou b`, `a, b ou c`."""
+    return " ou ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
@@ -3254,8 +3353,18 @@ def warnings_of(r: SizingResult) -> list[str]:
         ceiling_warnings, plan_warnings)))
 
 
+def override_texts(q: Question) -> list[str]:
+    """As entradas desta pergunta que tomam um nome das de fábrica."""
+    return ["%s %s de %s, no lugar do de fábrica" % (
+        CATALOGUES[kind].singular, entry.name, one_line(entry.overrides))
+        for kind, entry in (("models", q.model), ("servers", q.server), ("storage", q.storage))
+        if entry.overrides]
+
+
 def load_warnings(r: SizingResult) -> Iterator[str]:
     q, unit = r.question, r.offer.nodes_per_unit
+    for text in override_texts(q):
+        yield "catalogue_override: %s; com outro name, os dois se comparam" % text
     if (q.requested_context or 0) > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context or 0, q.effective_context))
@@ -3546,11 +3655,6 @@ FORMULA_CONSTANTS = {
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
     "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
-
-
-def fields_of(entry: Any) -> Json:
-    """Os campos de uma dataclass, por nome."""
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
 
 
 def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
@@ -4279,6 +4383,8 @@ def recovery_text(r: SizingResult) -> str:
 def entry_json(entry: Any) -> Json:
     """Uma entrada de catálogo, com o que dela se calcula."""
     document = numbers(fields_of(entry))
+    if not entry.overrides:
+        del document["overrides"]
     if isinstance(entry, Model):
         document["kv_groups"] = [numbers(fields_of(group)) for group in entry.kv_groups]
         if entry.weights_dense_bytes:
@@ -4555,8 +4661,10 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
     first = next(rows)
     scenario, policies = bool(first.scenario), {}
     columns, table = table_columns(first.question, scenario), []
+    overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
         table.append(table_row(row, columns, sort))
+        overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
     if sort:
@@ -4567,6 +4675,7 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
         notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
+    notes += overrides
     lines = table_lines(first.question, table, columns, best)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -4838,13 +4947,16 @@ class Parser(argparse.ArgumentParser):
 def add_question_flags(parser: Parser) -> None:
     group = parser.add_argument_group("pergunta")
     group.add_argument("--model", metavar="NOME",
-                       help="modelo do catálogo (obrigatório, ou --hf-config)")
+                       help="modelo do catálogo, por nome, apelido ou id do Hugging Face "
+                            "(obrigatório, ou --hf-config)")
     group.add_argument("--hf-config", metavar="ARQUIVO",
                        help="no lugar de --model, o config.json de um modelo do Hugging Face")
     group.add_argument("--weights-gib", metavar="GIB",
                        help="com --hf-config, o tamanho dos pesos (padrão: o do índice ou o "
                             "calculado)")
-    group.add_argument("--server", metavar="NOME", help="servidor do catálogo (obrigatório)")
+    group.add_argument("--server", metavar="NOME",
+                       help="servidor do catálogo, por nome, apelido, produto ou GPU, como dgx200, "
+                            "'DGX H200' ou h200 (obrigatório)")
     group.add_argument("--concurrency", metavar="N",
                        help="sessões simultâneas, como 1000 ou 1k (padrão: quantas os nós "
                             "mantêm)")
@@ -4931,7 +5043,7 @@ def add_output_flags(parser: Parser) -> None:
                             "rack_units")
     group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
     group.add_argument("--validate", action="store_true",
-                       help="verifica os três catálogos e lista todos os problemas")
+                       help="verifica os três catálogos, e os dados, e lista todos os problemas")
     group.add_argument("--print-model", action="store_true",
                        help="com --hf-config, mostra a entrada para colar em models.json")
     group.add_argument("--version", action="store_true", help="mostra a versão")
@@ -4939,11 +5051,13 @@ def add_output_flags(parser: Parser) -> None:
 
 
 def add_catalogue_flags(parser: Parser) -> None:
-    group = parser.add_argument_group("catálogos (padrão: os que estão ao lado de sizing.py)")
-    group.add_argument("--models-file", metavar="ARQUIVO", help="modelos (models.json)")
-    group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores (servers.json)")
+    group = parser.add_argument_group(
+        "catálogos seus: as entradas se juntam às dos que estão ao lado de\n"
+        "sizing.py, e de um nome repetido vale a sua")
+    group.add_argument("--models-file", metavar="ARQUIVO", help="modelos, como models.json")
+    group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores, como servers.json")
     group.add_argument("--storage-file", metavar="ARQUIVO",
-                       help="perfis de storage (storage.json)")
+                       help="perfis de storage, como storage.json")
 
 
 def build_parser() -> Parser:
@@ -5169,6 +5283,51 @@ SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--val
             "--print-model", "--version", "--help", "-h")
 
 
+# O que se costuma escrever, sem acentos → as flags que são isso.
+NEAR_FLAGS = {word: flags for words, flags in (
+    ("users user usuarios usuario sessions session sessoes clients clientes concorrencia parallel "
+     "batch batch-size simultaneous", "--concurrency"),
+    ("rps qps rate taxa requests req-per-second", "--requests-per-second"),
+    ("context contexto ctx ctx-len context-length context-len max-context max-model-len seq-len "
+     "max-seq-len sequence-length tokens", "--effective-context"),
+    ("input prompt prompt-tokens entrada isl input-length", "--input-tokens"),
+    ("output saida max-tokens max-new-tokens osl output-length generated", "--output-tokens"),
+    ("gpus gpu-count num-gpus n-gpus", "--nodes --tensor-parallel"),
+    ("servers servidores nos num-nodes n-nodes replicas", "--nodes"),
+    ("gpu hardware machine maquina node servidor box", "--server"),
+    ("tp tensor-parallel-size", "--tensor-parallel"),
+    ("modelo model-name models llm", "--model"),
+    ("precision precisao", "--kv-precision --weights-precision"),
+    ("dtype quantization quant pesos weights", "--weights-precision"),
+    ("kv kv-cache kv-cache-dtype kv-dtype", "--kv-precision"),
+    ("headroom pico peak folga", "--peak-headroom-ratio"),
+    ("overhead reserve reserva-gib", "--runtime-overhead-gib"),
+    ("gpu-util gpu-mem-util utilization mem-fraction-static", "--gpu-memory-utilization"),
+    ("redundancy redundancia spare spares reserva failover availability", "--ha"),
+    ("tpot latency latencia itl", "--max-tpot-ms"),
+    ("ttft first-token", "--max-ttft-ms"),
+    ("disk disco armazenamento", "--storage"),
+    ("price preco cost custo", "--node-price"),
+    ("kwh energy energia", "--energy-price"),
+    ("config config-json hf hf-model", "--hf-config"),
+    ("output-format format formato", "--json --csv"),
+    ("excel planilha xlsx", "--csv"),
+    ("verbose why porque explicar", "--explain"),
+    ("catalogo catalog list-models list-servers", "--list")) for word in words.split()}
+
+
+def near_flag(text: str) -> str:
+    """Sugestão para um argumento desconhecido: ` (talvez '--x')`, ou nada."""
+    import unicodedata  # só quando algo deu errado
+
+    if not text.startswith("-"):
+        return "; um nome com espaços se escreve entre aspas"
+    word = unicodedata.normalize("NFKD", text.partition("=")[0]).encode("ascii", "ignore").decode()
+    words = {"--" + name: flags for name, flags in NEAR_FLAGS.items()}
+    found = closest(word.replace("_", "-"), [*words, *READERS, *SWITCHES])
+    return maybe(words.get(found, found).split() or [""])
+
+
 def parse_arguments(argv: Sequence[str]) -> Flags:
     """O texto de cada flag dada, vazio nas que não têm valor."""
     words: list[str] = []
@@ -5179,8 +5338,8 @@ def parse_arguments(argv: Sequence[str]) -> Flags:
             words.append(word)
     parsed, unknown = build_parser().parse_known_args(words)
     if unknown:
-        raise SizingError("argumento desconhecido", "veja --help" + nearest(
-            unknown[0], [*READERS, *SWITCHES]), value=unknown[0])
+        raise SizingError("argumento desconhecido", "veja --help" + near_flag(unknown[0]),
+                          value=unknown[0])
     given = {}
     for name, text in vars(parsed).items():
         if isinstance(text, list):  # o argparse lê `--flag=--` como uma lista
@@ -5232,17 +5391,30 @@ def read_file(path: str, shown: str) -> bytes:
     return data
 
 
-def read_catalogue(given: Flags, kind: str) -> tuple[list[Any], list[SizingError]]:
-    """(entradas, problemas) do catálogo da flag, ou do que está ao lado deste arquivo."""
+def catalogue_files(given: Flags, kind: str) -> list[tuple[str, str]]:
+    """(caminho, nome nas mensagens) do arquivo da flag, se há um, e do que está ao lado deste."""
     shown = kind + ".json"
-    path = os.path.join(os.path.dirname(os.path.realpath(__file__)), shown)
-    if "--%s-file" % kind in given:
-        path = given["--%s-file" % kind]
-        shown = path or "''"
+    files = [(os.path.join(os.path.dirname(os.path.realpath(__file__)), shown), shown)]
+    flag = "--%s-file" % kind
+    return [(given[flag], given[flag] or "''"), *files] if flag in given else files
+
+
+def read_entries(kind: str, path: str, shown: str) -> tuple[list[Any], list[SizingError]]:
+    """(entradas, problemas) de um arquivo."""
     try:
         return load_catalogue(kind, shown, read_file(path, shown))
     except SizingError as error:
         return [], [error]
+
+
+def read_catalogue(given: Flags, kind: str) -> tuple[list[Any], list[SizingError]]:
+    """(entradas, problemas): as do arquivo dado se juntam às de fábrica."""
+    files = catalogue_files(given, kind)
+    loaded = [read_entries(kind, *file) for file in files]
+    entries, _ = loaded[-1]
+    if len(loaded) > 1:
+        entries = joined(files[0][1], loaded[0][0], entries)
+    return entries, [problem for _, problems in loaded for problem in problems]
 
 
 def require_catalogue(given: Flags, kind: str) -> list[Any]:
@@ -5346,7 +5518,7 @@ def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
     entries, found = require_catalogue(given, kind), []
     for name in given.get(flag, default).split(","):
-        if name.lower() == "all":
+        if name.strip().lower() == "all":
             found += entries
         else:
             found.append(find_entry(kind, flag, name, entries))
@@ -5566,8 +5738,10 @@ def standalone(given: Flags, action: str) -> tuple[Any, str]:
         return {"version": __version__}, "sizing.py %s\n" % __version__
     values = values_of(given)
     if action == "--list":
-        entries = require_catalogue(given, values["--list"])
-        return list(map(entry_json, entries)), catalogue_table(values["--list"], entries)
+        kind = values["--list"]
+        entries = require_catalogue(given, kind)
+        table = catalogue_table(kind, entries) + joined_text(given, kind, entries)
+        return list(map(entry_json, entries)), table
     if action == "--validate":
         return validated(given)
     if "--hf-config" not in given:
@@ -5575,15 +5749,29 @@ def standalone(given: Flags, action: str) -> tuple[Any, str]:
     return hf_model(given, values)[1], ""
 
 
+def joined_text(given: Flags, kind: str, entries: Sequence[Any]) -> str:
+    """De que arquivo vieram as primeiras entradas, se um foi dado, e o que elas substituem."""
+    if "--%s-file" % kind not in given:
+        return ""
+    taken = [entry.name for entry in entries if entry.overrides]
+    text = "As primeiras são de %s; depois, as de fábrica%s." % (
+        one_line(given["--%s-file" % kind]),
+        "; no lugar de uma delas: " + ", ".join(taken) if taken else "")
+    return "\n".join(["", *folded(text, 2)]) + "\n"
+
+
 def validated(given: Flags) -> tuple[Json, str]:
     """Todos os problemas dos catálogos ou, se não há nenhum, quantas entradas cada um tem."""
     problems: list[str] = []
     sound = []
     for kind in CATALOGUES:
-        entries, found = read_catalogue(given, kind)
-        problems += map(str, found)
-        sound.append("%s: ok, %s" % (given.get("--%s-file" % kind, kind + ".json"),
-                                     plural(len(entries), "entrada")))
+        for path, shown in catalogue_files(given, kind):
+            entries, found = read_entries(kind, path, shown)
+            problems += map(str, found)
+            sound.append("%s: ok, %s" % (one_line(shown), plural(len(entries), "entrada")))
+        taken = [entry.name for entry in read_catalogue(given, kind)[0] if entry.overrides]
+        if taken:
+            sound.append("  no lugar das de fábrica: " + ", ".join(taken))
     return ({"schema_version": 1, "problems": problems}, "\n".join(problems or sound) + "\n")
 
 

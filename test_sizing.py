@@ -45,7 +45,7 @@ import sizing  # noqa: E402
 
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
-    "context_clamped", "single_node", "idle_nodes", "tight_capacity", "slow_decode",
+    "catalogue_override", "context_clamped", "single_node", "idle_nodes", "tight_capacity", "slow_decode",
     "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
     "wider_replica", "replica_spans_nodes", "high_budget_ratio",
     "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
@@ -168,6 +168,9 @@ REQUESTED = {field.name for field in dataclasses.fields(sizing.Question)
 Answer = collections.namedtuple("Answer", (
     "asks question sessions unit limited_by concurrency peak_sessions nodes_minimum "
     "nodes_with_headroom nodes_final context kv_bytes budget_bytes internal"))
+
+
+NEAR_FLAGS = sizing.NEAR_FLAGS  # palavra → as flags que ela quer dizer
 
 
 def loaded(kind, data):
@@ -873,7 +876,7 @@ class Propriedades(Case):
                 held = sized_at_random(model, server, dict(question, **{name: value}))
                 self.assertIsNotNone(held, (model, server, question, hint))
                 beyond = {"effective_context": 1, "kv_budget_ratio": Fraction(-1, 10**4),
-                          "runtime_overhead_gib": Fraction(1, 10**3)}.get(name)
+                          "runtime_overhead_gib": Fraction(1, 10**2)}.get(name)
                 if beyond is not None:
                     step = dict(question, **{name: str(Fraction(value) + beyond)})
                     if Fraction(step[name]) > 0:
@@ -3546,11 +3549,77 @@ class FlagsRuins(Case):
                 (("--storage=profile_defualt",), "talvez 'profile_default'"),
                 (("--kv-precision=fp9",), "fp8, fp16, bf16, int8"),
                 (("--ha=n1",), "none, n+1, n+2"),
-                (("--concurency=5",), "talvez '--concurrency'"))
-        for extra, hint in rows:
+                (("--concurency=5",), "talvez '--concurrency'"),
+                (("--users=5",), "talvez '--concurrency'"), (("--usres",), "talvez '--concurr"),
+                (("--sessões", "5"), "talvez '--concurrency'"),
+                (("--max_model_len=8k",), "talvez '--effective-context'"),
+                (("--ctx", "8k"), "talvez '--effective-context'"),
+                (("--gpus=8",), "talvez '--nodes' ou '--tensor-parallel'"),
+                (("--precision=fp8",), "talvez '--kv-precision' ou '--weights-precision'"),
+                (("--server", "DGX", "B300"), "'B300'", "entre aspas"))
+        for extra, *hints in rows:
             with self.subTest(extra):
-                line = self.refused([*flags(BASE), *extra], hint)
+                line = self.refused([*flags(BASE), *extra], *hints)
                 self.assertNotIn("7000%", line)  # que também não se aceita
+
+    def test_flags_parecidas(self):
+        """Cada nome da tabela leva a flags que existem, e não é uma delas"""
+        known = {line.split()[0].rstrip(",") for line in self.ok("--help").splitlines()
+                 if line.startswith("  --")}
+        for word, meant in NEAR_FLAGS.items():
+            self.assertLessEqual(set(meant.split()), known, word)
+            self.assertNotIn("--" + word, known)
+
+    def test_nomes(self):
+        """Um servidor por nome, apelido, produto ou GPU; um modelo com brancos no lugar de hífens"""
+        def seen(**names):
+            return [row[kind]["name"] for row in json.loads(self.ok(
+                *flags(dict(BASE, **names)), "--json")) for kind in names]
+
+        rows = (("dgx300", "DGX-B300 dgx_b300 B300 b300"), ("dgx200", "H200 h200 hgx-h200"),
+                ("dgx-b200", "B200"), ("dgx-h100", "H100"), ("dgx-a100", "a100 hgx-a100"),
+                ("gb200-nvl72", "GB200"), ("l40s-8x", "L40S"), ("dgx-spark", "gb10"))
+        wanted = [name for name, others in rows for _ in others.split()]
+        given = [other for _, others in rows for other in others.split()]
+        self.assertEqual(seen(server=",".join(given)), wanted)
+        self.assertEqual(
+            seen(server="DGX B300, DGX H200 ,dgx  b200,NVIDIA H200 SXM,H200 NVL,H100 SXM 80GB,"
+                        "RTX PRO 6000,Servidor com 8 L40S,DGX A100 640GB"),
+            ["dgx300", "dgx200", "dgx-b200", "dgx200", "h200-nvl-8x", "dgx-h100",
+             "rtx-pro-6000-8x", "l40s-8x", "dgx-a100"])
+        self.assertEqual(
+            seen(model="Llama 3.3 70B,qwen3 235b,GPT OSS 120B,deepseek r1,Kimi_K2", server="h200"),
+            [name for model in ("llama-3.3-70b-instruct", "qwen3-235b-a22b", "opt-oss-120b",
+                                "deepseek-r1", "kimi-k2-instruct") for name in (model, "dgx200")])
+        self.assertEqual(self.sized(storage="profile default"), self.sized())
+        rows = (("server", "nvl72", "'gb200-nvl72' ou 'gb300-nvl72'"),
+                ("model", "llama 70b", "'llama-3.1-70b-instruct' ou 'llama-3.3-70b-instruct'"),
+                ("model", "deepseek", "'deepseek-v3', 'deepseek-r1', 'deepseek-v3.2' ou"),
+                ("model", "llama3.3-70b", "'llama-3.3-70b-instruct'"),
+                ("model", "gptoss120b", "'gpt-oss-120b'"), ("storage", "nfs", "'nfs_rdma_aff_a90'"),
+                ("server", "H800", "servidor fora do catálogo"))
+        for kind, name, hint in rows:
+            with self.subTest(name):
+                self.refused(flags(dict(BASE, **{kind: name})), "--" + kind, hint)
+
+    def test_gpu_de_varios_servidores(self):
+        """A GPU de vários servidores é a do DGX; sem um DGX só, a recusa diz quais são"""
+        box = {"gpus": 8, "hbm_per_gpu_gb": 141, "total_hbm_gb": 1128, "gpu": "NVIDIA H200 SXM",
+               "notes": "n", "source": "s"}
+        rows = (("h200", [dict(box, name="a", product="Servidor A")], None),
+                ("h200", [dict(box, name="a", product="DGX A")], "escolha a, dgx200 ou h200-nvl-8x"),
+                ("h900", [dict(box, name=name, gpu="NVIDIA H900") for name in "ab"],
+                 "escolha a ou b"),
+                ("DGX H200", [dict(box, name="a", product="DGX H200")], None),
+                ("servidor a", [dict(box, name=name, product="Servidor A") for name in "ab"],
+                 "mais de um servidor: escolha a ou b"))
+        for name, boxes, hint in rows:
+            with self.subTest(name), temporary_file({"servers": boxes}) as path:
+                asked = dict(BASE, server=name, servers_file=path)
+                if hint:
+                    self.refused(flags(asked), "--server '%s'" % name, hint)
+                else:
+                    self.assertEqual(self.sized(**asked)["server"]["name"], "dgx200")
 
     def test_milhares(self):
         """1.000, 500.000 e 2.500.000 não são números, salvo onde mil não faria sentido"""
@@ -3807,6 +3876,7 @@ class CatalogosRuins(Case):
             ("models", {"num_key_value_heads": 100}, ("num_key_value_heads = 100", "64")),
             ("storage", {"latency_read_ms_p99": 0.01}, ("latency_read_ms_p99 = 0.01", "0.08")),
             ("models", {"aliases": ["x", "X"]}, ("nome repetido", "'X'")),
+            ("models", {"aliases": ["x_y", "x-y"]}, ("nome repetido", "'x-y'")),
             ("models", {"aliases": ["opt-oss-20b"]}, ("nome repetido", "'opt-oss-20b'")),
             ("servers", {"name": "DGX200"}, ("nome repetido",)),
         )
@@ -3931,6 +4001,60 @@ class CatalogosRuins(Case):
                                   models_file=a, servers_file=b, storage_file=c)
         self.assertEqual(document["results"], self.sized()["results"])
         self.assertEqual(document["model"]["name"], "meu-modelo")
+
+    def test_juntar(self):
+        """As entradas de um arquivo dado se juntam às de fábrica; de um nome, vale a dada"""
+        box = dict(listed("servers", "dgx200"), product="Caixa", aliases=[])
+        mine = [dict(box, name="caixa"), dict(box, name="DGX-B300", power_kw=1)]
+        with temporary_file({"servers": mine}) as path:
+            given = dict(BASE, servers_file=path)
+            rows = json.loads(self.ok(*flags(dict(given, server="caixa,dgx200,dgx300,dgx-b300")),
+                                      "--json"))
+            self.assertEqual([row["server"]["name"] for row in rows],
+                             ["caixa", "dgx200", "dgx300", "DGX-B300"])
+            self.assertEqual([row["physical"]["power_kw"] / row["results"]["nodes_final"]
+                              for row in rows], [10.2, 10.2, 15, 1])
+            told = "servidor DGX-B300 de %s, no lugar do de fábrica" % path
+            self.assertEqual([[w for w in row["warnings"] if "catalogue_over" in w]
+                              for row in rows], [[], [], [], [
+                                  "catalogue_override: %s; com outro name, os dois se comparam"
+                                  % told]])
+            self.assertEqual(rows[3]["server"]["overrides"], path)
+            self.assertNotIn("overrides", rows[0]["server"])
+            table = self.ok(*flags(dict(given, server="caixa,dgx-b300")))
+            self.assertIn(told.replace(" ", ""), "".join(table.split()))
+            self.assertIn("catalogue_override: ", self.ok(*flags(dict(given, server="dgx-b300"))))
+            shown = self.ok("--list", "servers", "--servers-file", path)
+            self.assertLess(shown.index("\ncaixa "), shown.index("\ndgx300 "))
+            self.assertIn("dgx300           DGX B300", shown)
+            self.assertIn("ou hgx-b300\n", shown)  # o apelido tomado saiu
+            self.assertIn("Asprimeirassãode%s;depois,asdefábrica;nolugardeumadelas:DGX-B300."
+                          % path, "".join(shown.split()))
+            entries = json.loads(self.ok("--list", "servers", "--servers-file", path, "--json"))
+            self.assertEqual(len(entries), len(catalogue("servers")["servers"]) + 2)
+            self.assertEqual(
+                self.ok("--validate", "--servers-file", path).splitlines()[1:4],
+                ["%s: ok, 2 entradas" % path,
+                 "servers.json: ok, %d entradas" % len(catalogue("servers")["servers"]),
+                 "  no lugar das de fábrica: DGX-B300"])
+        whole = catalogue("servers")  # igual à de fábrica não muda nada
+        whole["servers"][0]["power_kw"] = 14
+        whole["servers"] = [entry for entry in whole["servers"] if entry["name"] != "l40s-8x"]
+        whole["servers"].append(dict(box, name="outra", aliases=["l40s-8x"]))
+        with temporary_file(whole) as path:
+            names = [entry["name"] for entry in json.loads(self.ok(
+                "--list", "servers", "--servers-file", path, "--json"))
+                if entry.get("overrides")]
+            self.assertEqual(names, ["dgx300", "outra"])
+            self.assertEqual(self.sized(server="L40S 8x", servers_file=path)["server"]["name"],
+                             "outra")
+        with temporary_file({"models": [dict(listed("models", "opt-oss-20b"), name="meu",
+                                             aliases=["gpt-oss-120b"], hf_id="eu/meu")]}) as path:
+            for name, found in (("gpt-oss-120b", "meu"), ("opt-oss-120b", "opt-oss-120b"),
+                                ("openai/gpt-oss-120b", "opt-oss-120b"), ("eu/meu", "meu")):
+                self.assertEqual(self.sized(model=name, models_file=path)["model"]["name"], found)
+        with temporary_file({"profiles": [{"name": "x"}]}) as path:
+            self.refused(flags(dict(BASE, storage_file=path)), path, "profiles[0]", "falta")
 
 
 # ── Interface ─────────────────────────────────────────────────────────────────────────────────

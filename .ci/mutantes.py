@@ -161,7 +161,7 @@ MUTANTS = (
     ("storage_contradictions", "p99 < p50", "p99 <= p50", "CatalogosRuins"),
     ("repeated_keys", "elif path in first:", "elif False:", "CatalogosRuins"),
     ("repeated_keys", "if path[:-1] in repeated:", "if False:", "CatalogosRuins"),
-    ("repeated_names", "name.lower()] = place", "name] = place", "CatalogosRuins"),
+    ("repeated_names", "owners[name_key(name)] = place", "owners[name] = place", "CatalogosRuins"),
     ("check_fields", "value is field.default or ", "", "CatalogosRuins"),
     # config.json
     ("read_decoder", " if value is not None", "", "HuggingFace"),
