@@ -161,8 +161,8 @@ class NothingFits(SizingError):
     """Pergunta correta, mas sem resposta; guarda o que a mensagem da recusa precisa dizer.
 
     `short_of` diz o que falta: plan (o da melhor de `offers`), memory (em todos os `layouts`),
-    network (entre os nós de uma réplica), objectives (em todas as `offers`) ou nodes (a melhor
-    oferta pede `nodes_needed`).
+    weights (HBM para eles, sem dados para os leiautes), network (entre os nós de uma réplica),
+    objectives (em todas as `offers`) ou nodes (a melhor oferta pede `nodes_needed`).
     """
 
     status = 3
@@ -391,6 +391,7 @@ class Model:
     sliding_window: int | None = None
     groups: tuple[Json, ...] | None = None
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None  # o arquivo dado em que tomou um nome das de fábrica
     hf_id: str | None = None
     vocab_size: int | None = None
     hidden_size: int | None = None
@@ -470,6 +471,7 @@ class Server:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None
 
     def nvlink_reaches(self, gpus: int) -> bool:
         return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
@@ -477,7 +479,8 @@ class Server:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Um perfil de storage; `throughput_*_gbps` em GB/s; o que não se publica é null."""
+    """Um perfil; `throughput_*_gbps` em GB/s. IOPS, escrita e latência só se mostram: uma carga lê
+    um arquivo em sequência, e a latência some ao lado da transferência. Null: não publicado."""
 
     name: str
     type: str  # local, network ou cloud
@@ -493,6 +496,7 @@ class Storage:
     source: Any
     scope: str | None = None  # node ou shared
     aliases: tuple[str, ...] = ()
+    overrides: str | None = None
 
     @property
     def shared(self) -> bool:
@@ -591,8 +595,8 @@ class Question:
 
     @property
     def runtime_overhead_gib(self) -> Exact:
-        default = DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus
-        return self.requested_runtime_overhead_gib or default
+        asked = self.requested_runtime_overhead_gib
+        return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
 
     @property
     def element_bytes(self) -> int:
@@ -760,11 +764,22 @@ def weight_bytes(q: Question) -> tuple[int, int]:
     return (2 * embedding + ceil_div(linear * dense_bits, 8), ceil_div(experts * expert_bits, 8))
 
 
+def quantized_on_load(q: Question) -> bool:
+    """O motor lê o checkpoint de 16 bits e o converte ao carregar."""
+    return q.weights_precision == "fp8" and q.model.native_precision in ("bf16", "fp16")
+
+
 def checkpoint_bytes(q: Question) -> int:
     """O que um nó lê ao iniciar; 0 se o catálogo não diz."""
-    if q.model.checkpoint_bytes and not q.converted:
-        return q.model.checkpoint_bytes
-    return sum(weight_bytes(q)) if q.converted or q.model.weights_dense_bytes else 0
+    dense, experts = q.model.weights_dense_bytes, q.model.weights_expert_bytes or 0
+    if q.converted and not quantized_on_load(q):
+        return sum(weight_bytes(q))
+    return q.model.checkpoint_bytes or (dense + experts if dense else 0)
+
+
+def least_weights_bytes(q: Question) -> int:
+    """O que se sabe dos pesos de uma réplica sem os dados do teto; 0 se nada."""
+    return max(sum(weight_bytes(q)), 0 if q.converted else checkpoint_bytes(q))
 
 
 def expert_padding(q: Question, tp: int, dp: int) -> Exact:
@@ -1571,6 +1586,8 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     layouts = [] if missing else unit_layouts(q, replicas)
+    if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
+        raise NothingFits(q, "weights")
     if layouts and not any(layout.ceiling_sessions for layout in layouts):
         raise NothingFits(q, "memory", layouts=layouts)
     if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
@@ -1941,7 +1958,8 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> list[str]:
 
 # ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
 #
-# Também usados adiante: CATALOGUES, check_document, names_of, parse_json, nearest e as regras.
+# Também usados adiante: CATALOGUES, joined, names_of, name_key, fields_of, parse_json, nearest,
+# closest, maybe e as regras.
 
 Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera dele)
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
@@ -2140,7 +2158,9 @@ class Catalogue:
 
     @cached_property
     def fields(self) -> tuple[dataclasses.Field[Any], ...]:
-        return dataclasses.fields(self.entry_class)
+        """Os que o arquivo traz."""
+        return tuple(field for field in dataclasses.fields(self.entry_class)
+                     if field.name in self.rules)
 
     @property
     def field_names(self) -> list[str]:
@@ -2267,10 +2287,10 @@ def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
 def repeated_names(entry: Any, place: Path, owners: dict[str, Path]) -> Iterator[Problem]:
     """Os nomes que já estão em `owners`; todos passam a ser desta entrada."""
     for name in names_of(entry):
-        owner = owners.get(name.lower())
+        owner = owners.get(name_key(name))
         if owner:
             yield place, ABSENT, "nome repetido: %r já é de %s" % (name, path_text(owner))
-        owners[name.lower()] = place
+        owners[name_key(name)] = place
 
 
 def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
@@ -2310,23 +2330,116 @@ def names_of(entry: Any) -> tuple[str, ...]:
     return (entry.name, *entry.aliases, *([hf_id] if hf_id else []))
 
 
+def name_key(name: str) -> str:
+    """Como os nomes se comparam: sem caixa, com brancos, hífens e `_` iguais.
+
+    >>> name_key(" DGX  H200 "), name_key("profile_default")
+    ('dgx-h200', 'profile-default')
+    """
+    return re.sub(r"[\s_-]+", "-", name.strip().lower())
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """Sugestão para uma mensagem: ` (talvez 'x')`, ou nada."""
+    return maybe([closest(word, known)])
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """O que começa com a palavra, ou se parece com ela; vazio se nada."""
     from difflib import get_close_matches  # só quando algo deu errado
 
     word = word.lower()
     close = [name for name in known if len(word) > 3 and name.startswith(word)]
-    close += get_close_matches(word, known, 1)
-    return " (talvez %r)" % close[0] if close else ""
+    return (close + get_close_matches(word, known, 1) + [""])[0]
+
+
+def maybe(names: Sequence[str]) -> str:
+    return " (talvez %s)" % either(["%r" % name for name in names]) if any(names) else ""
+
+
+def fields_of(entry: Any) -> Json:
+    """Os campos de uma dataclass, por nome."""
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def joined(file: str, yours: Sequence[Any], shipped: Sequence[Any]) -> list[Any]:
+    """As entradas de um arquivo dado e, depois delas, as de fábrica; de um nome, vale a dada.
+
+    A de fábrica com um nome dado sai; a que só tinha o apelido o perde. `overrides` fica nas dadas
+    que mudam o que um nome de fábrica quer dizer.
+    """
+    taken = {name_key(name) for entry in yours for name in names_of(entry)}
+    owners = {name_key(name): fields_of(entry) for entry in shipped for name in names_of(entry)}
+    marked = []
+    for entry in yours:
+        fields = fields_of(entry)
+        changed = any(owners.get(name_key(name), fields) != fields for name in names_of(entry))
+        marked.append(replace(entry, overrides=file) if changed else entry)
+    return marked + [
+        replace(entry, aliases=tuple(name for name in entry.aliases if name_key(name) not in taken))
+        for entry in shipped if name_key(entry.name) not in taken]
+
+
+def product_names(entry: Any) -> tuple[str, ...]:
+    product_name = getattr(entry, "product", None)
+    return (product_name,) if product_name else ()
+
+
+def gpu_names(entry: Any) -> tuple[str, ...]:
+    """De `NVIDIA H200 SXM`: o texto, `H200` e `H200 SXM`."""
+    text = getattr(entry, "gpu", None)
+    if not text:
+        return ()
+    words = text.replace("NVIDIA ", "").split()
+    return (text, *(" ".join(words[:count + 1]) for count in range(len(words))))
 
 
 def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
-    """A entrada com este nome ou apelido; levanta `SizingError`."""
-    by_name = {known.lower(): entry for entry in entries for known in names_of(entry)}
-    if name.lower() in by_name:
-        return by_name[name.lower()]
+    """A entrada com este nome, apelido, hf_id, produto ou GPU; levanta `SizingError`.
+
+    Uma GPU de vários servidores é a do DGX, se ele é um só.
+    """
+    key = name_key(name)
+    for names in (names_of, product_names, gpu_names):
+        found = [entry for entry in entries if key in map(name_key, names(entry))]
+        if len(found) > 1 and names is not names_of:
+            boxes = [entry for entry in found if (entry.product or "").startswith("DGX ")]
+            found = boxes if len(boxes) == 1 else found
+            if len(found) > 1:
+                raise SizingError(flag, "é de mais de um %s: escolha %s" % (
+                    CATALOGUES[kind].singular, either([entry.name for entry in found])), value=name)
+        if found:
+            return found[0]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
-        CATALOGUES[kind].singular, nearest(name, list(by_name)), kind), value=name)
+        CATALOGUES[kind].singular, near_names(name, entries), kind), value=name)
+
+
+def near_names(name: str, entries: Sequence[Any]) -> str:
+    """As entradas que têm todas as palavras do nome, ou a de nome mais parecido."""
+    words = name_words(name)
+    close = [entry.name for entry in entries if words and words <= name_words(" ".join(
+        (*names_of(entry), *product_names(entry), *gpu_names(entry))))]
+    if close:
+        return maybe(close[:MAX_NEAR_NAMES])
+    known = chain.from_iterable(map(names_of, entries))
+    return nearest(name_key(name), list(map(str.lower, known)))
+
+
+MAX_NEAR_NAMES = 4
+
+
+def name_words(name: str) -> set[str]:
+    """Palavras e números.
+
+    >>> sorted(name_words("Llama-3.3 70B"))
+    ['3.3', '70', 'b', 'llama']
+    """
+    return set(re.findall(r"[a-z]+|[0-9]+(?:\.[0-9]+)*", name.lower()))
+
+
+def either(names: Sequence[str]) -> str:
+    """`a`, `a ou b`, `a, b ou c`."""
+    return " ou ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
@@ -3071,6 +3184,16 @@ def memory_shortfall(error: NothingFits) -> str:
             size_text(best.session_bytes_per_gpu - best.kv_capacity_bytes)))
 
 
+def weights_shortfall(error: NothingFits) -> str:
+    """Sem os dados do teto não há leiautes, nem réplicas de vários nós."""
+    q = error.question
+    weights, hbm = Fraction(least_weights_bytes(q), GB), q.server.total_hbm_gb
+    return "os pesos de %s, %s GB, passam dos %s GB de HBM de %s (faltam %s GB); %s" % (
+        q.model.name, decimal_text(weights, 1), decimal_text(hbm, 1), q.server.name,
+        decimal_text(weights - hbm, 1),
+        missing_text(missing_for_ceiling(q)) + " para réplicas de vários nós")
+
+
 def network_shortfall(error: NothingFits) -> str:
     return ("uma réplica de %s não cabe num nó de %s, e a velocidade entre nós não é modelada" % (
         error.question.model.name, error.question.server.name))
@@ -3126,8 +3249,8 @@ def nodes_shortfall(error: NothingFits) -> str:
 
 
 SHORTFALLS = {
-    "plan": plan_shortfall, "memory": memory_shortfall, "network": network_shortfall,
-    "objectives": objectives_shortfall, "nodes": nodes_shortfall}
+    "plan": plan_shortfall, "memory": memory_shortfall, "weights": weights_shortfall,
+    "network": network_shortfall, "objectives": objectives_shortfall, "nodes": nodes_shortfall}
 
 
 def plan_options(error: NothingFits) -> list[Option]:
@@ -3137,14 +3260,15 @@ def plan_options(error: NothingFits) -> list[Option]:
     context = largest(q.model.max_position_embeddings, lambda tokens: session_kv_bytes(
         q.model.kv_groups, tokens, q.kv_precision) <= budget)
     shorter = replace(q, requested_context=context or None)
-    overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 1000 // GIB, 1000)
+    # Duas casas: com três, a flag recusa `499.784`.
+    overhead = Fraction((total * q.kv_budget_ratio - kv_bytes) * 100 // GIB, 100)
     ratio = Fraction(ceil_div((kv_bytes + q.runtime_overhead_gib * GIB) * 10000, total), 10000)
     return [
         ("--kv-precision fp8", replace(q, kv_precision="fp8") if q.element_bytes == 2 else None),
         ("--effective-context %d" % context,
          shorter if context and shorter.request_fits else None),
-        ("--runtime-overhead-gib " + decimal_text(overhead, 3),
-         replace(q, requested_runtime_overhead_gib=overhead) if overhead > 0 else None),
+        ("--runtime-overhead-gib " + decimal_text(overhead, 2),
+         replace(q, requested_runtime_overhead_gib=overhead) if overhead >= 0 else None),
         ("--kv-budget-ratio " + decimal_text(ratio, 4),
          replace(q, kv_budget_ratio=ratio) if ratio <= 1 else None)]
 
@@ -3200,8 +3324,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
 
 # Limites dos avisos.
 HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
-IDLE_CEILING_RATIO, HEAVY_PREFILL_RATIO = Fraction(1, 3), 0.5
-SLOW_TOKENS_PER_SECOND = 10
+HEAVY_PREFILL_RATIO, SLOW_TOKENS_PER_SECOND = 0.5, 10
 FAR_CALIBRATION = 2  # medido / previsto
 MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
@@ -3227,12 +3350,22 @@ def extrapolations(r: SizingResult) -> list[str]:
 def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
     return list(chain.from_iterable(part(r) for part in (
-        load_warnings, no_speed_warning, speed_warnings, tight_warning, ceiling_warnings,
-        plan_warnings)))
+        load_warnings, no_speed_warning, speed_warnings, engine_settings_warnings, tight_warning,
+        ceiling_warnings, plan_warnings)))
+
+
+def override_texts(q: Question) -> list[str]:
+    """As entradas desta pergunta que tomam um nome das de fábrica."""
+    return ["%s %s de %s, no lugar do de fábrica" % (
+        CATALOGUES[kind].singular, entry.name, one_line(entry.overrides))
+        for kind, entry in (("models", q.model), ("servers", q.server), ("storage", q.storage))
+        if entry.overrides]
 
 
 def load_warnings(r: SizingResult) -> Iterator[str]:
     q, unit = r.question, r.offer.nodes_per_unit
+    for text in override_texts(q):
+        yield "catalogue_override: %s; com outro name, os dois se comparam" % text
     if (q.requested_context or 0) > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context or 0, q.effective_context))
@@ -3287,14 +3420,14 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
             load_text(r, busiest), 100 * busiest["prefill_ratio"],
             "" if busiest["ttft_ms"] else ", pedidos em fila")
-    yield from engine_settings_warnings(r)
 
 
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
     q, layout, scale = r.question, r.offer.layout, r.offer.tpot_scale
     if layout:
-        engines = layout.replicas_per_unit * layout.data_parallel
-        fullest = ceil_div(r.peak_sessions, (r.nodes_final - q.ha_spares) * engines)
+        units = r.nodes_final // layout.nodes_per_unit - q.ha_spares
+        engines = units * layout.replicas_per_unit * layout.data_parallel
+        fullest = ceil_div(r.peak_sessions, engines)
         if fullest > q.max_num_seqs:
             yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
                    "padrão: --max-num-seqs %d" % (fullest, q.max_num_seqs, fullest))
@@ -3324,19 +3457,10 @@ def tight_warning(r: SizingResult) -> Iterator[str]:
 
 
 def ceiling_warnings(r: SizingResult) -> Iterator[str]:
-    q, offer, layout = r.question, r.offer, r.offer.layout
-    if not layout:
-        yield ("no_ceiling: só o plano, que não confere se os pesos cabem; "
+    offer = r.offer
+    if not offer.layout:
+        yield ("no_ceiling: só o plano, que não confere o que o motor admite; "
                + missing_text(r.capacity.missing))
-        return
-    reserve, weights = q.runtime_overhead_gib * GIB, layout.weights_bytes * q.server.gpus
-    if weights > reserve:
-        yield ("weights_exceed_reserve: pesos de %s por nó, acima da reserva de %s do plano"
-               % (size_text(weights), size_text(reserve)))
-    idle = 1 - Fraction(offer.sessions_per_unit, layout.ceiling_sessions)
-    if idle > IDLE_CEILING_RATIO:
-        yield ("idle_ceiling: usam-se %d das %d sessões que o motor admite: sobram %d%%, mais de "
-               "um terço" % (offer.sessions_per_unit, layout.ceiling_sessions, 100 * idle // 1))
     if offer.nodes_per_unit > 1:
         yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
                "%d, e a rede entre eles decide a velocidade" % offer.nodes_per_unit)
@@ -3538,11 +3662,6 @@ FORMULA_CONSTANTS = {
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
 
 
-def fields_of(entry: Any) -> Json:
-    """Os campos de uma dataclass, por nome."""
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
-
-
 def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
     """Tudo o que `--explain` mostra; os leiautes, do escolhido ao pior."""
     layouts = [{"layout": str(offer.layout), "nodes_per_unit": offer.nodes_per_unit,
@@ -3718,11 +3837,6 @@ def launch_lines(r: SizingResult) -> list[str]:
     words = [word.replace(" ", GLUE) for word in launch_words(r, layout)]
     command = " \\\n".join(folded(" ".join(words), 4, WIDTH - 2))
     return [*launch_notes(q, layout), *command.splitlines()]
-
-
-def quantized_on_load(q: Question) -> bool:
-    """O motor converte o checkpoint de 16 bits ao carregar."""
-    return q.weights_precision == "fp8" and q.model.native_precision in ("bf16", "fp16")
 
 
 def launch_notes(q: Question, layout: Layout) -> list[str]:
@@ -4276,6 +4390,8 @@ def recovery_text(r: SizingResult) -> str:
 def entry_json(entry: Any) -> Json:
     """Uma entrada de catálogo, com o que dela se calcula."""
     document = numbers(fields_of(entry))
+    if not entry.overrides:
+        del document["overrides"]
     if isinstance(entry, Model):
         document["kv_groups"] = [numbers(fields_of(group)) for group in entry.kv_groups]
         if entry.weights_dense_bytes:
@@ -4552,8 +4668,10 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
     first = next(rows)
     scenario, policies = bool(first.scenario), {}
     columns, table = table_columns(first.question, scenario), []
+    overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
         table.append(table_row(row, columns, sort))
+        overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
     if sort:
@@ -4564,6 +4682,7 @@ def comparison_text(rows: Iterable[Row], sort: str) -> str:
         notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
+    notes += overrides
     lines = table_lines(first.question, table, columns, best)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -4835,13 +4954,16 @@ class Parser(argparse.ArgumentParser):
 def add_question_flags(parser: Parser) -> None:
     group = parser.add_argument_group("pergunta")
     group.add_argument("--model", metavar="NOME",
-                       help="modelo do catálogo (obrigatório, ou --hf-config)")
+                       help="modelo do catálogo, por nome, apelido ou id do Hugging Face "
+                            "(obrigatório, ou --hf-config)")
     group.add_argument("--hf-config", metavar="ARQUIVO",
                        help="no lugar de --model, o config.json de um modelo do Hugging Face")
     group.add_argument("--weights-gib", metavar="GIB",
                        help="com --hf-config, o tamanho dos pesos (padrão: o do índice ou o "
                             "calculado)")
-    group.add_argument("--server", metavar="NOME", help="servidor do catálogo (obrigatório)")
+    group.add_argument("--server", metavar="NOME",
+                       help="servidor do catálogo, por nome, apelido, produto ou GPU, como dgx200, "
+                            "'DGX H200' ou h200 (obrigatório)")
     group.add_argument("--concurrency", metavar="N",
                        help="sessões simultâneas, como 1000 ou 1k (padrão: quantas os nós "
                             "mantêm)")
@@ -4928,7 +5050,7 @@ def add_output_flags(parser: Parser) -> None:
                             "rack_units")
     group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
     group.add_argument("--validate", action="store_true",
-                       help="verifica os três catálogos e lista todos os problemas")
+                       help="verifica os três catálogos, e os dados, e lista todos os problemas")
     group.add_argument("--print-model", action="store_true",
                        help="com --hf-config, mostra a entrada para colar em models.json")
     group.add_argument("--version", action="store_true", help="mostra a versão")
@@ -4936,11 +5058,13 @@ def add_output_flags(parser: Parser) -> None:
 
 
 def add_catalogue_flags(parser: Parser) -> None:
-    group = parser.add_argument_group("catálogos (padrão: os que estão ao lado de sizing.py)")
-    group.add_argument("--models-file", metavar="ARQUIVO", help="modelos (models.json)")
-    group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores (servers.json)")
+    group = parser.add_argument_group(
+        "catálogos seus: as entradas se juntam às dos que estão ao lado de\n"
+        "sizing.py, e de um nome repetido vale a sua")
+    group.add_argument("--models-file", metavar="ARQUIVO", help="modelos, como models.json")
+    group.add_argument("--servers-file", metavar="ARQUIVO", help="servidores, como servers.json")
     group.add_argument("--storage-file", metavar="ARQUIVO",
-                       help="perfis de storage (storage.json)")
+                       help="perfis de storage, como storage.json")
 
 
 def build_parser() -> Parser:
@@ -4962,17 +5086,25 @@ RATIO = {"%": Fraction(1, 100)}
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz."""
+    """Como se lê um número: os sufixos, o tipo, a faixa e como ela se diz.
+
+    `1.000` é mil para muitos leitores e um para o Python: só se aceita com `three_places`, onde mil
+    não faria sentido.
+    """
 
     suffixes: dict[str, Fraction]
     kind: type
     accepts: Callable[[Fraction], bool]
     expected: str
+    three_places: bool = False
 
     def read(self, flag: str, text: str) -> Any:
         """O número, exato até a conversão para o tipo. Levanta `SizingError`."""
         factor = self.suffixes.get(text[-1:].lower())
         body = text[:-1] if factor else text
+        if in_thousands(body) and not self.three_places:
+            raise SizingError(flag, "espera-se %s; o milhar não se separa%s" % (
+                self.expected, self.rewriting(body, text[len(body):])), value=text)
         number = exact_decimal(body)
         if number is None:
             raise SizingError(flag, "espera-se " + self.expected + illegible_hint(body), value=text)
@@ -4983,12 +5115,42 @@ class Quantity:
         if self.accepts(value) and whole and not dotted and not ambiguous:
             return self.kind(value)
         hint = ""
-        if dotted and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", body):
-            hint = "; o milhar não se separa: escreva " + body.replace(".", "")
         if ambiguous:
             hint = "; acima de 1 diga a porcentagem: %s%% ou %s%%?" % (
                 body, decimal_text(value * 100, 2))
         raise SizingError(flag, "espera-se " + self.expected + hint, value=text)
+
+    def rewriting(self, body: str, suffix: str) -> str:
+        """Como escrever um número com pontos de milhar, entre o que a flag aceita."""
+        ways = []
+        for text in (body.replace(".", ""), with_other_places(body)):
+            try:
+                self.read("", text + suffix)
+                ways.append(text + suffix)
+            except SizingError:
+                pass
+        return ": escreva " + ", ou ".join(ways) if ways else ""
+
+
+def in_thousands(text: str) -> bool:
+    """Grupos de três algarismos depois de um ponto, sem zero à esquerda.
+
+    >>> [in_thousands(text) for text in ("1.000", "2.500.000", "0.700", "1000.000", "1.5")]
+    [True, True, False, False, False]
+    """
+    return bool(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+", text))
+
+
+def with_other_places(text: str) -> str:
+    """O mesmo decimal sem exatamente três casas.
+
+    >>> with_other_places("500.000"), with_other_places("1.250"), with_other_places("1.125")
+    ('500.0', '1.25', '1.1250')
+    """
+    short = text.rstrip("0")
+    if short.endswith("."):
+        return short + "0"
+    return short + "0" if in_thousands(short) else short
 
 
 def illegible_hint(text: str) -> str:
@@ -5028,14 +5190,6 @@ def gpus_or_auto(flag: str, text: str) -> int | None:
     return gpus
 
 
-def measured_point(flag: str, text: str) -> tuple[float, int]:
-    ms, sessions = (exact_decimal(part) for part in text.partition("@")[::2])
-    if not ms or not sessions or min(ms, sessions) < 0 or sessions.denominator > 1:
-        raise SizingError(flag, "espera-se MS@SESSÕES, como 38.5@64: um número positivo de "
-                          "milissegundos e um inteiro positivo de sessões", value=text)
-    return float(ms), int(sessions)
-
-
 COUNT_READER = Quantity(UNITS, int, positive, "um inteiro positivo, como 1000, 1e3 ou 1k").read
 TOKENS_READER = Quantity(
     TOKENS, int, positive, "um inteiro positivo de tokens, como 131072 ou 128k").read
@@ -5068,9 +5222,22 @@ def confidence(flag: str, text: str) -> Fraction:
 # Milissegundos só entram em previsões: float.
 MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegundos").read
 GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
-PRICE_READER = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda").read
+PRICE = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda")
+PRICE_READER = PRICE.read
 RATIO_READER = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
                         "uma razão acima de 0 e até 1, como 0.7 ou 70%").read
+
+
+def measured_point(flag: str, text: str) -> tuple[float, int]:
+    ms, _, sessions = text.partition("@")
+    try:
+        return MS_READER(flag, ms), COUNT_READER(flag, sessions)
+    except SizingError as error:
+        wrong = error.with_more(" (MS@SESSÕES, como 38.5@64)")
+        wrong.value = text
+        raise wrong from None
+
+
 # Como se lê cada flag com valor, na ordem da ajuda.
 READERS: dict[str, Reader] = {
     "--model": as_written,
@@ -5098,7 +5265,8 @@ READERS: dict[str, Reader] = {
     "--storage": as_written,
     "--kv-precision": choice(*KV_PRECISIONS),
     "--kv-budget-ratio": RATIO_READER,
-    "--runtime-overhead-gib": GIB_READER,
+    "--runtime-overhead-gib": Quantity(
+        UNITS, Fraction, lambda gib: gib >= 0, "um número de GiB, de 0 em diante").read,
     "--peak-headroom-ratio": Quantity(
         RATIO, Fraction, lambda ratio: ratio >= 0,
         "uma razão de 0 em diante, como 0.2 ou 20%").read,
@@ -5106,11 +5274,13 @@ READERS: dict[str, Reader] = {
     "--gpu-memory-utilization": RATIO_READER,
     "--tensor-parallel": gpus_or_auto,
     "--weights-precision": choice(*WEIGHT_BITS),
-    "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10").read,
+    "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
+                      three_places=True).read,
     "--node-price": PRICE_READER,
-    "--energy-price": PRICE_READER,
+    "--energy-price": replace(PRICE, three_places=True).read,
     "--years": Quantity(
-        UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100").read,
+        UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100",
+        three_places=True).read,
     "--sort": choice(*SORTS),
     "--list": choice(*CATALOGUES),
     "--models-file": as_written,
@@ -5118,6 +5288,51 @@ READERS: dict[str, Reader] = {
     "--storage-file": as_written}
 SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--validate",
             "--print-model", "--version", "--help", "-h")
+
+
+# O que se costuma escrever, sem acentos → as flags que são isso.
+NEAR_FLAGS = {word: flags for words, flags in (
+    ("users user usuarios usuario sessions session sessoes clients clientes concorrencia parallel "
+     "batch batch-size simultaneous", "--concurrency"),
+    ("rps qps rate taxa requests req-per-second", "--requests-per-second"),
+    ("context contexto ctx ctx-len context-length context-len max-context max-model-len seq-len "
+     "max-seq-len sequence-length tokens", "--effective-context"),
+    ("input prompt prompt-tokens entrada isl input-length", "--input-tokens"),
+    ("output saida max-tokens max-new-tokens osl output-length generated", "--output-tokens"),
+    ("gpus gpu-count num-gpus n-gpus", "--nodes --tensor-parallel"),
+    ("servers servidores nos num-nodes n-nodes replicas", "--nodes"),
+    ("gpu hardware machine maquina node servidor box", "--server"),
+    ("tp tensor-parallel-size", "--tensor-parallel"),
+    ("modelo model-name models llm", "--model"),
+    ("precision precisao", "--kv-precision --weights-precision"),
+    ("dtype quantization quant pesos weights", "--weights-precision"),
+    ("kv kv-cache kv-cache-dtype kv-dtype", "--kv-precision"),
+    ("headroom pico peak folga", "--peak-headroom-ratio"),
+    ("overhead reserve reserva-gib", "--runtime-overhead-gib"),
+    ("gpu-util gpu-mem-util utilization mem-fraction-static", "--gpu-memory-utilization"),
+    ("redundancy redundancia spare spares reserva failover availability", "--ha"),
+    ("tpot latency latencia itl", "--max-tpot-ms"),
+    ("ttft first-token", "--max-ttft-ms"),
+    ("disk disco armazenamento", "--storage"),
+    ("price preco cost custo", "--node-price"),
+    ("kwh energy energia", "--energy-price"),
+    ("config config-json hf hf-model", "--hf-config"),
+    ("output-format format formato", "--json --csv"),
+    ("excel planilha xlsx", "--csv"),
+    ("verbose why porque explicar", "--explain"),
+    ("catalogo catalog list-models list-servers", "--list")) for word in words.split()}
+
+
+def near_flag(text: str) -> str:
+    """Sugestão para um argumento desconhecido: ` (talvez '--x')`, ou nada."""
+    import unicodedata  # só quando algo deu errado
+
+    if not text.startswith("-"):
+        return "; um nome com espaços se escreve entre aspas"
+    word = unicodedata.normalize("NFKD", text.partition("=")[0]).encode("ascii", "ignore").decode()
+    words = {"--" + name: flags for name, flags in NEAR_FLAGS.items()}
+    found = closest(word.replace("_", "-"), [*words, *READERS, *SWITCHES])
+    return maybe(words.get(found, found).split() or [""])
 
 
 def parse_arguments(argv: Sequence[str]) -> Flags:
@@ -5130,8 +5345,8 @@ def parse_arguments(argv: Sequence[str]) -> Flags:
             words.append(word)
     parsed, unknown = build_parser().parse_known_args(words)
     if unknown:
-        raise SizingError("argumento desconhecido", "veja --help" + nearest(
-            unknown[0], [*READERS, *SWITCHES]), value=unknown[0])
+        raise SizingError("argumento desconhecido", "veja --help" + near_flag(unknown[0]),
+                          value=unknown[0])
     given = {}
     for name, text in vars(parsed).items():
         if isinstance(text, list):  # o argparse lê `--flag=--` como uma lista
@@ -5183,17 +5398,30 @@ def read_file(path: str, shown: str) -> bytes:
     return data
 
 
-def read_catalogue(given: Flags, kind: str) -> tuple[list[Any], list[SizingError]]:
-    """(entradas, problemas) do catálogo da flag, ou do que está ao lado deste arquivo."""
+def catalogue_files(given: Flags, kind: str) -> list[tuple[str, str]]:
+    """(caminho, nome nas mensagens) do arquivo da flag, se há um, e do que está ao lado deste."""
     shown = kind + ".json"
-    path = os.path.join(os.path.dirname(os.path.realpath(__file__)), shown)
-    if "--%s-file" % kind in given:
-        path = given["--%s-file" % kind]
-        shown = path or "''"
+    files = [(os.path.join(os.path.dirname(os.path.realpath(__file__)), shown), shown)]
+    flag = "--%s-file" % kind
+    return [(given[flag], given[flag] or "''"), *files] if flag in given else files
+
+
+def read_entries(kind: str, path: str, shown: str) -> tuple[list[Any], list[SizingError]]:
+    """(entradas, problemas) de um arquivo."""
     try:
         return load_catalogue(kind, shown, read_file(path, shown))
     except SizingError as error:
         return [], [error]
+
+
+def read_catalogue(given: Flags, kind: str) -> tuple[list[Any], list[SizingError]]:
+    """(entradas, problemas): as do arquivo dado se juntam às de fábrica."""
+    files = catalogue_files(given, kind)
+    loaded = [read_entries(kind, *file) for file in files]
+    entries, _ = loaded[-1]
+    if len(loaded) > 1:
+        entries = joined(files[0][1], loaded[0][0], entries)
+    return entries, [problem for _, problems in loaded for problem in problems]
 
 
 def require_catalogue(given: Flags, kind: str) -> list[Any]:
@@ -5297,7 +5525,7 @@ def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
     entries, found = require_catalogue(given, kind), []
     for name in given.get(flag, default).split(","):
-        if name.lower() == "all":
+        if name.strip().lower() == "all":
             found += entries
         else:
             found.append(find_entry(kind, flag, name, entries))
@@ -5517,8 +5745,10 @@ def standalone(given: Flags, action: str) -> tuple[Any, str]:
         return {"version": __version__}, "sizing.py %s\n" % __version__
     values = values_of(given)
     if action == "--list":
-        entries = require_catalogue(given, values["--list"])
-        return list(map(entry_json, entries)), catalogue_table(values["--list"], entries)
+        kind = values["--list"]
+        entries = require_catalogue(given, kind)
+        table = catalogue_table(kind, entries) + joined_text(given, kind, entries)
+        return list(map(entry_json, entries)), table
     if action == "--validate":
         return validated(given)
     if "--hf-config" not in given:
@@ -5526,15 +5756,29 @@ def standalone(given: Flags, action: str) -> tuple[Any, str]:
     return hf_model(given, values)[1], ""
 
 
+def joined_text(given: Flags, kind: str, entries: Sequence[Any]) -> str:
+    """De que arquivo vieram as primeiras entradas, se um foi dado, e o que elas substituem."""
+    if "--%s-file" % kind not in given:
+        return ""
+    taken = [entry.name for entry in entries if entry.overrides]
+    text = "As primeiras são de %s; depois, as de fábrica%s." % (
+        one_line(given["--%s-file" % kind]),
+        "; no lugar de uma delas: " + ", ".join(taken) if taken else "")
+    return "\n".join(["", *folded(text, 2)]) + "\n"
+
+
 def validated(given: Flags) -> tuple[Json, str]:
     """Todos os problemas dos catálogos ou, se não há nenhum, quantas entradas cada um tem."""
     problems: list[str] = []
     sound = []
     for kind in CATALOGUES:
-        entries, found = read_catalogue(given, kind)
-        problems += map(str, found)
-        sound.append("%s: ok, %s" % (given.get("--%s-file" % kind, kind + ".json"),
-                                     plural(len(entries), "entrada")))
+        for path, shown in catalogue_files(given, kind):
+            entries, found = read_entries(kind, path, shown)
+            problems += map(str, found)
+            sound.append("%s: ok, %s" % (one_line(shown), plural(len(entries), "entrada")))
+        taken = [entry.name for entry in read_catalogue(given, kind)[0] if entry.overrides]
+        if taken:
+            sound.append("  no lugar das de fábrica: " + ", ".join(taken))
     return ({"schema_version": 1, "problems": problems}, "\n".join(problems or sound) + "\n")
 
 

@@ -45,10 +45,10 @@ import sizing  # noqa: E402
 
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
-    "context_clamped", "single_node", "idle_nodes", "tight_capacity", "slow_decode",
+    "catalogue_override", "context_clamped", "single_node", "idle_nodes", "tight_capacity", "slow_decode",
     "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
-    "weights_exceed_reserve", "idle_ceiling", "wider_replica", "replica_spans_nodes",
-    "high_budget_ratio", "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
+    "wider_replica", "replica_spans_nodes", "high_budget_ratio",
+    "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
 BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
         "effective_context": 131072}
 
@@ -168,6 +168,9 @@ REQUESTED = {field.name for field in dataclasses.fields(sizing.Question)
 Answer = collections.namedtuple("Answer", (
     "asks question sessions unit limited_by concurrency peak_sessions nodes_minimum "
     "nodes_with_headroom nodes_final context kv_bytes budget_bytes internal"))
+
+
+NEAR_FLAGS = sizing.NEAR_FLAGS  # palavra → as flags que ela quer dizer
 
 
 def loaded(kind, data):
@@ -334,6 +337,11 @@ def replica_of(answer):
     """A réplica do leiaute escolhido."""
     offer = answer.internal.offer
     return Replica(answer.question, offer.layout, offer.tpot_scale)
+
+
+def weight_bytes(question):
+    """Os bytes dos pesos como o motor os guarda, sem o que cada GPU repete."""
+    return sum(sizing.weight_bytes(question))
 
 
 def runtime_bytes(replica, sessions):
@@ -638,11 +646,6 @@ class Avisos(Case):
             # 220 por nó, 198 sessões: sobram 22, 10% exatos
             ("tight_capacity", dict(two_hundred_twenty, concurrency=199),
              dict(two_hundred_twenty, concurrency=198)),
-            ("weights_exceed_reserve", {"model": "deepseek-r1"}, {}),
-            # 120 GiB de reserva; os pesos do 120b em tp 8 ocupam 90.2 GiB
-            ("weights_exceed_reserve", {"runtime_overhead_gib": 90}, {"runtime_overhead_gib": 91}),
-            # teto 794: um terço livre são 529.3 sessões
-            ("idle_ceiling", {"kv_budget_ratio": "0.6113"}, {"kv_budget_ratio": "0.6126"}),
             ("replica_spans_nodes", {"model": "kimi-k2", "server": "dgx-h100"},
              {"model": "kimi-k2"}),
             # uma sessão por nó: 1200 nós, quando réplicas de 8 comprariam 16
@@ -655,6 +658,16 @@ class Avisos(Case):
             with self.subTest(code):
                 self.assertIn(code, self.codes(self.sized(**with_it)))
                 self.assertNotIn(code, self.codes(self.sized(**without_it)))
+
+    def test_sequencias_de_varios_nos(self):
+        """max_num_seqs conta unidades, e não nós: 24 motores em 3 nós, e 3 de reserva"""
+        few = changed(in_catalogue("servers", "dgx-h100"), max_num_seqs=8)
+        for concurrency, warns in ((160, False), (161, True), (500, True)):
+            found = answer(asking("kimi-k2", few, concurrency, 8192, ha_mode="n+1"))
+            self.assertEqual((found.nodes_final, found.unit), (6, 3))
+            text = "max_num_seqs: %d sequências" % -(-found.peak_sessions // 24)
+            self.assertEqual(any(warning.startswith(text) for warning in
+                                 document_of(found)["warnings"]), warns, concurrency)
 
     def test_uma_unidade_so(self):
         """single_node é de uma só unidade sem reserva, mesmo que a unidade tenha vários nós"""
@@ -863,7 +876,7 @@ class Propriedades(Case):
                 held = sized_at_random(model, server, dict(question, **{name: value}))
                 self.assertIsNotNone(held, (model, server, question, hint))
                 beyond = {"effective_context": 1, "kv_budget_ratio": Fraction(-1, 10**4),
-                          "runtime_overhead_gib": Fraction(1, 10**3)}.get(name)
+                          "runtime_overhead_gib": Fraction(1, 10**2)}.get(name)
                 if beyond is not None:
                     step = dict(question, **{name: str(Fraction(value) + beyond)})
                     if Fraction(step[name]) > 0:
@@ -1037,6 +1050,36 @@ class TetoFisico(Case):
         self.assertEqual(engine["sessions_per_node"], int(capacity * 2**30 / session))
         self.assertEqual(engine["kv_per_session_upper_bytes"], 36 * 2 * 8 * 64 * 131072)
 
+    def test_pesos_maiores_que_a_hbm(self):
+        """Pesos maiores que a HBM nunca dão um número de nós, por poucos campos que haja"""
+        box = {"name": "caixa", "gpus": 4, "hbm_per_gpu_gb": 94, "total_hbm_gb": 376,
+               "notes": "n", "source": "s"}
+        with temporary_file({"servers": [box]}) as path:
+            asked = dict(BASE, model="deepseek-r1", server="caixa", servers_file=path)
+            loads = (asked, dict(asked, nodes=9), dict(asked, ha="n+1"),
+                     {k: v for k, v in asked.items() if k != "concurrency"})
+            for question in loads:
+                self.refused(flags(question), "688.4 GB", "376 GB", "faltam 312.4 GB",
+                             "hbm_usable_gib_per_gpu", status=3)
+            self.refused(flags(dict(asked, model="llama-3.1-405b", effective_context=4096)),
+                         "811.7 GB", "; cabe em: ", "dgx300", status=3)
+            self.assertIn("no_ceiling", self.codes(self.sized(**dict(
+                asked, model="llama-3.3-70b"))))
+            rows = json.loads(self.ok(*flags(dict(asked, server="dgx300,caixa")), "--json"))
+            self.assertEqual([bool(row["results"]) for row in rows], [True, False])
+        exact = entry_of("servers", dict(box, hbm_per_gpu_gb=172, total_hbm_gb=688))
+        model = in_catalogue("models", "deepseek-r1")
+        fields = dict.fromkeys(("weights_dense_bytes", "weights_expert_bytes", "params_total"))
+        bare = changed(model, checkpoint_bytes=688 * 10**9, **fields)
+        self.assertGreater(answer(asking(bare, exact, 1, 128)).nodes_final, 0)  # cabe, exato
+        more = changed(bare, checkpoint_bytes=688 * 10**9 + 1)
+        self.assertIsNone(answer_to(asking(more, exact, 1, 128)))
+        self.assertGreater(answer(asking(changed(more, checkpoint_bytes=None), exact, 1,
+                                         128)).nodes_final, 0)  # não se sabe
+        # com todos os campos, réplicas de vários nós respondem
+        self.assertGreater(answer(asking("deepseek-r1", "h100-nvl-8x", 1, 8192)).nodes_final, 0)
+        self.assertGreater(answer(asking("kimi-k2", "dgx-h100", 1, 8192)).unit, 1)
+
     def test_paginas(self):
         """O teto conta páginas inteiras de 16 tokens; o plano, os tokens exatos"""
         document = self.sized(effective_context=100, tensor_parallel=8)
@@ -1167,11 +1210,10 @@ class TetoFisico(Case):
             for precision, (narrow, wide) in bits.items():
                 if precision == model["native_precision"]:
                     continue
-                read = self.sized(model=name, weights_precision=precision)["storage_plan"][
-                    "checkpoint_bytes"]
+                loaded_bytes = weight_bytes(asking(name, "dgx300", weights_precision=precision))
                 expected = 2 * embedding + experts * narrow / 8 + linear / 8 * (
                     wide if experts else narrow)
-                self.assertAlmostEqual(read, expected, delta=2, msg=(name, precision))
+                self.assertAlmostEqual(loaded_bytes, expected, delta=2, msg=(name, precision))
 
     def test_sem_dados(self):
         """Modelo ou servidor só com os campos básicos: o plano vale e o aviso diz o que falta"""
@@ -2063,7 +2105,6 @@ class Velocidade(Case):
                                    concurrency=10**5, effective_context=163840, output_tokens=100,
                                    max_tpot_ms=50)))
         self.assertLessEqual(len(long.splitlines()), 24)
-        self.assertIn("! weights_exceed_reserve", long)
         self.assertNotIn("wider_replica", self.codes(self.sized(
             model="minimax-m2", server="l40s-8x", concurrency=30, weights_precision="int8")))
 
@@ -2161,7 +2202,7 @@ class Velocidade(Case):
         queue = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=1848,
                      effective_context=8192, output_tokens=256, max_ttft_ms=5000)
         self.assertIn("limite: TTFT de 5000 ms; acima disso há fila", self.ok(*flags(queue)))
-        self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.798")),
+        self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7980")),
                      "TPOT de 2.798 ms fora do alcance: o melhor é 2.804 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
         self.assertIn(" 0.07 (0.06-0.08) ", slow)
@@ -3095,6 +3136,44 @@ class StorageECusto(Case):
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
 
+    def test_fp8_ao_carregar(self):
+        """fp8 de um repositório de 16 bits lê os 16 bits; outra precisão, outro checkpoint"""
+        llama = {"model": "llama-3.3-70b", "server": "dgx200", "effective_context": 8192}
+        plans = {precision: self.sized(**dict(llama, weights_precision=precision))["storage_plan"]
+                 for precision in ("bf16", "fp8", "int8", "nvfp4")}
+        for name in ("checkpoint_bytes", "node_recovery_seconds", "cold_start_seconds"):
+            self.assertEqual(plans["fp8"][name], plans["bf16"][name])
+            self.assertLess(plans["int8"][name], plans["fp8"][name])
+            self.assertLess(plans["nvfp4"][name], plans["int8"][name])
+        self.assertEqual(plans["fp8"]["checkpoint_bytes"],
+                         listed("models", "llama-3.3-70b")["checkpoint_bytes"])
+        self.assertEqual(plans["fp8"]["capacity_bytes"] - plans["fp8"]["parked_kv_bytes"],
+                         plans["fp8"]["checkpoint_bytes"])
+        model = in_catalogue("models", "mixtral-8x7b-instruct-v0.1")
+        bare = changed(model, checkpoint_bytes=None)  # o que se sabe são os pesos de 16 bits
+        for weights in (None, "fp8"):
+            found = answer(asking(bare, "dgx200", 1, 4096, weights_precision=weights))
+            self.assertEqual(document_of(found)["storage_plan"]["checkpoint_bytes"],
+                             model.weights_dense_bytes + model.weights_expert_bytes)
+
+    def test_so_mostrados(self):
+        """IOPS, escrita e latência de um perfil não entram em conta alguma, e o README o diz"""
+        shown = ("iops_read", "iops_write", "throughput_write_gbps", "latency_read_ms_p50",
+                 "latency_write_ms_p50", "latency_write_ms_p99")
+        profile = dict(listed("storage", "profile_default"), name="outro")
+        documents = []
+        for number in (1, 2):
+            profile.update(dict.fromkeys(shown, number), latency_read_ms_p99=9)
+            with temporary_file({"profiles": [profile]}) as path:
+                document = self.sized("--explain", storage_file=path, storage="outro")
+            entry = document.pop("storage")
+            self.assertEqual({entry[name] for name in shown}, {number})
+            documents.append(document)
+        self.assertEqual(*documents)
+        told = re.search(r"(?s)\n\*\*Storage\*\*.*?\n\n", text_of("README.md"))[0]
+        told = told[told.index("só se mostram"):]
+        self.assertEqual(set(re.findall("`([a-z_0-9]+)`", told)), set(shown))
+
     def test_perfis(self):
         """Os perfis têm escopo e fonte; sem scope, o que não é local é de todos os nós"""
         for profile in catalogue("storage")["profiles"]:
@@ -3439,7 +3518,7 @@ class FlagsRuins(Case):
                  for v in (*ratios, "0", "5", "1.0001", "70", "101%", "0%")]
         rows += [("--peak-headroom-ratio", v) for v in (*ratios, "20", "1.5", "-20%")]
         rows += [("--runtime-overhead-gib", v)
-                 for v in ("-5000", "0", "nan", "inf", "1e400", "", "abc", "1,5", "5%", "1e-31")]
+                 for v in ("-5000", "-1", "nan", "inf", "1e400", "", "abc", "1,5", "5%", "1e-31")]
         rows += [("--kv-precision", v) for v in ("fp3", "", "8", "fp8,", "FP 8")]
         rows += [("--ha", v) for v in ("n+9", "", "1", "N+", "no")]
         rows += [(flag, v) for flag in ("--model", "--server", "--storage")
@@ -3470,11 +3549,119 @@ class FlagsRuins(Case):
                 (("--storage=profile_defualt",), "talvez 'profile_default'"),
                 (("--kv-precision=fp9",), "fp8, fp16, bf16, int8"),
                 (("--ha=n1",), "none, n+1, n+2"),
-                (("--concurency=5",), "talvez '--concurrency'"))
-        for extra, hint in rows:
+                (("--concurency=5",), "talvez '--concurrency'"),
+                (("--users=5",), "talvez '--concurrency'"), (("--usres",), "talvez '--concurr"),
+                (("--sessões", "5"), "talvez '--concurrency'"),
+                (("--max_model_len=8k",), "talvez '--effective-context'"),
+                (("--ctx", "8k"), "talvez '--effective-context'"),
+                (("--gpus=8",), "talvez '--nodes' ou '--tensor-parallel'"),
+                (("--precision=fp8",), "talvez '--kv-precision' ou '--weights-precision'"),
+                (("--server", "DGX", "B300"), "'B300'", "entre aspas"))
+        for extra, *hints in rows:
             with self.subTest(extra):
-                line = self.refused([*flags(BASE), *extra], hint)
+                line = self.refused([*flags(BASE), *extra], *hints)
                 self.assertNotIn("7000%", line)  # que também não se aceita
+
+    def test_flags_parecidas(self):
+        """Cada nome da tabela leva a flags que existem, e não é uma delas"""
+        known = {line.split()[0].rstrip(",") for line in self.ok("--help").splitlines()
+                 if line.startswith("  --")}
+        for word, meant in NEAR_FLAGS.items():
+            self.assertLessEqual(set(meant.split()), known, word)
+            self.assertNotIn("--" + word, known)
+
+    def test_nomes(self):
+        """Um servidor por nome, apelido, produto ou GPU; um modelo com brancos no lugar de hífens"""
+        def seen(**names):
+            return [row[kind]["name"] for row in json.loads(self.ok(
+                *flags(dict(BASE, **names)), "--json")) for kind in names]
+
+        rows = (("dgx300", "DGX-B300 dgx_b300 B300 b300"), ("dgx200", "H200 h200 hgx-h200"),
+                ("dgx-b200", "B200"), ("dgx-h100", "H100"), ("dgx-a100", "a100 hgx-a100"),
+                ("gb200-nvl72", "GB200"), ("l40s-8x", "L40S"), ("dgx-spark", "gb10"))
+        wanted = [name for name, others in rows for _ in others.split()]
+        given = [other for _, others in rows for other in others.split()]
+        self.assertEqual(seen(server=",".join(given)), wanted)
+        self.assertEqual(
+            seen(server="DGX B300, DGX H200 ,dgx  b200,NVIDIA H200 SXM,H200 NVL,H100 SXM 80GB,"
+                        "RTX PRO 6000,Servidor com 8 L40S,DGX A100 640GB"),
+            ["dgx300", "dgx200", "dgx-b200", "dgx200", "h200-nvl-8x", "dgx-h100",
+             "rtx-pro-6000-8x", "l40s-8x", "dgx-a100"])
+        self.assertEqual(
+            seen(model="Llama 3.3 70B,qwen3 235b,GPT OSS 120B,deepseek r1,Kimi_K2", server="h200"),
+            [name for model in ("llama-3.3-70b-instruct", "qwen3-235b-a22b", "opt-oss-120b",
+                                "deepseek-r1", "kimi-k2-instruct") for name in (model, "dgx200")])
+        self.assertEqual(self.sized(storage="profile default"), self.sized())
+        rows = (("server", "nvl72", "'gb200-nvl72' ou 'gb300-nvl72'"),
+                ("model", "llama 70b", "'llama-3.1-70b-instruct' ou 'llama-3.3-70b-instruct'"),
+                ("model", "deepseek", "'deepseek-v3', 'deepseek-r1', 'deepseek-v3.2' ou"),
+                ("model", "llama3.3-70b", "'llama-3.3-70b-instruct'"),
+                ("model", "gptoss120b", "'gpt-oss-120b'"), ("storage", "nfs", "'nfs_rdma_aff_a90'"),
+                ("server", "H800", "servidor fora do catálogo"))
+        for kind, name, hint in rows:
+            with self.subTest(name):
+                self.refused(flags(dict(BASE, **{kind: name})), "--" + kind, hint)
+
+    def test_gpu_de_varios_servidores(self):
+        """A GPU de vários servidores é a do DGX; sem um DGX só, a recusa diz quais são"""
+        box = {"gpus": 8, "hbm_per_gpu_gb": 141, "total_hbm_gb": 1128, "gpu": "NVIDIA H200 SXM",
+               "notes": "n", "source": "s"}
+        rows = (("h200", [dict(box, name="a", product="Servidor A")], None),
+                ("h200", [dict(box, name="a", product="DGX A")], "escolha a, dgx200 ou h200-nvl-8x"),
+                ("h900", [dict(box, name=name, gpu="NVIDIA H900") for name in "ab"],
+                 "escolha a ou b"),
+                ("DGX H200", [dict(box, name="a", product="DGX H200")], None),
+                ("servidor a", [dict(box, name=name, product="Servidor A") for name in "ab"],
+                 "mais de um servidor: escolha a ou b"))
+        for name, boxes, hint in rows:
+            with self.subTest(name), temporary_file({"servers": boxes}) as path:
+                asked = dict(BASE, server=name, servers_file=path)
+                if hint:
+                    self.refused(flags(asked), "--server '%s'" % name, hint)
+                else:
+                    self.assertEqual(self.sized(**asked)["server"]["name"], "dgx200")
+
+    def test_milhares(self):
+        """1.000, 500.000 e 2.500.000 não são números, salvo onde mil não faria sentido"""
+        rows = [(flag, value, hint) for flag in (
+            "--node-price", "--runtime-overhead-gib", "--requests-per-second", "--max-tpot-ms",
+            "--max-ttft-ms") for value, hint in (
+                ("1.000", "escreva 1000, ou 1.0"), ("500.000", "escreva 500000, ou 500.0"),
+                ("2.500.000", "escreva 2500000\n"), ("38.125", "escreva 38125, ou 38.1250"),
+                ("1.500k", "escreva 1500k, ou 1.5k"))]
+        rows += [(flag, value, hint) for flag in (
+            "--concurrency", "--effective-context", "--nodes", "--tensor-parallel",
+            "--input-tokens", "--output-tokens") for value, hint in (
+                ("1.000", "escreva 1000\n"), ("2.500.000", "escreva 2500000\n"))]
+        rows += [("--concurrency", "5,1.000", "escreva 1000;"),
+                 ("--kv-budget-ratio", "1.000", "escreva 1.0\n"),
+                 ("--gpu-memory-utilization", "1.000", "escreva 1.0\n"),
+                 ("--peak-headroom-ratio", "12.500%", "escreva 12500%, ou 12.5%"),
+                 ("--peak-headroom-ratio", "+1.500", "não se separa\n"),
+                 ("--runtime-overhead-gib", "-1.000", "não se separa\n"),
+                 ("--calibrate-tpot-ms", "38.500@64", "escreva 38500, ou 38.5 (MS@SESSÕES"),
+                 ("--calibrate-tpot-ms", "38.5@1.000", "escreva 1000 (MS@SESSÕES")]
+        asked = {name: value for name, value in BASE.items() if name != "concurrency"}
+        for flag, value, hint in rows:
+            with self.subTest(flag=flag, value=value):
+                self.refused([*flags(asked), flag + "=" + value], flag, value.split(",")[-1], hint)
+        self.refused(["--weights-gib=10.000", "--hf-config=x", "--server=dgx300"], "--weights-gib",
+                     "escreva 10000, ou 10.0")
+        for changes, same in (({"kv_budget_ratio": "0.700"}, {}), ({"concurrency": "1_000"}, {}),
+                              ({"pue": "1.250"}, {"pue": "1.25"}),
+                              ({"node_price": "1.0"}, {"node_price": 1}),
+                              ({"energy_price": "1.000", "years": "3.000"},
+                               {"energy_price": 1, "years": 3})):
+            with self.subTest(changes):
+                self.assertEqual(self.sized(**changes), self.sized(**same))
+
+    def test_overhead_zero(self):
+        """--runtime-overhead-gib 0 é zero, e não o padrão"""
+        document = self.sized(runtime_overhead_gib=0)
+        self.assertEqual(document["parameters"]["runtime_overhead_gib"], 0)
+        self.assertEqual(document["results"]["kv_budget_bytes"], 2304 * 10**9 * 7 // 10)
+        self.assertEqual(document["results"]["sessions_per_node"], 666)
+        self.refused([*flags(BASE), "--runtime-overhead-gib=-0.1"], "de 0 em diante")
 
     def test_forma(self):
         """Flags desconhecidas, abreviadas, sem valor, com valor demais, faltando ou sobrando"""
@@ -3525,7 +3712,7 @@ class FlagsRuins(Case):
         """Status 3, sem número de nós, com o que falta e o que caberia"""
         question = flags(BASE)
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
-                            "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.784", status=3)
+                            "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
         self.refused([*question, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
                      "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
@@ -3689,6 +3876,7 @@ class CatalogosRuins(Case):
             ("models", {"num_key_value_heads": 100}, ("num_key_value_heads = 100", "64")),
             ("storage", {"latency_read_ms_p99": 0.01}, ("latency_read_ms_p99 = 0.01", "0.08")),
             ("models", {"aliases": ["x", "X"]}, ("nome repetido", "'X'")),
+            ("models", {"aliases": ["x_y", "x-y"]}, ("nome repetido", "'x-y'")),
             ("models", {"aliases": ["opt-oss-20b"]}, ("nome repetido", "'opt-oss-20b'")),
             ("servers", {"name": "DGX200"}, ("nome repetido",)),
         )
@@ -3813,6 +4001,60 @@ class CatalogosRuins(Case):
                                   models_file=a, servers_file=b, storage_file=c)
         self.assertEqual(document["results"], self.sized()["results"])
         self.assertEqual(document["model"]["name"], "meu-modelo")
+
+    def test_juntar(self):
+        """As entradas de um arquivo dado se juntam às de fábrica; de um nome, vale a dada"""
+        box = dict(listed("servers", "dgx200"), product="Caixa", aliases=[])
+        mine = [dict(box, name="caixa"), dict(box, name="DGX-B300", power_kw=1)]
+        with temporary_file({"servers": mine}) as path:
+            given = dict(BASE, servers_file=path)
+            rows = json.loads(self.ok(*flags(dict(given, server="caixa,dgx200,dgx300,dgx-b300")),
+                                      "--json"))
+            self.assertEqual([row["server"]["name"] for row in rows],
+                             ["caixa", "dgx200", "dgx300", "DGX-B300"])
+            self.assertEqual([row["physical"]["power_kw"] / row["results"]["nodes_final"]
+                              for row in rows], [10.2, 10.2, 15, 1])
+            told = "servidor DGX-B300 de %s, no lugar do de fábrica" % path
+            self.assertEqual([[w for w in row["warnings"] if "catalogue_over" in w]
+                              for row in rows], [[], [], [], [
+                                  "catalogue_override: %s; com outro name, os dois se comparam"
+                                  % told]])
+            self.assertEqual(rows[3]["server"]["overrides"], path)
+            self.assertNotIn("overrides", rows[0]["server"])
+            table = self.ok(*flags(dict(given, server="caixa,dgx-b300")))
+            self.assertIn(told.replace(" ", ""), "".join(table.split()))
+            self.assertIn("catalogue_override: ", self.ok(*flags(dict(given, server="dgx-b300"))))
+            shown = self.ok("--list", "servers", "--servers-file", path)
+            self.assertLess(shown.index("\ncaixa "), shown.index("\ndgx300 "))
+            self.assertIn("dgx300           DGX B300", shown)
+            self.assertIn("ou hgx-b300\n", shown)  # o apelido tomado saiu
+            self.assertIn("Asprimeirassãode%s;depois,asdefábrica;nolugardeumadelas:DGX-B300."
+                          % path, "".join(shown.split()))
+            entries = json.loads(self.ok("--list", "servers", "--servers-file", path, "--json"))
+            self.assertEqual(len(entries), len(catalogue("servers")["servers"]) + 2)
+            self.assertEqual(
+                self.ok("--validate", "--servers-file", path).splitlines()[1:4],
+                ["%s: ok, 2 entradas" % path,
+                 "servers.json: ok, %d entradas" % len(catalogue("servers")["servers"]),
+                 "  no lugar das de fábrica: DGX-B300"])
+        whole = catalogue("servers")  # igual à de fábrica não muda nada
+        whole["servers"][0]["power_kw"] = 14
+        whole["servers"] = [entry for entry in whole["servers"] if entry["name"] != "l40s-8x"]
+        whole["servers"].append(dict(box, name="outra", aliases=["l40s-8x"]))
+        with temporary_file(whole) as path:
+            names = [entry["name"] for entry in json.loads(self.ok(
+                "--list", "servers", "--servers-file", path, "--json"))
+                if entry.get("overrides")]
+            self.assertEqual(names, ["dgx300", "outra"])
+            self.assertEqual(self.sized(server="L40S 8x", servers_file=path)["server"]["name"],
+                             "outra")
+        with temporary_file({"models": [dict(listed("models", "opt-oss-20b"), name="meu",
+                                             aliases=["gpt-oss-120b"], hf_id="eu/meu")]}) as path:
+            for name, found in (("gpt-oss-120b", "meu"), ("opt-oss-120b", "opt-oss-120b"),
+                                ("openai/gpt-oss-120b", "opt-oss-120b"), ("eu/meu", "meu")):
+                self.assertEqual(self.sized(model=name, models_file=path)["model"]["name"], found)
+        with temporary_file({"profiles": [{"name": "x"}]}) as path:
+            self.refused(flags(dict(BASE, storage_file=path)), path, "profiles[0]", "falta")
 
 
 # ── Interface ─────────────────────────────────────────────────────────────────────────────────
