@@ -556,9 +556,9 @@ class Question:
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
 
-    def with_load(self, concurrency: int | None, ha_mode: str) -> Question:
+    def with_load(self, **load: Any) -> Question:
         """A mesma pergunta com outra carga; como `replace`, sem o custo de reler cada campo."""
-        return Question(**dict(vars(self), concurrency=concurrency, ha_mode=ha_mode))
+        return Question(**dict(vars(self), **load))
 
     @property
     def asks(self) -> str:
@@ -4549,10 +4549,13 @@ def tpot_of(r: SizingResult) -> dict[str, float]:
 VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
     "--server": ("servidor", lambda q: q.server.name),
+    "--weights-precision": ("pesos", lambda q: q.weights_precision),
+    "--tensor-parallel": ("tp", lambda q: str(q.tensor_parallel or "auto")),
     "--concurrency": ("sessões", lambda q: str(q.concurrency or 0)),
     "--effective-context": ("contexto", context_text),
     "--kv-precision": ("KV", lambda q: q.kv_precision),
-    "--ha": ("HA", lambda q: q.ha_mode)}
+    "--ha": ("HA", lambda q: q.ha_mode),
+    "--storage": ("storage", lambda q: q.storage.name)}
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
 # Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
 SORTS: dict[str, tuple[str, Callable[[SizingResult], Any]]] = {
@@ -4740,17 +4743,18 @@ def json_lines(rows: Iterable[Row], sort: str, ascii_only: bool) -> Iterator[str
     def documents() -> Iterator[tuple[Position, str]]:
         # O que se repete entre as linhas de um modelo num servidor se escreve uma vez.
         for _, block in groupby(rows, lambda row: (row.question.model, row.question.server)):
-            catalogues = ""
+            entries: dict[Storage, str] = {}
             engines: dict[tuple[Offer, ...], str] = {}
             for row in block:
-                r, engine = row.outcome, ""
-                catalogues = catalogues or encode(catalogue_json(row.question))[:-1] + ", "
+                r, engine, storage = row.outcome, "", row.question.storage
+                if storage not in entries:
+                    entries[storage] = encode(catalogue_json(row.question))[:-1] + ", "
                 if not isinstance(r, SizingError) and r.offer.layout:
                     if r.offers not in engines:
                         engines[r.offers] = encode(engine_json(r))[1:-1] + ", "
                     engine = engines[r.offers]
                 yield (rank(r, sort) if sort else (),
-                       catalogues + engine + encode(row_json(row))[1:])
+                       entries[storage] + engine + encode(row_json(row))[1:])
 
     start = "[\n"
     for document in in_order(documents(), sort):
@@ -5488,8 +5492,7 @@ QUESTION_FIELDS = {
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
     "--peak-headroom-ratio": "peak_headroom_ratio",
-    "--gpu-memory-utilization": "gpu_memory_utilization", "--tensor-parallel": "tensor_parallel",
-    "--weights-precision": "requested_weights_precision", "--pue": "pue",
+    "--gpu-memory-utilization": "gpu_memory_utilization", "--pue": "pue",
     "--node-price": "node_price", "--energy-price": "energy_price", "--years": "years"}
 
 
@@ -5537,25 +5540,35 @@ class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
 
     pairs: list[tuple[Model, Server]]
+    weights_precisions: list[str | None]  # None: a do checkpoint
+    tensor_parallels: list[int | None]  # None: auto
     contexts: list[int]  # vazia: a soma do pedido, ou o máximo de cada modelo
     kv_precisions: list[str]  # vazia: a de cada modelo
     concurrencies: list[int | None]
     ha_modes: list[str]
+    storages: list[Storage]
     fields: Json  # os outros campos da pergunta
 
     def count(self) -> int:
         """As linhas, sem contar cenários."""
-        return (len(self.pairs) * (len(self.contexts) or 1) * (len(self.kv_precisions) or 1)
-                * len(self.concurrencies) * len(self.ha_modes))
+        count = 1
+        for choices in (self.pairs, self.weights_precisions, self.tensor_parallels, self.contexts,
+                        self.kv_precisions, self.concurrencies, self.ha_modes, self.storages):
+            count *= len(choices) or 1
+        return count
 
-    def bases(self, model: Model, server: Server) -> list[Question]:
-        """As perguntas de um par que têm capacidades diferentes, com a primeira carga."""
+    def replicas(self) -> Iterator[list[Question]]:
+        """As perguntas com as mesmas réplicas e capacidades diferentes, com a primeira carga."""
         contexts: Sequence[int | None] = self.contexts or [None]
-        precisions = self.kv_precisions or [model.default_kv_precision]
-        return [Question(model=model, server=server, requested_context=context,
-                         kv_precision=precision, concurrency=self.concurrencies[0],
-                         ha_mode=self.ha_modes[0], **self.fields)
-                for context, precision in product(contexts, precisions)]
+        for (model, server), weights_precision, tensor_parallel in product(
+                self.pairs, self.weights_precisions, self.tensor_parallels):
+            yield [Question(
+                model=model, server=server, requested_weights_precision=weights_precision,
+                tensor_parallel=tensor_parallel, requested_context=context, kv_precision=precision,
+                concurrency=self.concurrencies[0], ha_mode=self.ha_modes[0],
+                storage=self.storages[0], **self.fields)
+                for context, precision in product(
+                    contexts, self.kv_precisions or [model.default_kv_precision])]
 
 
 def asked_by(given: Flags) -> Asked:
@@ -5567,19 +5580,19 @@ def asked_by(given: Flags) -> Asked:
     else:
         models = named(given, "models", "--model")
     servers = named(given, "servers", "--server")
-    if "," in given.get("--storage", ""):
-        raise SizingError("--storage", "não aceita comparar: dê um só", value=given["--storage"])
+    storages = named(given, "storage", "--storage", "profile_default")
     fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
-    fields["storage"] = named(given, "storage", "--storage", "profile_default")[0]
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
         fields.setdefault("nodes", 1)
     elif "--nodes" in given and given.keys() & CONTEXT:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
     return Asked(pairs=list(product(models, servers)), contexts=contexts,
+                 weights_precisions=values.get("--weights-precision", [None]),
+                 tensor_parallels=values.get("--tensor-parallel", [None]),
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
-                 ha_modes=values.get("--ha", ["none"]), fields=fields)
+                 ha_modes=values.get("--ha", ["none"]), storages=storages, fields=fields)
 
 
 IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
@@ -5598,16 +5611,15 @@ def scenarios_of(q: Question) -> dict[str, Question]:
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
-    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, e a
-    capacidade de cada um deles, a todas as cargas.
+    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, com os
+    pesos e o tp de cada linha; a capacidade de cada um deles, a todas as cargas e storages.
     """
-    for model, server in asked.pairs:
-        bases = asked.bases(model, server)
+    for bases in asked.replicas():
         replicas = Replicas(bases[0])
-        capacities = [capacity_or_refusal(given, base, replicas) for base in bases]
-        for concurrency, (base, capacity), ha_mode in product(
-                asked.concurrencies, list(zip(bases, capacities)), asked.ha_modes):
-            q = base.with_load(concurrency, ha_mode)
+        capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
+        for concurrency, (base, capacity), ha_mode, storage in product(
+                asked.concurrencies, capacities, asked.ha_modes, asked.storages):
+            q = base.with_load(concurrency=concurrency, ha_mode=ha_mode, storage=storage)
             if "--scenarios" in given:
                 yield from scenario_rows(given, q)
             else:
@@ -5665,7 +5677,8 @@ def outcome_of(given: Flags, q: Question,
         r = size(q, capacity)
         refuse_useless(given, "--input-tokens --output-tokens", not r.offer.speed,
                        "não há velocidade prevista, " + speed_gap(r))
-        refuse_useless(given, "--tensor-parallel --gpu-memory-utilization --weights-precision",
+        layout = "--gpu-memory-utilization --weights-precision"
+        refuse_useless(given, layout + (" --tensor-parallel" if q.tensor_parallel else ""),
                        r.capacity.missing,
                        "para o teto físico " + missing_text(r.capacity.missing))
         return r
@@ -5675,7 +5688,7 @@ def outcome_of(given: Flags, q: Question,
 
 def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:
     for flag in flags.split() if useless else ():
-        if given.get(flag, "auto").lower() != "auto":
+        if flag in given:
             raise SizingError(flag, "sem efeito: " + why)
 
 

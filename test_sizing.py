@@ -2417,6 +2417,42 @@ class Comparacoes(Case):
             ("opt-oss-120b", "dgx300", 131072, "none"), ("opt-oss-120b", "dgx300", 131072, "n+1"),
             ("opt-oss-120b", "dgx300", 32768, "none")])
 
+    def test_replicas_de_cada_linha(self):
+        """Pesos, tp e storage variam: cada linha é o documento da execução sozinha"""
+        lists = {"server": "dgx-spark,dgx200", "weights_precision": "fp8,bf16",
+                 "tensor_parallel": "auto,8,3", "concurrency": "10,3000",
+                 "effective_context": "4k,64k", "storage": "profile_default,superpod_standard"}
+        question = dict(model="llama-3.3-70b", kv_precision="fp8,fp16", **lists)
+        documents = json.loads(self.ok(*flags(question), "--json"))
+        names = ("server", "weights_precision", "tensor_parallel", "concurrency",
+                 "effective_context", "kv_precision", "storage")
+        combinations = list(itertools.product(*(question[name].split(",") for name in names)))
+        self.assertEqual(len(documents), len(combinations))
+        answered = 0
+        for index in random.Random(7).sample(range(len(combinations)), 24):
+            single = run(*flags(dict(zip(names, combinations[index]), model="llama-3.3-70b")),
+                         "--json")
+            answered += not single.returncode
+            if single.returncode:
+                self.assertIn(documents[index]["error"], single.stderr)
+            else:
+                self.assertEqual(json.loads(single.stdout), documents[index])
+        self.assertGreater(answered, 5)
+        for document, combination in zip(documents, combinations):  # o tp impossível é da linha
+            refused = combination[2] == "3" or combination[:3:2] == ("dgx-spark", "8")
+            self.assertEqual("--tensor-parallel" in document.get("error", ""), refused)
+            self.assertEqual(document["storage"]["name"], combination[-1])
+
+    def test_auto_entre_os_tp(self):
+        """Sem dados para o teto, só o tp pedido é recusado; o `auto` da mesma lista responde"""
+        document = catalogue("servers")
+        del listed("servers", "dgx300", document)["hbm_usable_gib_per_gpu"]
+        with temporary_file(json.dumps(document).encode()) as path:
+            rows = json.loads(self.ok(*flags(dict(
+                BASE, tensor_parallel="auto,8", servers_file=path)), "--json"))
+        self.assertEqual(rows[0]["results"]["nodes_final"], 2)
+        self.assertIn("--tensor-parallel: sem efeito", rows[1]["error"])
+
     def test_csv(self):
         """O CSV tem sempre as mesmas colunas, as do README, com os números do JSON"""
         documented = re.findall(r"^\| `(\w+)` \|.*\|$", text_of("README.md").split(
@@ -2634,7 +2670,12 @@ class Comparacoes(Case):
                 ({"model": "opt-oss-120b,nope"}, "--model 'nope'"),
                 ({"server": "dgx300,dgx30"}, "--server 'dgx30'", "talvez 'dgx300'"),
                 ({"server": "dgx300,"}, "--server ''"),
-                ({"storage": "profile_default,profile_network_ssd"}, "--storage", "um só"),
+                ({"storage": "profile_default,nope"}, "--storage 'nope'"),
+                ({"storage": "profile_default,"}, "--storage ''"),
+                ({"weights_precision": "fp8,fp9"}, "--weights-precision 'fp9'", "separa os"),
+                ({"weights_precision": "all"}, "--weights-precision 'all'"),
+                ({"tensor_parallel": "4,x"}, "--tensor-parallel 'x'", "auto ou"),
+                ({"tensor_parallel": "8,"}, "--tensor-parallel ''"),
                 ({"kv_budget_ratio": "0.7,0.8"}, "--kv-budget-ratio '0.7,0.8'"),
                 ({"sort": "nodes"}, "--sort", "só tem efeito numa comparação"),
                 ({"sort": "x", "server": "dgx300,dgx200"}, "--sort 'x'", "power_kw"))
@@ -2643,6 +2684,8 @@ class Comparacoes(Case):
                 self.refused(flags(dict(BASE, **changes)), *words)
         for flag in ("--explain", "--scenarios"):
             self.refused([*flags(dict(BASE, server="dgx300,dgx200")), flag], flag, "--server")
+            for more in ("--tensor-parallel=4,8", "--weights-precision=fp8,bf16", "--storage=all"):
+                self.refused([*flags(BASE), more, flag], flag, more.split("=")[0])
             self.refused([*flags(dict(BASE, server="all")), flag], flag, "--server")
         self.refused(flags(dict(BASE, server="dgx300,dgx200", calibrate_tpot_ms="30@64")),
                      "--calibrate-tpot-ms", "--server")
