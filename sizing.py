@@ -4545,6 +4545,15 @@ def tpot_of(r: SizingResult) -> dict[str, float]:
     return interval(r.offer.speed.tpot_ms(fullest), *tpot_range(r.question))
 
 
+def ttft_of(r: SizingResult) -> dict[str, float] | None:
+    """None se não se prevê, ou se a fila não tem fim."""
+    return (r.nominal or {}).get("ttft_ms")
+
+
+def cold_start_of(r: SizingResult) -> float | None:
+    return load_seconds(r.question, r.nodes_final)
+
+
 # O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
 VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
@@ -4556,81 +4565,49 @@ VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--kv-precision": ("KV", lambda q: q.kv_precision),
     "--ha": ("HA", lambda q: q.ha_mode),
     "--storage": ("storage", lambda q: q.storage.name)}
+NAMED = {"pesos": "pesos %s", "tp": "tp %s", "KV": "KV %s", "HA": "HA %s"}  # fora da tabela
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
-# Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
-SORTS: dict[str, tuple[str, Callable[[SizingResult], Any]]] = {
-    "nodes": ("menos nós", lambda r: r.nodes_final),
-    "sessions_per_node": ("mais sessões por nó", lambda r: -r.results["sessions_per_node"]),
-    "tpot_ms": ("menor TPOT", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
-    "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
-    "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
+# Ordem das linhas → (o que é ser a melhor, a coluna da tabela, o que se compara; None: no fim).
+SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
+    "nodes": ("menos nós", "nós", lambda r: r.nodes_final),
+    "sessions_per_node": ("mais sessões por nó", "sessões/nó",
+                          lambda r: -r.results["sessions_per_node"]),
+    "tpot_ms": ("menor TPOT", "TPOT ms", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
+    "ttft_ms": ("menor TTFT", "TTFT ms", lambda r: (ttft_of(r) or {}).get("estimate")),
+    "power_kw": ("menos kW", "kW", lambda r: r.physical["power_kw"]),
+    "rack_units": ("menos U", "U", lambda r: r.physical["rack_units"]),
+    "total": ("menor custo", "custo", lambda r: r.costs.get("total")),
+    "cold_start_seconds": ("carga mais rápida", "carga", cold_start_of)}
 Position = Tuple[Tuple[bool, Any], ...]
 REFUSED: Position = ((True, 1),)  # depois de toda posição de `rank`
+TIES = ("nodes", "power_kw", "tpot_ms", "cold_start_seconds")
 
 
-def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
-    """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW e TPOT.
+def rank(outcome: SizingResult | SizingError, sort: str, unsorted: str = "power_kw") -> Position:
+    """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW, TPOT e carga.
 
-    Servidores diferentes se comparam pela potência, que acompanha o preço e o espaço: um nó pode
-    ser uma máquina de mesa ou um rack de 72 GPUs.
+    Sem preços, servidores diferentes se comparam pela potência, que acompanha o preço e o espaço:
+    um nó pode ser uma máquina de mesa ou um rack de 72 GPUs.
     """
     if isinstance(outcome, SizingError):
         return REFUSED
     keys: list[Any] = [0 if sort or outcome.offer.speed else None]
     if sort or outcome.asks == "nodes":
-        keys.append(SORTS[sort or "power_kw"][1](outcome))
+        keys.append(SORTS[sort or unsorted][2](outcome))
     else:
         keys.append(-outcome.answer)
-    keys += [SORTS[name][1](outcome) for name in ("nodes", "power_kw", "tpot_ms")]
+    keys += [SORTS[name][2](outcome) for name in TIES]
     return tuple((key is None, key or 0) for key in keys)
 
 
 @dataclass(frozen=True, eq=False)
-class TableRow:
-    """O que a tabela guarda de uma linha."""
+class Column:
+    """Uma coluna da tabela: o título, o lado, a célula e as flags ou a ordem que a pedem."""
 
-    varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
-    scenario: str
-    cells: list[str]
-    reason: str  # de uma recusa
-    position: Position
-    load: tuple[Any, ...]  # as linhas da mesma carga se comparam
-    note: str  # o que se supõe na velocidade
-
-
-def table_row(row: Row, columns: Sequence[Column], sort: str) -> TableRow:
-    q, outcome, reason = row.question, row.outcome, ""
-    if isinstance(outcome, SizingError):
-        limit, reason = "recusado", str(outcome)
-        if outcome.status == 3:
-            limit, reason = "não cabe", outcome.expected
-        cells = [limit if title == "limite" else "-" for title, _, _ in columns]
-    else:
-        cells = [cell(outcome) for _, _, cell in columns]
-    return TableRow(
-        varied=tuple(shown(q) for _, shown in VARIED.values()), scenario=row.scenario,
-        cells=cells, reason=reason, position=rank(outcome, sort),
-        load=(q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome))
-
-
-# Uma coluna da tabela: (título, lado, a célula).
-Column = Tuple[str, str, Callable[[SizingResult], str]]
-
-
-def table_columns(q: Question, scenario: bool) -> list[Column]:
-    columns: list[Column] = [
-        (ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)),
-        ("sessões/nó", "r", unit_sessions_text),
-        ("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
-        ("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
-        ("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
-        ("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"]))]
-    if q.node_price is not None or q.energy_price is not None:
-        columns.append(("custo", "r", lambda r: money_text(r.costs["total"])))
-    if scenario:
-        columns.append(("quedas cobertas", "r", lambda r: (
-            "pico %(failures_covered_peak)d, nominal %(failures_covered_nominal)d" % r.ha_plan)))
-    return columns
+    title: str
+    side: str  # l ou r
+    cell: Callable[[SizingResult], str]
+    asked_by: str = ""  # vazio: sempre aparece
 
 
 def unit_sessions_text(r: SizingResult) -> str:
@@ -4638,8 +4615,81 @@ def unit_sessions_text(r: SizingResult) -> str:
     return "%d%s" % (r.offer.sessions_per_unit, " em %d" % nodes if nodes > 1 else "")
 
 
+def ttft_text(r: SizingResult) -> str:
+    ttft_ms = ttft_of(r)
+    if ttft_ms:
+        return range_text(ttft_ms)
+    return "fila" if r.nominal else "-"
+
+
+def load_time_text(r: SizingResult) -> str:
+    seconds = cold_start_of(r)
+    return "-" if seconds is None else seconds_text(seconds)
+
+
+def survived_text(r: SizingResult) -> str:
+    """Quantas quedas o pico e a carga nominal suportam."""
+    counts = [r.ha_plan["failures_covered_" + load] for load in ("peak", "nominal")]
+    return "pico %s, nominal %s" % tuple(
+        str(count) if count < 10**6 else "%.2g" % count for count in counts)
+
+
+COLUMNS = (
+    Column("sessões/nó", "r", unit_sessions_text),
+    Column("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
+    Column("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
+    Column("TTFT ms", "r", ttft_text, "--max-ttft-ms ttft_ms"),
+    Column("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
+    Column("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"])),
+    Column("carga", "r", load_time_text, "--storage cold_start_seconds"),
+    Column("custo", "r", lambda r: money_text(r.costs["total"]) if r.costs else "-",
+           "--node-price --energy-price"),
+    Column("quedas cobertas", "r", survived_text, "--scenarios"))
+# As que saem de uma tabela larga demais, da primeira à última; todas estão em --csv.
+DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "TTFT ms", "carga", "custo")
+
+
+@dataclass(frozen=True, eq=False)
+class TableRow:
+    """O que a tabela guarda de uma linha."""
+
+    varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
+    server: Server
+    scenario: str
+    cells: list[str]
+    reason: str  # de uma recusa
+    position: Position
+    load: tuple[Any, ...]  # as linhas da mesma carga e do mesmo modelo se comparam
+    note: str  # o que se supõe na velocidade
+
+
+def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> TableRow:
+    q, outcome, reason = row.question, row.outcome, ""
+    if isinstance(outcome, SizingError):
+        limit, reason = "recusado", str(outcome)
+        if outcome.status == 3:
+            limit, reason = "não cabe", outcome.expected
+        cells = [limit if column.title == "limite" else "-" for column in columns]
+    else:
+        cells = [column.cell(outcome) for column in columns]
+    return TableRow(
+        varied=tuple(shown(q) for _, shown in VARIED.values()), server=q.server,
+        scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
+        load=(q.model, q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome))
+
+
+def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
+    """A resposta e as colunas que aparecem sempre ou que `asked`, flags e ordem, pede."""
+    return [Column(ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)), *(
+        column for column in COLUMNS
+        if not column.asked_by or set(column.asked_by.split()) & set(asked))]
+
+
 def best_rows(rows: Sequence[TableRow]) -> set[int]:
-    """Os índices das melhores linhas: uma por carga com escolha."""
+    """Os índices das melhores linhas: uma por carga e modelo com escolha.
+
+    Um modelo não é uma escolha entre iguais: com outro, a pergunta é outra.
+    """
     loads: dict[Any, list[tuple[Position, int]]] = {}
     for index, row in enumerate(rows):
         loads.setdefault(row.load, []).append((row.position, index))
@@ -4647,46 +4697,66 @@ def best_rows(rows: Sequence[TableRow]) -> set[int]:
     return {index for position, index in best if position != REFUSED}
 
 
-def common_text(q: Question, varied: Sequence[str], scenario: bool) -> str:
+def server_labels(rows: Sequence[TableRow]) -> dict[str, str]:
+    """Nome no catálogo → o produto, se só um servidor da comparação o é; senão, o nome."""
+    servers = {row.server.name: row.server for row in rows}
+    products = [server.product or "" for server in servers.values()]
+    return {name: server.product if server.product and products.count(server.product) == 1
+            and server.product not in servers and "|" not in server.product else name
+            for name, server in servers.items()}
+
+
+def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence[str]) -> str:
     """O que todas as linhas de uma comparação têm em comum."""
-    common = {"--model": q.model.name, "--server": q.server.name}
+    common = {"--model": q.model.name, "--server": server,
+              "--weights-precision": "pesos " + q.weights_precision}
+    if q.tensor_parallel:
+        common["--tensor-parallel"] = "tp %d" % q.tensor_parallel
     if q.concurrency:
         common["--concurrency"] = sessions_text(q.concurrency)
     if q.requested_context:
         common["--effective-context"] = "%d tokens" % q.effective_context
     common["--kv-precision"] = "KV " + q.kv_precision
-    if not scenario:
+    if "--scenarios" not in asked:
         common["--ha"] = "HA " + q.ha_mode
         common["pico"] = "pico de " + percent_text(q.peak_headroom_ratio)
     if q.requests_per_second is not None:
         common["taxa"] = number_text(q.requests_per_second, 9) + " pedidos/s"
     if q.nodes is not None:
         common["nós"] = plural(q.nodes, "nó") + " por linha"
-    return ", ".join(text for flag, text in common.items() if flag not in varied)
+    if "--storage" in asked:
+        common["--storage"] = q.storage.name
+    return ", ".join(text.replace(" ", GLUE) for flag, text in common.items() if flag not in varied)
 
 
-def comparison_text(rows: Iterable[Row], sort: str) -> str:
-    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
+def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str) -> str:
+    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe.
+
+    `asked` são as flags dadas, que pedem colunas; `unsorted`, o que faz a melhor sem `sort`.
+    """
     rows = iter(rows)
     first = next(rows)
-    scenario, policies = bool(first.scenario), {}
-    columns, table = table_columns(first.question, scenario), []
+    scenario, policies, q = bool(first.scenario), {}, first.question
+    columns, table = table_columns(q, [*asked, sort]), []
     overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
-        table.append(table_row(row, columns, sort))
+        table.append(table_row(row, columns, sort, unsorted))
         overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
     if sort:
         table.sort(key=lambda row: row.position)
+    best_is, column = "a maior resposta", ""
+    if sort or q.asks == "nodes":
+        best_is, column, _ = SORTS[sort or unsorted]
     best, notes = best_rows(table), []
     if best:
-        best_is = "menos kW" if first.question.asks == "nodes" else "a maior resposta"
-        notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
+        several = len({row.load[0] for row in table}) > 1
+        notes.append("* a melhor de cada carga%s: %s" % (" e modelo" if several else "", best_is))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
-    lines = table_lines(first.question, table, columns, best)
+    lines = table_lines(q, table, columns, best, column, asked)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -4706,26 +4776,78 @@ def speed_note(outcome: SizingResult | SizingError) -> str:
         else "todo pedido com prompt novo")
 
 
+def varied_flags(q: Question, rows: Sequence[TableRow]) -> dict[str, list[str]]:
+    """Flag → o que cada linha tem nela, das flags em que as linhas diferem."""
+    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
+    if rows[0].scenario:
+        return {}
+    labels = server_labels(rows)
+    columns["--server"] = [labels[name] for name in columns["--server"]]
+    return {flag: values for flag, values in columns.items() if len(set(values)) > 1
+            and (flag != "--effective-context" or q.requested_context)}
+
+
+# Uma coluna já escrita: (título, lado, as células).
+Written = Tuple[str, str, Sequence[str]]
+
+
+def table_width(columns: Sequence[Written]) -> int:
+    """A largura que `markdown_table` dá a estas colunas."""
+    return 1 + sum(3 + max(3, len(title), *map(len, cells)) for title, _, cells in columns)
+
+
+def narrowed(columns: Sequence[Written], order: Sequence[str]) -> tuple[list[Written], list[str]]:
+    """(as que cabem em 80 colunas, os títulos das que saíram, nesta ordem)."""
+    kept, dropped = list(columns), []
+    for title in order:
+        rest = [column for column in kept if column[0] != title]
+        if table_width(kept) > WIDTH and len(rest) < len(kept):
+            kept = rest
+            dropped.append(title)
+    return kept, dropped
+
+
 def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
-                best: set[int]) -> list[str]:
-    """O que há de comum, a tabela só com o que varia, e as recusas."""
-    scenario, varied = bool(rows[0].scenario), []
-    for index, flag in enumerate(VARIED):
-        several = len({row.varied[index] for row in rows}) > 1 and not scenario
-        if several and (flag != "--effective-context" or q.requested_context):
-            varied.append((index, flag))
-    titles = ["", *["cenário"] * scenario, *(VARIED[flag][0] for _, flag in varied)]
-    sides = "l" * (1 + scenario) + "".join(
-        "r" if flag in ("--concurrency", "--effective-context") else "l" for _, flag in varied)
-    table, reasons = [[*titles, *(title for title, _, _ in columns)]], []
-    for number, row in enumerate(rows):
-        about = [row.scenario] * scenario + [row.varied[index] for index, _ in varied]
-        table.append(["*" if number in best else "", *about, *row.cells])
-        if row.reason:
-            reasons += folded("- %s: %s" % (", ".join(about), row.reason), 2)
-    common = common_text(q, [flag for _, flag in varied], scenario)
-    return [*folded(common), "",
-            *markdown_table(table, sides + "".join(side for _, side, _ in columns)), "", *reasons]
+                best: set[int], needed: str, asked: Sequence[str]) -> list[str]:
+    """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
+
+    Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
+    """
+    varied = varied_flags(q, rows)
+    about: list[Written] = [
+        (VARIED[flag][0], "r" if flag in ("--concurrency", "--effective-context") else "l", values)
+        for flag, values in varied.items()]
+    if rows[0].scenario:
+        about = [("cenário", "l", [row.scenario for row in rows])]
+    star: Written = ("", "l", ["*" if index in best else "" for index in range(len(rows))])
+    cells = [(column.title, column.side, [row.cells[index] for row in rows])
+             for index, column in enumerate(columns)]
+    implied = [VARIED[flag][0] for flag in varied if flag not in (*asked, "--model")]
+    order = [*implied, *sorted(DROPPED, key=lambda title: title == needed)]
+    kept, dropped = narrowed([star, *about, *cells], order)
+    numbered = table_width(kept) > WIDTH  # só o que varia já não cabe: vai para a lista
+    if numbered:
+        numbers = [str(number) for number in range(1, len(rows) + 1)]
+        kept, dropped = narrowed([star, ("linha", "r", numbers), *cells], order)
+    lines = [*folded(common_text(q, server_labels(rows)[q.server.name], list(varied), asked)), "",
+             *markdown_table([[title for title, _, _ in kept],
+                              *zip(*(texts for _, _, texts in kept))],
+                             "".join(side for _, side, _ in kept))]
+    if dropped:
+        lines += folded("Não couberam: %s (em --csv)." % ", ".join(dropped), 2)
+    return [*lines, "", *row_lines(rows, about, numbered)]
+
+
+def row_lines(rows: Sequence[TableRow], about: Sequence[Written], numbered: bool) -> list[str]:
+    """O que é cada linha, se a tabela só a numera, e por que não cabe a que não cabe."""
+    lines = []
+    for index, row in enumerate(rows):
+        texts = [", ".join(NAMED.get(title, "%s") % cells[index] for title, _, cells in about)]
+        if numbered:
+            texts.insert(0, str(index + 1))
+        if numbered or row.reason:
+            lines += folded("- " + ": ".join(filter(None, [*texts, row.reason])), 2)
+    return lines
 
 
 def row_json(row: Row) -> Json:
@@ -5050,8 +5172,8 @@ def add_output_flags(parser: Parser) -> None:
     group.add_argument("--csv", action="store_true",
                        help="escreve uma tabela CSV; numa pergunta, sempre com as mesmas colunas")
     group.add_argument("--sort", metavar="COLUNA",
-                       help="ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou "
-                            "rack_units")
+                       help="ordena a comparação: nodes, sessions_per_node, tpot_ms, ttft_ms, "
+                            "power_kw, rack_units, total ou cold_start_seconds")
     group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
     group.add_argument("--validate", action="store_true",
                        help="verifica os três catálogos, e os dados, e lista todos os problemas")
@@ -5481,6 +5603,7 @@ LOAD = {"--concurrency", "--requests-per-second"}
 REQUEST = ("--input-tokens", "--cached-tokens", "--shared-prefix-tokens", "--output-tokens",
            "--context-mix")
 CONTEXT = {"--effective-context", "--context-mix", "--input-tokens", "--cached-tokens"}
+PRICES = {"--node-price", "--energy-price"}
 # Flag → o campo da pergunta, onde o valor entra como foi lido.
 QUESTION_FIELDS = {
     "--requests-per-second": "requests_per_second", "--context-mix": "context_mix",
@@ -5519,6 +5642,9 @@ def check_combination(given: Flags) -> None:
     for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
         if flag in given and several:
             raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
+    if given.get("--sort", "").lower() == "total" and not given.keys() & PRICES:
+        raise SizingError("--sort", "só tem efeito com " + " ou ".join(sorted(PRICES)),
+                          value=given["--sort"])
     if "--sort" in given and not (several or "--scenarios" in given):
         raise SizingError("--sort", "só tem efeito numa comparação: dê uma lista, como --server "
                           "dgx300,dgx200")
@@ -5731,7 +5857,7 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
         return csv_lines(rows, sort)
     if "--json" in given:
         return json_lines(rows, sort, ascii_only)
-    return comparison_text(rows, sort)
+    return comparison_text(rows, sort, list(given), "power_kw")
 
 
 def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:

@@ -2548,23 +2548,23 @@ class Comparacoes(Case):
 
     def test_tabela(self):
         """A tabela Markdown diz os números do JSON, marca a melhor e explica o que não cabe"""
-        question = dict(BASE, server="dgx300,dgx200,dgx-spark,l40s-8x",
+        question = dict(BASE, server="dgx300,dgx200,dgx-spark,dgx-a100",
                         model="llama-3.3-70b", kv_precision="fp8,fp16", concurrency=50)
         text, documents = self.ok(*flags(question)), json.loads(self.ok(*flags(question), "--json"))
         rows = table_rows(text)
-        self.assertEqual(list(rows[0]), ["", "servidor", "KV", "nós", "sessões/nó", "limite",
-                                         "TPOT ms", "kW", "U"])
+        self.assertEqual(list(rows[0]), ["", "servidor", "KV", "nós", "sessões/nó", "TPOT ms",
+                                         "kW"])  # a coluna do que faz a melhor fica
+        self.assertIn("\nNão couberam: U, limite (em --csv).\n", text)
         for row, document in zip(rows, documents):
-            self.assertEqual(row["servidor"], document["server"]["name"])
+            self.assertEqual(row["servidor"], document["server"]["product"])
             if document["results"] is None:
-                self.assertEqual((row["nós"], row["limite"]), ("-", "não cabe"))
-                self.assertIn("- %s, %s: " % (row["servidor"], row["KV"]), text)
+                self.assertEqual(row["nós"], "-")
+                self.assertIn("- %s, KV %s: " % (row["servidor"], row["KV"]), text)
                 continue
             self.assertEqual(int(row["nós"]), document["results"]["nodes_final"])
             self.assertEqual(int(row["sessões/nó"].split()[0]),
                              document["results"]["sessions_per_unit"])
             self.assertEqual(float(row["kW"]), document["physical"]["power_kw"])
-            self.assertEqual(row["U"], str(document["physical"]["rack_units"] or "-"))
             if document["performance"]:
                 self.assertTrue(row["TPOT ms"].startswith(
                     "%.3g" % document["performance"]["tpot_ms"]["estimate"]), row)
@@ -2573,14 +2573,18 @@ class Comparacoes(Case):
         self.assertEqual(len(best), 1)
         self.assertEqual(best[0]["kW"], min((row["kW"] for row in fitting if row["TPOT ms"] != "-"),
                                             key=float))
-        self.assertIn("llama-3.3-70b-instruct, 50 sessões, 131072 tokens, HA none", text)
+        self.assertIn("llama-3.3-70b-instruct, pesos bf16, 50 sessões, 131072 tokens, HA none",
+                      text)
+        narrow = self.ok(*flags(dict(BASE, server="dgx300,dgx200")))  # aqui tudo cabe
+        self.assertEqual([row["U"] for row in table_rows(narrow)], ["20", "40"])
+        self.assertNotIn("Não couberam", narrow)
 
     def test_ordem_e_melhor(self):
         """--sort ordena e diz a melhor; cargas diferentes têm cada uma a sua melhor"""
         question = dict(BASE, server="dgx-h100,dgx300,dgx200,l40s-8x")
         for column, title in (("nodes", "nós"), ("power_kw", "kW"), ("rack_units", "U")):
             rows = table_rows(self.ok(*flags(question), "--sort", column))
-            values = [float(row[title]) for row in rows]
+            values = [float(row[title]) for row in rows]  # a coluna da ordem sempre cabe
             self.assertEqual(values, sorted(values), column)
             self.assertEqual([row[""] for row in rows], ["*", "", "", ""])
         rows = table_rows(self.ok(*flags(question), "--sort=sessions_per_node"))
@@ -2597,12 +2601,13 @@ class Comparacoes(Case):
                                               server="dgx-h100", effective_context="128k",
                                               max_tpot_ms=500)), "--sort=nodes"))
         self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+        self.assertEqual([row[""] for row in rows], ["", ""])  # modelos não se comparam
         # onde nenhuma linha de uma carga tem resposta, não há melhor
         rows = table_rows(self.ok(*flags(dict(
             BASE, model="llama-3.3-70b", server="dgx-spark,l40s-8x", concurrency=10,
             effective_context="8k,128k", max_tpot_ms=30))))
-        self.assertEqual([(row[""], row["limite"]) for row in rows],
-                         [("", "recusado"), ("", "recusado"), ("*", "TPOT"), ("", "não cabe")])
+        self.assertEqual([(row[""], row["nós"]) for row in rows],
+                         [("", "-"), ("", "-"), ("*", "12"), ("", "-")])
 
     def test_motor_de_cada_contexto(self):
         """Quando se pergunta o contexto, cada linha tem a sua capacidade e o seu motor"""
@@ -2636,7 +2641,7 @@ class Comparacoes(Case):
         """`all` são todas as entradas; nenhuma combinação que não cabe para as outras"""
         rows = table_rows(self.ok(*flags(dict(BASE, server="all", model="opt-oss-120b"))))
         self.assertEqual([row["servidor"] for row in rows],
-                         [entry["name"] for entry in catalogue("servers")["servers"]])
+                         [entry["product"] for entry in catalogue("servers")["servers"]])
         models = json.loads(self.ok(*flags({"model": "ALL", "server": "dgx-spark",
                                             "concurrency": 10}), "--json"))
         self.assertEqual(len(models), len(catalogue("models")["models"]))
@@ -2714,13 +2719,128 @@ class Comparacoes(Case):
         self.assertEqual([row["contexto"] for row in rows], ["40960 (de 131072)", "131072"])
         text = self.ok(*flags({"model": "opt-oss-20b,opt-oss-120b", "server": "dgx300",
                                "requests_per_second": 5, "nodes": 3}))
-        self.assertIn("5 pedidos/s, 3 nós por linha", text)
+        self.assertIn("5 pedidos/s,\n3 nós por linha", text)
         self.assertEqual(list(table_rows(text)[0])[:3], ["", "modelo", "até tokens"])
         wide = self.ok(*flags({"model": "llama-4-scout", "server": "dgx-spark,l40s-8x",
                                "concurrency": 10, "effective_context": "200k"}))
         self.assertEqual(table_rows(wide)[0]["sessões/nó"], "37 em 4")
         refused = self.ok(*flags(dict(BASE, server="dgx300,dgx-spark", tensor_parallel=8)))
-        self.assertIn("- dgx-spark: --tensor-parallel 8: espera-se", refused)
+        self.assertIn("- DGX Spark: --tensor-parallel 8: espera-se", refused)
+
+    def test_melhor_de_cada_modelo(self):
+        """O `*` compara servidores, precisões, tp e storages, nunca modelos diferentes"""
+        question = {"model": "opt-oss-120b,llama-3.3-70b", "server": "dgx300,dgx200",
+                    "effective_context": "32k"}
+        for load in ({"concurrency": "100,9000"}, {"nodes": 2}):
+            text = self.ok(*flags(dict(question, **load)))
+            rows = table_rows(text)
+            models = {(row["modelo"], row.get("sessões")) for row in rows if row[""]}
+            self.assertEqual(len(models), sum(row[""] == "*" for row in rows))
+            self.assertEqual(len(models), 4 if "concurrency" in load else 2)
+            self.assertIn("* a melhor de cada carga e modelo: ", text)
+        one = self.ok(*flags(dict(question, model="opt-oss-120b", concurrency=100)))
+        self.assertIn("* a melhor de cada carga: menos kW", one)
+        self.assertNotIn("* a melhor", self.ok(*flags(dict(question, server="dgx300", nodes=2))))
+        for choice in ({"weights_precision": "bf16,fp8"}, {"kv_precision": "fp16,fp8"},
+                       {"tensor_parallel": "8,4"}, {"storage": "aws_ebs_gp3,dgx_nvme_raid0"}):
+            rows = table_rows(self.ok(*flags(dict(
+                choice, model="llama-3.3-70b", server="dgx200", concurrency=10,
+                effective_context="32k"))))
+            self.assertEqual(sum(row[""] == "*" for row in rows), 1, choice)
+        self.assertEqual([row[""] for row in rows], ["", "*"])  # no empate, a carga mais rápida
+
+    def test_nomes_dos_servidores(self):
+        """A tabela diz o produto; o nome do catálogo, se o produto não distingue as linhas"""
+        document = catalogue("servers")
+        listed("servers", "dgx300", document)["product"] = "DGX H200"
+        del listed("servers", "dgx-h100", document)["product"]
+        listed("servers", "l40s-8x", document)["product"] = "A | B"
+        listed("servers", "dgx-a100", document)["product"] = "dgx-b200"
+        with temporary_file(json.dumps(document).encode()) as path:
+            def shown(servers):
+                question = flags(dict(BASE, server=servers, servers_file=path))
+                return [row["servidor"] for row in table_rows(self.ok(*question))]
+
+            self.assertEqual(shown("dgx300,dgx200,dgx-b200"), ["dgx300", "dgx200", "DGX B200"])
+            self.assertEqual(shown("dgx200,dgx-h100,l40s-8x"), ["DGX H200", "dgx-h100", "l40s-8x"])
+            self.assertEqual(shown("dgx-a100,dgx-b200"), ["dgx-a100", "DGX B200"])
+        question = flags(dict(BASE, server="dgx300", effective_context="8k,32k"))
+        self.assertTrue(self.ok(*question).startswith("opt-oss-120b, DGX B300, pesos mxfp4, "))
+        self.assertEqual(csv_rows(self.ok(*question, "--csv"))[0]["server"], "dgx300")
+
+    def test_colunas_pedidas(self):
+        """TTFT, carga e custo aparecem quando se pedem, com os números do JSON"""
+        question = dict(BASE, server="dgx300,dgx200", effective_context="8k", concurrency=100)
+        rows = table_rows(self.ok(*flags(question)))
+        self.assertEqual(list(rows[0])[-3:], ["TPOT ms", "kW", "U"])
+        for asked, title in ((["--max-ttft-ms=9000"], "TTFT ms"), (["--sort=ttft_ms"], "TTFT ms"),
+                             (["--sort=cold_start_seconds"], "carga"), (["--years=3",
+                              "--energy-price=0.1", "--node-price=1000", "--sort=total"], "custo"),
+                             (["--storage=aws_ebs_gp3"], "carga")):
+            rows = table_rows(self.ok(*flags(question), *asked))
+            documents = json.loads(self.ok(*flags(question), *asked, "--json"))
+            for row, document in zip(rows, documents):
+                if title == "TTFT ms":
+                    number = document["performance"]["ttft_ms"]["estimate"]
+                elif title == "custo":
+                    number = document["costs"]["total"]
+                else:
+                    number = document["storage_plan"]["cold_start_seconds"]
+                    number /= 60 if number > 120 else 1
+                self.assertAlmostEqual(float(row[title].split()[0]), number, delta=number / 100)
+            if "sort" in asked[-1]:
+                self.assertEqual([row[""] for row in rows], ["*", ""])
+                values = [float(row[title].split()[0]) for row in rows]
+                self.assertEqual(values, sorted(values))
+        rows = table_rows(self.ok(*flags(dict(question, effective_context="128k")),
+                                  "--sort=ttft_ms"))
+        self.assertEqual([row["TTFT ms"] for row in rows], ["fila", "fila"])
+        self.refused([*flags(question), "--sort=total"], "--sort", "total", "--node-price")
+
+    def test_tabela_em_80_colunas(self):
+        """Nenhuma comparação passa de 80 colunas; o que sai se diz, e o que fica são os números"""
+        document = catalogue("models")
+        listed("models", "phi-4", document)["name"] = "x" * 80
+        generator, numbered, dropped = random.Random(11), 0, set()
+        lists = {"server": "dgx300,rtx-pro-6000-8x,dgx-spark", "concurrency": "10,1000000",
+                 "effective_context": "8k,256k", "kv_precision": "fp8,fp16", "ha": "none,n+2",
+                 "weights_precision": "fp8,bf16", "tensor_parallel": "auto,8",
+                 "storage": "gcp_hyperdisk_balanced,aws_ebs_gp3"}
+        with temporary_file(json.dumps(document).encode()) as path:
+            for _ in range(rounds(24, 8)):
+                names = generator.sample(sorted(lists), generator.randint(1, 5))
+                question = dict(
+                    {"model": "opt-oss-120b", "server": "dgx200", "concurrency": 20},
+                    **{name: lists[name] for name in names})
+                question["model"] = generator.choice((
+                    "opt-oss-120b", "llama-3.3-70b," + "x" * 80, "nemotron-3-ultra"))
+                more = generator.choice(([], ["--sort=ttft_ms"], ["--max-tpot-ms=900"], [
+                    "--node-price=1e30", "--sort=rack_units"], ["--max-ttft-ms=30000"]))
+                text = self.ok(*flags(dict(question, models_file=path)), *more)
+                self.assertLessEqual(max(map(len, text.splitlines())), 80, (question, more))
+                rows = table_rows(text)
+                count = 1
+                for value in question.values():
+                    count *= len(str(value).split(","))
+                self.assertEqual(len(rows), count)
+                numbered += "linha" in rows[0]
+                gone = re.search(r"^Não couberam: ([^(]*) \(em --csv\)\.$", text, re.M)
+                if gone:
+                    dropped |= set(gone[1].split(", "))
+                    self.assertFalse(set(gone[1].split(", ")) & set(rows[0]))
+                if "linha" in rows[0]:  # a lista diz o que é cada linha
+                    found = re.findall(r"^- (\d+):", text, re.M)
+                    self.assertEqual(sorted(found, key=int), [str(n + 1) for n in range(count)])
+        self.assertGreater(numbered, 0)
+        self.assertGreaterEqual(dropped, {"U", "kW", "limite", "sessões/nó"})
+        for form in (["--scenarios"], ["--scenarios", "--sort=nodes"],
+                     ["--scenarios", "--node-price=1e30", "--max-ttft-ms=60000"]):
+            text = self.ok(*flags(dict(BASE, server="dgx-b200")), *form)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            self.assertIn("quedas cobertas", table_rows(text)[0])
+        text = self.ok("--model=opt-oss-120b", "--server=dgx300", "--nodes=%d" % 10**27,
+                       "--requests-per-second=5", "--scenarios")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
 
 
 class Invertida(Case):
