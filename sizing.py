@@ -4433,6 +4433,8 @@ def answer_json(r: SizingResult) -> Json:
     document = {
         "schema_version": 1, "question": r.asks,
         "parameters": dict(parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
+                           requested_context=requested_context(
+                               r.question if r.asks == "context" else r.asked),
                            context_source=context_source(r)),
         "results": r.results, "performance": performance_json(r), "objectives": r.objectives,
         "storage_plan": r.storage_plan,
@@ -4565,7 +4567,9 @@ VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--kv-precision": ("KV", lambda q: q.kv_precision),
     "--ha": ("HA", lambda q: q.ha_mode),
     "--storage": ("storage", lambda q: q.storage.name)}
-NAMED = {"pesos": "pesos %s", "tp": "tp %s", "KV": "KV %s", "HA": "HA %s"}  # fora da tabela
+# Como se diz fora da tabela o que está nestas colunas.
+NAMED = {"pesos": "pesos %s", "tp": "tp %s", "KV": "KV %s", "HA": "HA %s",
+         "sessões": "%s sessões", "contexto": "%s tokens"}
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
 # Ordem das linhas → (o que é ser a melhor, a coluna da tabela, o que se compara; None: no fim).
 SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
@@ -4622,6 +4626,18 @@ def ttft_text(r: SizingResult) -> str:
     return "fila" if r.nominal else "-"
 
 
+def rate_text(r: SizingResult) -> str:
+    """De cada sessão."""
+    figure = GOALS["tokens_per_second"][0](r.nominal) if r.nominal else None
+    return range_text(figure) if figure else "-"
+
+
+def verdict_text(r: SizingResult) -> str:
+    """O pior veredito das metas, com todos os nós ou depois da falha."""
+    given = {item["verdict"] for item in r.objectives}
+    return next((text for name, text in reversed(list(VERDICTS.items())) if name in given), "-")
+
+
 def load_time_text(r: SizingResult) -> str:
     seconds = cold_start_of(r)
     return "-" if seconds is None else seconds_text(seconds)
@@ -4638,15 +4654,18 @@ COLUMNS = (
     Column("sessões/nó", "r", unit_sessions_text),
     Column("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
     Column("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
+    Column("tokens/s", "r", rate_text, "--min-tokens-per-second"),
     Column("TTFT ms", "r", ttft_text, "--max-ttft-ms ttft_ms"),
     Column("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
     Column("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"])),
     Column("carga", "r", load_time_text, "--storage cold_start_seconds"),
     Column("custo", "r", lambda r: money_text(r.costs["total"]) if r.costs else "-",
            "--node-price --energy-price"),
+    Column("metas", "l", verdict_text, "--max-tpot-ms --min-tokens-per-second --max-ttft-ms"),
     Column("quedas cobertas", "r", survived_text, "--scenarios"))
 # As que saem de uma tabela larga demais, da primeira à última; todas estão em --csv.
-DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "TTFT ms", "carga", "custo")
+DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms", "carga",
+           "custo")
 
 
 @dataclass(frozen=True, eq=False)
@@ -4660,6 +4679,7 @@ class TableRow:
     reason: str  # de uma recusa
     position: Position
     load: tuple[Any, ...]  # as linhas da mesma carga e do mesmo modelo se comparam
+    timed: SizingResult | None  # a resposta, se a confiança pode mudá-la
     note: str  # o que se supõe na velocidade
 
 
@@ -4675,7 +4695,9 @@ def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> 
     return TableRow(
         varied=tuple(shown(q) for _, shown in VARIED.values()), server=q.server,
         scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
-        load=(q.model, q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome))
+        load=(q.model, q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome),
+        timed=outcome if isinstance(outcome, SizingResult) and q.timed and q.confidence == EVEN
+        else None)
 
 
 def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
@@ -4685,16 +4707,55 @@ def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
         if not column.asked_by or set(column.asked_by.split()) & set(asked))]
 
 
-def best_rows(rows: Sequence[TableRow]) -> set[int]:
-    """Os índices das melhores linhas: uma por carga e modelo com escolha.
+def choices_of(rows: Sequence[TableRow]) -> list[list[int]]:
+    """Os índices das linhas entre as quais se escolhe: as da mesma carga e do mesmo modelo.
 
     Um modelo não é uma escolha entre iguais: com outro, a pergunta é outra.
     """
-    loads: dict[Any, list[tuple[Position, int]]] = {}
+    loads: dict[Any, list[int]] = {}
     for index, row in enumerate(rows):
-        loads.setdefault(row.load, []).append((row.position, index))
-    best = [min(choices) for choices in loads.values() if len(choices) > 1]
-    return {index for position, index in best if position != REFUSED}
+        loads.setdefault(row.load, []).append(index)
+    return [choices for choices in loads.values() if len(choices) > 1]
+
+
+def best_rows(rows: Sequence[TableRow]) -> set[int]:
+    """Os índices das melhores linhas: uma por carga e modelo com escolha."""
+    best = {min(choices, key=lambda index: rows[index].position) for choices in choices_of(rows)}
+    return {index for index in best if rows[index].position != REFUSED}
+
+
+def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsorted: str
+                      ) -> dict[int, int | None]:
+    """Melhor linha → a que seria com 90% de confiança, se outra; None se nada mais cabe.
+
+    Mais confiança nunca melhora uma linha no que se compara, salvo na velocidade: só concorrem as
+    que hoje já estão à frente do que a melhor passaria a ser.
+    """
+    def confident(index: int) -> Position:
+        r = rows[index].timed
+        return rank(r.confident, sort, unsorted)[:2] if r and r.confident else REFUSED
+
+    changed: dict[int, int | None] = {}
+    for choices in choices_of(rows) if sort not in ("tpot_ms", "ttft_ms") else ():
+        old = next((index for index in choices if index in best), None)
+        if old is None or not rows[old].timed:
+            continue
+        position, new = confident(old), old
+        for rival in choices:
+            if rows[rival].position[:2] < position:
+                position, new = min((position, new), (confident(rival), rival))
+        if position == REFUSED or new != old:
+            changed[old] = None if position == REFUSED else new
+    return changed
+
+
+def confidence_note(choices: Mapping[int, int | None], names: Sequence[str]) -> str:
+    """Onde a melhor linha mudaria com 90% de confiança."""
+    better = [names[new] for new in choices.values() if new is not None]
+    lost = [names[old] for old, new in choices.items() if new is None]
+    parts = ["a melhor seria " + " ou ".join(better)] * bool(better)
+    parts += ["nada cabe na carga de " + " ou ".join(lost)] * bool(lost)
+    return "com --confidence 90% " + ", e ".join(parts)
 
 
 def server_labels(rows: Sequence[TableRow]) -> dict[str, str]:
@@ -4706,6 +4767,23 @@ def server_labels(rows: Sequence[TableRow]) -> dict[str, str]:
             for name, server in servers.items()}
 
 
+def stated_request(q: Question) -> str:
+    """O que se disse do pedido."""
+    counts = {"%d comuns": q.shared_prefix_tokens, "%d em cache": q.requested_cached_tokens,
+              "%d novos": q.input_tokens, "%d gerados": q.requested_output_tokens}
+    return " + ".join(text % count for text, count in counts.items() if count)
+
+
+def stated_goals(q: Question) -> str:
+    limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
+              "ttft_ms": q.max_ttft_ms}
+    texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
+             for name, limit in limits.items() if limit]
+    if q.confidence != EVEN:
+        texts.append("confiança de " + percent_text(q.confidence))
+    return ", ".join(texts)
+
+
 def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence[str]) -> str:
     """O que todas as linhas de uma comparação têm em comum."""
     common = {"--model": q.model.name, "--server": server,
@@ -4714,8 +4792,12 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
         common["--tensor-parallel"] = "tp %d" % q.tensor_parallel
     if q.concurrency:
         common["--concurrency"] = sessions_text(q.concurrency)
-    if q.requested_context:
+    if q.context_mix:
+        common["--effective-context"] = " + ".join("%s de %d" % (percent_text(share), tokens)
+            for tokens, share in q.context_mix) + " tokens"
+    elif q.context_source != "model":
         common["--effective-context"] = "%d tokens" % q.effective_context
+    common.update(pedido=stated_request(q), metas=stated_goals(q))
     common["--kv-precision"] = "KV " + q.kv_precision
     if "--scenarios" not in asked:
         common["--ha"] = "HA " + q.ha_mode
@@ -4726,7 +4808,8 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
         common["nós"] = plural(q.nodes, "nó") + " por linha"
     if "--storage" in asked:
         common["--storage"] = q.storage.name
-    return ", ".join(text.replace(" ", GLUE) for flag, text in common.items() if flag not in varied)
+    return ", ".join(text.replace(" ", GLUE) for flag, text in common.items()
+                     if text and flag not in varied)
 
 
 def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str) -> str:
@@ -4749,14 +4832,20 @@ def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsort
     best_is, column = "a maior resposta", ""
     if sort or q.asks == "nodes":
         best_is, column, _ = SORTS[sort or unsorted]
-    best, notes = best_rows(table), []
+    best, about = best_rows(table), about_columns(q, table)
+    notes = []
     if best:
         several = len({row.load[0] for row in table}) > 1
         notes.append("* a melhor de cada carga%s: %s" % (" e modelo" if several else "", best_is))
+    changed = confident_choices(table, best, sort, unsorted)
+    if changed:
+        notes.append(confidence_note(changed, row_names(about)))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
-    lines = table_lines(q, table, columns, best, column, asked)
+    if any(item.title == "metas" for item in columns):
+        notes.append("metas: o pior veredito, com todos os nós ou depois da falha")
+    lines = table_lines(q, table, columns, about, best, column, asked)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -4771,24 +4860,33 @@ def policy_text(row: Row) -> str:
 def speed_note(outcome: SizingResult | SizingError) -> str:
     if isinstance(outcome, SizingError) or not outcome.offer.speed:
         return ""
-    return "TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
+    return "velocidade prevista e faixa de 80%%, %s, com todos os nós no ar" % (
         "prefixo em cache" if outcome.question.prompt_tokens > outcome.offer.input_tokens
         else "todo pedido com prompt novo")
 
 
-def varied_flags(q: Question, rows: Sequence[TableRow]) -> dict[str, list[str]]:
-    """Flag → o que cada linha tem nela, das flags em que as linhas diferem."""
-    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
-    if rows[0].scenario:
-        return {}
-    labels = server_labels(rows)
-    columns["--server"] = [labels[name] for name in columns["--server"]]
-    return {flag: values for flag, values in columns.items() if len(set(values)) > 1
-            and (flag != "--effective-context" or q.requested_context)}
-
-
 # Uma coluna já escrita: (título, lado, as células).
 Written = Tuple[str, str, Sequence[str]]
+
+
+def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
+    """O que distingue as linhas: o cenário, ou aquilo em que as flags variam."""
+    if rows[0].scenario:
+        return [("cenário", "l", [row.scenario for row in rows])]
+    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
+    labels = server_labels(rows)
+    columns["--server"] = [labels[name] for name in columns["--server"]]
+    if not q.requested_context:
+        del columns["--effective-context"]
+    numbers = ("--concurrency", "--effective-context")
+    return [(VARIED[flag][0], "r" if flag in numbers else "l", values)
+            for flag, values in columns.items() if len(set(values)) > 1]
+
+
+def row_names(about: Sequence[Written]) -> list[str]:
+    """Como se chama cada linha fora da tabela."""
+    return [", ".join(texts) for texts in zip(*(
+        [NAMED.get(title, "%s") % cell for cell in cells] for title, _, cells in about))]
 
 
 def table_width(columns: Sequence[Written]) -> int:
@@ -4808,45 +4906,34 @@ def narrowed(columns: Sequence[Written], order: Sequence[str]) -> tuple[list[Wri
 
 
 def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
-                best: set[int], needed: str, asked: Sequence[str]) -> list[str]:
+                about: Sequence[Written], best: set[int], needed: str, asked: Sequence[str]
+                ) -> list[str]:
     """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
 
     Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
     """
-    varied = varied_flags(q, rows)
-    about: list[Written] = [
-        (VARIED[flag][0], "r" if flag in ("--concurrency", "--effective-context") else "l", values)
-        for flag, values in varied.items()]
-    if rows[0].scenario:
-        about = [("cenário", "l", [row.scenario for row in rows])]
     star: Written = ("", "l", ["*" if index in best else "" for index in range(len(rows))])
     cells = [(column.title, column.side, [row.cells[index] for row in rows])
              for index, column in enumerate(columns)]
-    implied = [VARIED[flag][0] for flag in varied if flag not in (*asked, "--model")]
+    implied = [title for flag, (title, _) in VARIED.items() if flag not in (*asked, "--model")]
     order = [*implied, *sorted(DROPPED, key=lambda title: title == needed)]
     kept, dropped = narrowed([star, *about, *cells], order)
     numbered = table_width(kept) > WIDTH  # só o que varia já não cabe: vai para a lista
     if numbered:
         numbers = [str(number) for number in range(1, len(rows) + 1)]
         kept, dropped = narrowed([star, ("linha", "r", numbers), *cells], order)
-    lines = [*folded(common_text(q, server_labels(rows)[q.server.name], list(varied), asked)), "",
+    varied = [flag for flag, (title, _) in VARIED.items() if title in [item[0] for item in about]]
+    lines = [*folded(common_text(q, server_labels(rows)[q.server.name], varied, asked)), "",
              *markdown_table([[title for title, _, _ in kept],
                               *zip(*(texts for _, _, texts in kept))],
                              "".join(side for _, side, _ in kept))]
     if dropped:
         lines += folded("Não couberam: %s (em --csv)." % ", ".join(dropped), 2)
-    return [*lines, "", *row_lines(rows, about, numbered)]
-
-
-def row_lines(rows: Sequence[TableRow], about: Sequence[Written], numbered: bool) -> list[str]:
-    """O que é cada linha, se a tabela só a numera, e por que não cabe a que não cabe."""
-    lines = []
-    for index, row in enumerate(rows):
-        texts = [", ".join(NAMED.get(title, "%s") % cells[index] for title, _, cells in about)]
-        if numbered:
-            texts.insert(0, str(index + 1))
+    lines.append("")
+    for number, (name, row) in enumerate(zip(row_names(about) or [""] * len(rows), rows), 1):
         if numbered or row.reason:
-            lines += folded("- " + ": ".join(filter(None, [*texts, row.reason])), 2)
+            texts = [str(number) * numbered, name, row.reason]
+            lines += folded("- " + ": ".join(filter(None, texts)), 2)
     return lines
 
 
@@ -4941,7 +5028,7 @@ def csv_values(row: Row) -> Json:
         "question": q.asks, "scenario": row.scenario, "model": q.model.name,
         "server": q.server.name, "storage": q.storage.name, "concurrency": q.concurrency,
         "requests_per_second": json_number(q.requests_per_second),
-        "requested_context": q.requested_context,
+        "requested_context": requested_context(q) or "",
         "effective_context": q.effective_context, "input_tokens": q.ends[0],
         "output_tokens": q.output_tokens, "kv_precision": q.kv_precision,
         "weights_precision": q.weights_precision, "ha_mode": q.ha_mode}

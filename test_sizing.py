@@ -2727,6 +2727,101 @@ class Comparacoes(Case):
         refused = self.ok(*flags(dict(BASE, server="dgx300,dgx-spark", tensor_parallel=8)))
         self.assertIn("- DGX Spark: --tensor-parallel 8: espera-se", refused)
 
+    def test_metas_na_tabela(self):
+        """A coluna de metas diz o pior veredito do JSON; o que se pediu está no alto"""
+        question = {"model": "llama-3.3-70b", "server": "dgx200,dgx-b200,dgx300", "ha": "n+1",
+                    "concurrency": 300, "cached_tokens": 4000, "input_tokens": 2000,
+                    "output_tokens": 400}
+        goals = {"min_tokens_per_second": 25, "max_ttft_ms": 2000, "max_tpot_ms": 45}
+        words = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
+        seen = set()
+        for names in (("max_tpot_ms",), ("min_tokens_per_second",), tuple(goals)):
+            asked = flags(dict(question, **{name: goals[name] for name in names}))
+            rows, documents = table_rows(self.ok(*asked)), json.loads(self.ok(*asked, "--json"))
+            self.assertEqual("tokens/s" in rows[0], "min_tokens_per_second" in names)
+            self.assertEqual("TTFT ms" in rows[0], "max_ttft_ms" in names)
+            for row, document in zip(rows, documents):
+                given = [item["verdict"] for item in document["objectives"]]
+                self.assertEqual(row["metas"], words[max(given, key=list(words).index)])
+                seen.add(row["metas"])
+                if "min_tokens_per_second" in names:
+                    rate = document["performance"]["output_tokens_per_second_per_session"]
+                    self.assertEqual(row["tokens/s"].split()[0], "%.3g" % rate)
+        self.assertGreaterEqual(seen, {"ok", "RISCO"})
+        self.assertIn("\n4000 em cache + 2000 novos + 400 gerados,\nTPOT ≤ 45 ms, ≥ 25 tokens/s, "
+                      "1º token ≤ 2 s, KV fp8", self.ok(*asked))
+        self.assertNotIn("metas", self.ok(*flags(question)))
+
+    def test_confianca_muda_a_melhor(self):
+        """Um aviso diz onde a melhor linha mudaria com 90% de confiança: a do JSON com 90%"""
+        criteria = {
+            "kW": lambda row: row["physical"]["power_kw"],
+            "U": lambda row: row["physical"]["rack_units"],
+            "sessões": lambda row: -row["parameters"]["concurrency"]}
+        told = 0
+        for load, limit, key, more in (
+                ({"concurrency": "200,400,800"}, {"max_tpot_ms": 20}, "kW", {}),
+                ({"concurrency": 800}, {"max_tpot_ms": 35}, "kW", {}),
+                ({"concurrency": 400}, {"max_tpot_ms": 20}, "U", {"sort": "rack_units"}),
+                ({"concurrency": 300}, {"max_tpot_ms": 90}, "kW", {}),
+                ({"requests_per_second": 20}, {"max_tpot_ms": 20}, "kW", {"output_tokens": 400}),
+                ({"nodes": 3}, {"min_tokens_per_second": 40}, "sessões", {})):
+            question = dict({"model": "opt-oss-120b", "server": "dgx200,dgx-b200,dgx300",
+                             "effective_context": "8k", "input_tokens": 1000},
+                            **dict(load, **dict(limit, **more)))
+            text, best = self.ok(*flags(question)), {}
+            for confidence in ("50%", "90%"):
+                rows = json.loads(self.ok(*flags(dict(question, confidence=confidence)), "--json"))
+                for row in rows:
+                    sessions = row["parameters"]["concurrency"] if len(rows) > 3 else 0
+                    best.setdefault((sessions, confidence), []).append(
+                        (criteria[key](row), row["server"]["product"]))
+            expected = []
+            for sessions in sorted({sessions for sessions, _ in best}):
+                now, sure = (min(best[sessions, confidence]) for confidence in ("50%", "90%"))
+                if {name: value for value, name in best[sessions, "90%"]}[now[1]] > sure[0]:
+                    expected.append(sure[1] + ", %d sessões" % sessions * (len(rows) > 3))
+            found = re.findall("com --confidence 90% a melhor seria (.*?);", " ".join(text.split()))
+            self.assertEqual(found, [" ou ".join(expected)] * bool(expected), question)
+            told += bool(expected)
+            self.assertNotIn("com --confidence", self.ok(*flags(dict(question, confidence="90%"))))
+        self.assertEqual(told, 3)
+        none = self.ok(*flags({"model": "opt-oss-120b", "server": "dgx200,dgx-b200,dgx300",
+                               "effective_context": "8k", "input_tokens": 1000, "concurrency": 30,
+                               "max_tpot_ms": 3}))
+        self.assertIn("com --confidence 90% nada cabe na carga de DGX ", " ".join(none.split()))
+
+    def test_pedido_e_mistura_em_cada_linha(self):
+        """--context-mix e as flags do pedido: cada linha é a da execução sozinha"""
+        mix = {"context_mix": "8k:70%,32k:25%,64k:5%"}
+        request = {"cached_tokens": 3000, "input_tokens": 500, "output_tokens": 200}
+        for base in (dict(mix, concurrency="50,900"), dict(request, concurrency="50,900"),
+                     dict(mix, nodes=3), dict(request, nodes=3, shared_prefix_tokens=2048),
+                     dict(mix, nodes=3, concurrency="50,200", shared_prefix_tokens=2048),
+                     dict(request, nodes=3, concurrency=200)):
+            question = dict(base, model="opt-oss-120b,llama-3.3-70b", server="dgx200,dgx300",
+                            kv_precision="fp8,fp16")
+            documents = json.loads(self.ok(*flags(question), "--json"))
+            names = [name for name in ("model", "server", "concurrency", "kv_precision")
+                     if name in question]
+            combinations = list(itertools.product(*(
+                str(question[name]).split(",") for name in names)))
+            self.assertEqual(len(documents), len(combinations))
+            for index in random.Random(3).sample(range(len(combinations)), 4):
+                single = run(*flags(dict(question, **dict(zip(names, combinations[index])))),
+                             "--json")
+                if single.returncode:
+                    self.assertIn(documents[index]["error"], single.stderr)
+                else:
+                    self.assertEqual(json.loads(single.stdout), documents[index])
+            text = self.ok(*flags(question))
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            shown = "70% de 8192 + 25% de 32768 + 5% de 65536 tokens"
+            self.assertIn(shown if "context_mix" in base else "3700 tokens", text)
+        for extra in ({"effective_context": "8k"}, {"context_mix": "8k:70%,32k:x"}):
+            self.refused(flags(dict({"model": "opt-oss-120b", "server": "dgx200,dgx300",
+                                     "concurrency": 10}, **dict(mix, **extra))), "--context-mix")
+
     def test_melhor_de_cada_modelo(self):
         """O `*` compara servidores, precisões, tp e storages, nunca modelos diferentes"""
         question = {"model": "opt-oss-120b,llama-3.3-70b", "server": "dgx300,dgx200",
