@@ -4433,8 +4433,6 @@ def answer_json(r: SizingResult) -> Json:
     document = {
         "schema_version": 1, "question": r.asks,
         "parameters": dict(parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
-                           requested_context=requested_context(
-                               r.question if r.asks == "context" else r.asked),
                            context_source=context_source(r)),
         "results": r.results, "performance": performance_json(r), "objectives": r.objectives,
         "storage_plan": r.storage_plan,
@@ -5028,7 +5026,8 @@ def csv_values(row: Row) -> Json:
         "question": q.asks, "scenario": row.scenario, "model": q.model.name,
         "server": q.server.name, "storage": q.storage.name, "concurrency": q.concurrency,
         "requests_per_second": json_number(q.requests_per_second),
-        "requested_context": requested_context(q) or "",
+        "requested_context": q.requested_context or (
+            None if q.asks == "context" else q.effective_context),
         "effective_context": q.effective_context, "input_tokens": q.ends[0],
         "output_tokens": q.output_tokens, "kv_precision": q.kv_precision,
         "weights_precision": q.weights_precision, "ha_mode": q.ha_mode}
