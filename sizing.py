@@ -5244,7 +5244,9 @@ def add_cost_flags(parser: Parser) -> None:
     group = parser.add_argument_group("energia e dinheiro")
     group.add_argument("--pue", metavar="PUE",
                        help="energia do prédio sobre a dos servidores (padrão: 1.3)")
-    group.add_argument("--node-price", metavar="PREÇO", help="preço de um nó, em qualquer moeda")
+    group.add_argument("--node-price", metavar="PREÇO",
+                       help="preço de um nó, em qualquer moeda, ou o de cada servidor, como "
+                            "dgx200=400000,dgx300=520000")
     group.add_argument("--energy-price", metavar="PREÇO", help="preço do kWh, na mesma moeda")
     group.add_argument("--years", metavar="ANOS", help="período do custo")
 
@@ -5450,6 +5452,22 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
         raise wrong from None
 
 
+
+
+def node_prices(flag: str, text: str) -> list[tuple[str, Fraction]]:
+    """(nome do servidor, preço); o nome vazio são todos."""
+    if "=" not in text:
+        return [("", PRICE_READER(flag, text))]
+    prices = []
+    for element in text.split(","):
+        name, equals, price = element.partition("=")
+        if not name or not equals:
+            raise SizingError(flag, "espera-se SERVIDOR=PREÇO, como dgx200=400000,dgx300=520000; "
+                              "o milhar não se separa", value=element)
+        prices.append((name, PRICE_READER(flag, price)))
+    return prices
+
+
 # Como se lê cada flag com valor, na ordem da ajuda.
 READERS: dict[str, Reader] = {
     "--model": as_written,
@@ -5488,7 +5506,7 @@ READERS: dict[str, Reader] = {
     "--weights-precision": choice(*WEIGHT_BITS),
     "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
                       three_places=True).read,
-    "--node-price": PRICE_READER,
+    "--node-price": node_prices,
     "--energy-price": replace(PRICE, three_places=True).read,
     "--years": Quantity(
         UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100",
@@ -5702,7 +5720,7 @@ QUESTION_FIELDS = {
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
     "--peak-headroom-ratio": "peak_headroom_ratio",
     "--gpu-memory-utilization": "gpu_memory_utilization", "--pue": "pue",
-    "--node-price": "node_price", "--energy-price": "energy_price", "--years": "years"}
+    "--energy-price": "energy_price", "--years": "years"}
 
 
 def check_combination(given: Flags) -> None:
@@ -5759,6 +5777,7 @@ class Asked:
     concurrencies: list[int | None]
     ha_modes: list[str]
     storages: list[Storage]
+    prices: dict[str, Fraction]  # nome do servidor → preço de um nó; vazio: não se deu nenhum
     fields: Json  # os outros campos da pergunta
 
     def count(self) -> int:
@@ -5769,6 +5788,18 @@ class Asked:
             count *= len(choices) or 1
         return count
 
+    def fields_on(self, server: Server) -> Json:
+        """Os outros campos num servidor.
+
+        O servidor sem preço, se outros o têm, fica sem custo: só a energia não se compararia.
+        """
+        if not self.prices:
+            return self.fields
+        if server.name in self.prices:
+            return dict(self.fields, node_price=self.prices[server.name])
+        return {name: value for name, value in self.fields.items()
+                if name not in ("energy_price", "years")}
+
     def replicas(self) -> Iterator[list[Question]]:
         """As perguntas com as mesmas réplicas e capacidades diferentes, com a primeira carga."""
         contexts: Sequence[int | None] = self.contexts or [None]
@@ -5778,9 +5809,27 @@ class Asked:
                 model=model, server=server, requested_weights_precision=weights_precision,
                 tensor_parallel=tensor_parallel, requested_context=context, kv_precision=precision,
                 concurrency=self.concurrencies[0], ha_mode=self.ha_modes[0],
-                storage=self.storages[0], **self.fields)
+                storage=self.storages[0], **self.fields_on(server))
                 for context, precision in product(
                     contexts, self.kv_precisions or [model.default_kv_precision])]
+
+
+def prices_of(given: Flags, prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server]
+              ) -> dict[str, Fraction]:
+    """Nome de cada servidor → o seu preço. Levanta `SizingError` se um preço sobra ou se repete."""
+    compared = {server.name for server in servers}
+    found: dict[str, Fraction] = {}
+    for name, price in prices:
+        if not name:
+            return dict.fromkeys(compared, price)
+        server = find_entry("servers", "--node-price", name, require_catalogue(given, "servers"))
+        if server.name not in compared:
+            raise SizingError("--node-price", "sem efeito: %s não está em --server" % server.name,
+                              value=name)
+        if server.name in found:
+            raise SizingError("--node-price", "o preço de %s se repete" % server.name, value=name)
+        found[server.name] = price
+    return found
 
 
 def asked_by(given: Flags) -> Asked:
@@ -5804,7 +5853,8 @@ def asked_by(given: Flags) -> Asked:
                  tensor_parallels=values.get("--tensor-parallel", [None]),
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
-                 ha_modes=values.get("--ha", ["none"]), storages=storages, fields=fields)
+                 ha_modes=values.get("--ha", ["none"]), storages=storages, fields=fields,
+                 prices=prices_of(given, values.get("--node-price", []), servers))
 
 
 IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
@@ -5943,7 +5993,9 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
         return csv_lines(rows, sort)
     if "--json" in given:
         return json_lines(rows, sort, ascii_only)
-    return comparison_text(rows, sort, list(given), "power_kw")
+    # Com o preço de cada servidor, o melhor é o mais barato.
+    cheapest = "total" if "=" in given.get("--node-price", "") else "power_kw"
+    return comparison_text(rows, sort, list(given), cheapest)
 
 
 def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:

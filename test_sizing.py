@@ -2892,6 +2892,48 @@ class Comparacoes(Case):
         self.assertEqual([row["TTFT ms"] for row in rows], ["fila", "fila"])
         self.refused([*flags(question), "--sort=total"], "--sort", "total", "--node-price")
 
+    def test_preco_de_cada_servidor(self):
+        """O preço de cada servidor, por qualquer nome; sem preço, sem custo; o mais barato vence"""
+        prices = {"dgx200": 400000, "dgx300": 520000}
+        question = dict(BASE, server="dgx300,dgx200,dgx-b200", years=3, energy_price="0.12",
+                        node_price="DGX H200=400000,dgx-b300=520k")
+        documents = json.loads(self.ok(*flags(question), "--json"))
+        for document in documents:
+            name = document["server"]["name"]
+            self.assertEqual(document["parameters"]["node_price"], prices.get(name))
+            if name in prices:
+                alone = self.sized(server=name, years=3, energy_price="0.12",
+                                   node_price=prices[name])
+                self.assertEqual(document, alone)
+            else:
+                self.assertNotIn("costs", document)
+        rows = table_rows(self.ok(*flags(question)))
+        self.assertEqual([row["custo"] for row in rows], [
+            "%.0f" % document["costs"]["total"] if "costs" in document else "-"
+            for document in documents])
+        self.assertEqual([row["total"] != "" for row in csv_rows(self.ok(
+            *flags(question), "--csv"))], [True, True, False])
+        # o critério é o custo, e não os kW, onde cada servidor tem o seu
+        rows = table_rows(self.ok(*flags(dict(BASE, server="dgx300,dgx200", node_price=(
+            "dgx300=900000,dgx200=100")))))
+        self.assertEqual([(row[""], row["custo"]) for row in rows],
+                         [("", "1800000"), ("*", "500")])
+        text = self.ok(*flags(dict(BASE, server="dgx300,dgx200", node_price=100)))
+        self.assertEqual([(row[""], row["custo"]) for row in table_rows(text)],
+                         [("*", "200"), ("", "500")])
+        self.assertIn("* a melhor de cada carga: menos kW", text)
+        self.assertEqual(self.sized(node_price="b300=7")["costs"]["purchase"], 14)
+        for text, *words in (
+                ("dgx200=5", "'dgx200'", "sem efeito", "--server"),
+                ("dgx300=5,nope=6", "'nope'", "fora do catálogo"),
+                ("dgx300=5,DGX B300=6", "'DGX B300'", "se repete"),
+                ("dgx300=400,000", "'000'", "SERVIDOR=PREÇO", "o milhar não se separa"),
+                ("=5", "'=5'", "SERVIDOR=PREÇO"), ("dgx300=", "''", "número positivo"),
+                ("dgx300=-5", "'-5'", "número positivo"), ("dgx300=5,", "''", "SERVIDOR=PREÇO"),
+                ("dgx300=500.000", "'500.000'", "500000"),
+                ("400000,5", "'400000,5'", "sem vírgula")):
+            self.refused([*flags(BASE), "--node-price=" + text], "--node-price", *words)
+
     def test_tabela_em_80_colunas(self):
         """Nenhuma comparação passa de 80 colunas; o que sai se diz, e o que fica são os números"""
         document = catalogue("models")
