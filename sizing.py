@@ -556,9 +556,9 @@ class Question:
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
 
-    def with_load(self, concurrency: int | None, ha_mode: str) -> Question:
+    def with_load(self, **load: Any) -> Question:
         """A mesma pergunta com outra carga; como `replace`, sem o custo de reler cada campo."""
-        return Question(**dict(vars(self), concurrency=concurrency, ha_mode=ha_mode))
+        return Question(**dict(vars(self), **load))
 
     @property
     def asks(self) -> str:
@@ -4545,89 +4545,71 @@ def tpot_of(r: SizingResult) -> dict[str, float]:
     return interval(r.offer.speed.tpot_ms(fullest), *tpot_range(r.question))
 
 
+def ttft_of(r: SizingResult) -> dict[str, float] | None:
+    """None se não se prevê, ou se a fila não tem fim."""
+    return (r.nominal or {}).get("ttft_ms")
+
+
+def cold_start_of(r: SizingResult) -> float | None:
+    return load_seconds(r.question, r.nodes_final)
+
+
 # O que as linhas de uma comparação podem variar: flag → (título, como se lê da pergunta).
 VARIED: dict[str, tuple[str, Callable[[Question], str]]] = {
     "--model": ("modelo", lambda q: q.model.name),
     "--server": ("servidor", lambda q: q.server.name),
+    "--weights-precision": ("pesos", lambda q: q.weights_precision),
+    "--tensor-parallel": ("tp", lambda q: str(q.tensor_parallel or "auto")),
     "--concurrency": ("sessões", lambda q: str(q.concurrency or 0)),
     "--effective-context": ("contexto", context_text),
     "--kv-precision": ("KV", lambda q: q.kv_precision),
-    "--ha": ("HA", lambda q: q.ha_mode)}
+    "--ha": ("HA", lambda q: q.ha_mode),
+    "--storage": ("storage", lambda q: q.storage.name)}
+# Como se diz fora da tabela o que está nestas colunas.
+NAMED = {"pesos": "pesos %s", "tp": "tp %s", "KV": "KV %s", "HA": "HA %s",
+         "sessões": "%s sessões", "contexto": "%s tokens"}
 ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até tokens", "load": "vagas"}
-# Ordem das linhas → (o que é ser a melhor, o que se compara; None vem por último).
-SORTS: dict[str, tuple[str, Callable[[SizingResult], Any]]] = {
-    "nodes": ("menos nós", lambda r: r.nodes_final),
-    "sessions_per_node": ("mais sessões por nó", lambda r: -r.results["sessions_per_node"]),
-    "tpot_ms": ("menor TPOT", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
-    "power_kw": ("menos kW", lambda r: r.physical["power_kw"]),
-    "rack_units": ("menos U", lambda r: r.physical["rack_units"])}
+# Ordem das linhas → (o que é ser a melhor, a coluna da tabela, o que se compara; None: no fim).
+SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
+    "nodes": ("menos nós", "nós", lambda r: r.nodes_final),
+    "sessions_per_node": ("mais sessões por nó", "sessões/nó",
+                          lambda r: -r.results["sessions_per_node"]),
+    "tpot_ms": ("menor TPOT", "TPOT ms", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
+    "ttft_ms": ("menor TTFT", "TTFT ms", lambda r: (ttft_of(r) or {}).get("estimate")),
+    "power_kw": ("menos kW", "kW", lambda r: r.physical["power_kw"]),
+    "rack_units": ("menos U", "U", lambda r: r.physical["rack_units"]),
+    "total": ("menor custo", "custo", lambda r: r.costs.get("total")),
+    "cold_start_seconds": ("carga mais rápida", "carga", cold_start_of)}
 Position = Tuple[Tuple[bool, Any], ...]
 REFUSED: Position = ((True, 1),)  # depois de toda posição de `rank`
+TIES = ("nodes", "power_kw", "tpot_ms", "cold_start_seconds")
 
 
-def rank(outcome: SizingResult | SizingError, sort: str) -> Position:
-    """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW e TPOT.
+def rank(outcome: SizingResult | SizingError, sort: str, unsorted: str = "power_kw") -> Position:
+    """A posição de uma linha: a ordem pedida, ou a da pergunta; no empate, nós, kW, TPOT e carga.
 
-    Servidores diferentes se comparam pela potência, que acompanha o preço e o espaço: um nó pode
-    ser uma máquina de mesa ou um rack de 72 GPUs.
+    Sem preços, servidores diferentes se comparam pela potência, que acompanha o preço e o espaço:
+    um nó pode ser uma máquina de mesa ou um rack de 72 GPUs.
     """
     if isinstance(outcome, SizingError):
         return REFUSED
     keys: list[Any] = [0 if sort or outcome.offer.speed else None]
     if sort or outcome.asks == "nodes":
-        keys.append(SORTS[sort or "power_kw"][1](outcome))
+        keys.append(SORTS[sort or unsorted][2](outcome))
     else:
         keys.append(-outcome.answer)
-    keys += [SORTS[name][1](outcome) for name in ("nodes", "power_kw", "tpot_ms")]
+    keys += [SORTS[name][2](outcome) for name in TIES]
     return tuple((key is None, key or 0) for key in keys)
 
 
 @dataclass(frozen=True, eq=False)
-class TableRow:
-    """O que a tabela guarda de uma linha."""
+class Column:
+    """Uma coluna da tabela: o título, o lado, a célula e as flags ou a ordem que a pedem."""
 
-    varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
-    scenario: str
-    cells: list[str]
-    reason: str  # de uma recusa
-    position: Position
-    load: tuple[Any, ...]  # as linhas da mesma carga se comparam
-    note: str  # o que se supõe na velocidade
-
-
-def table_row(row: Row, columns: Sequence[Column], sort: str) -> TableRow:
-    q, outcome, reason = row.question, row.outcome, ""
-    if isinstance(outcome, SizingError):
-        limit, reason = "recusado", str(outcome)
-        if outcome.status == 3:
-            limit, reason = "não cabe", outcome.expected
-        cells = [limit if title == "limite" else "-" for title, _, _ in columns]
-    else:
-        cells = [cell(outcome) for _, _, cell in columns]
-    return TableRow(
-        varied=tuple(shown(q) for _, shown in VARIED.values()), scenario=row.scenario,
-        cells=cells, reason=reason, position=rank(outcome, sort),
-        load=(q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome))
-
-
-# Uma coluna da tabela: (título, lado, a célula).
-Column = Tuple[str, str, Callable[[SizingResult], str]]
-
-
-def table_columns(q: Question, scenario: bool) -> list[Column]:
-    columns: list[Column] = [
-        (ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)),
-        ("sessões/nó", "r", unit_sessions_text),
-        ("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
-        ("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
-        ("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
-        ("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"]))]
-    if q.node_price is not None or q.energy_price is not None:
-        columns.append(("custo", "r", lambda r: money_text(r.costs["total"])))
-    if scenario:
-        columns.append(("quedas cobertas", "r", lambda r: (
-            "pico %(failures_covered_peak)d, nominal %(failures_covered_nominal)d" % r.ha_plan)))
-    return columns
+    title: str
+    side: str  # l ou r
+    cell: Callable[[SizingResult], str]
+    asked_by: str = ""  # vazio: sempre aparece
 
 
 def unit_sessions_text(r: SizingResult) -> str:
@@ -4635,55 +4617,233 @@ def unit_sessions_text(r: SizingResult) -> str:
     return "%d%s" % (r.offer.sessions_per_unit, " em %d" % nodes if nodes > 1 else "")
 
 
-def best_rows(rows: Sequence[TableRow]) -> set[int]:
-    """Os índices das melhores linhas: uma por carga com escolha."""
-    loads: dict[Any, list[tuple[Position, int]]] = {}
+def ttft_text(r: SizingResult) -> str:
+    ttft_ms = ttft_of(r)
+    if ttft_ms:
+        return range_text(ttft_ms)
+    return "fila" if r.nominal else "-"
+
+
+def rate_text(r: SizingResult) -> str:
+    """De cada sessão."""
+    figure = GOALS["tokens_per_second"][0](r.nominal) if r.nominal else None
+    return range_text(figure) if figure else "-"
+
+
+def verdict_text(r: SizingResult) -> str:
+    """O pior veredito das metas, com todos os nós ou depois da falha."""
+    given = {item["verdict"] for item in r.objectives}
+    return next((text for name, text in reversed(list(VERDICTS.items())) if name in given), "-")
+
+
+def load_time_text(r: SizingResult) -> str:
+    seconds = cold_start_of(r)
+    return "-" if seconds is None else seconds_text(seconds)
+
+
+def survived_text(r: SizingResult) -> str:
+    """Quantas quedas o pico e a carga nominal suportam."""
+    counts = [r.ha_plan["failures_covered_" + load] for load in ("peak", "nominal")]
+    return "pico %s, nominal %s" % tuple(
+        str(count) if count < 10**6 else "%.2g" % count for count in counts)
+
+
+COLUMNS = (
+    Column("sessões/nó", "r", unit_sessions_text),
+    Column("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
+    Column("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
+    Column("tokens/s", "r", rate_text, "--min-tokens-per-second"),
+    Column("TTFT ms", "r", ttft_text, "--max-ttft-ms ttft_ms"),
+    Column("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
+    Column("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"])),
+    Column("carga", "r", load_time_text, "--storage cold_start_seconds"),
+    Column("custo", "r", lambda r: money_text(r.costs["total"]) if r.costs else "-",
+           "--node-price --energy-price"),
+    Column("metas", "l", verdict_text, "--max-tpot-ms --min-tokens-per-second --max-ttft-ms"),
+    Column("quedas cobertas", "r", survived_text, "--scenarios"))
+# As que saem de uma tabela larga demais, da primeira à última; todas estão em --csv.
+DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms", "carga",
+           "custo")
+
+
+@dataclass(frozen=True, eq=False)
+class TableRow:
+    """O que a tabela guarda de uma linha."""
+
+    varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
+    server: Server
+    scenario: str
+    cells: list[str]
+    reason: str  # de uma recusa
+    position: Position
+    load: tuple[Any, ...]  # as linhas da mesma carga e do mesmo modelo se comparam
+    timed: SizingResult | None  # a resposta, se a confiança pode mudá-la
+    note: str  # o que se supõe na velocidade
+
+
+def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> TableRow:
+    q, outcome, reason = row.question, row.outcome, ""
+    if isinstance(outcome, SizingError):
+        limit, reason = "recusado", str(outcome)
+        if outcome.status == 3:
+            limit, reason = "não cabe", outcome.expected
+        cells = [limit if column.title == "limite" else "-" for column in columns]
+    else:
+        cells = [column.cell(outcome) for column in columns]
+    return TableRow(
+        varied=tuple(shown(q) for _, shown in VARIED.values()), server=q.server,
+        scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
+        load=(q.model, q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome),
+        timed=outcome if isinstance(outcome, SizingResult) and q.timed and q.confidence == EVEN
+        else None)
+
+
+def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
+    """A resposta e as colunas que aparecem sempre ou que `asked`, flags e ordem, pede."""
+    return [Column(ANSWER_COLUMNS[q.asks], "r", lambda r: str(r.answer)), *(
+        column for column in COLUMNS
+        if not column.asked_by or set(column.asked_by.split()) & set(asked))]
+
+
+def choices_of(rows: Sequence[TableRow]) -> list[list[int]]:
+    """Os índices das linhas entre as quais se escolhe: as da mesma carga e do mesmo modelo.
+
+    Um modelo não é uma escolha entre iguais: com outro, a pergunta é outra.
+    """
+    loads: dict[Any, list[int]] = {}
     for index, row in enumerate(rows):
-        loads.setdefault(row.load, []).append((row.position, index))
-    best = [min(choices) for choices in loads.values() if len(choices) > 1]
-    return {index for position, index in best if position != REFUSED}
+        loads.setdefault(row.load, []).append(index)
+    return [choices for choices in loads.values() if len(choices) > 1]
 
 
-def common_text(q: Question, varied: Sequence[str], scenario: bool) -> str:
+def best_rows(rows: Sequence[TableRow]) -> set[int]:
+    """Os índices das melhores linhas: uma por carga e modelo com escolha."""
+    best = {min(choices, key=lambda index: rows[index].position) for choices in choices_of(rows)}
+    return {index for index in best if rows[index].position != REFUSED}
+
+
+def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsorted: str
+                      ) -> dict[int, int | None]:
+    """Melhor linha → a que seria com 90% de confiança, se outra; None se nada mais cabe.
+
+    Mais confiança nunca melhora uma linha no que se compara, salvo na velocidade: só concorrem as
+    que hoje já estão à frente do que a melhor passaria a ser.
+    """
+    def confident(index: int) -> Position:
+        r = rows[index].timed
+        return rank(r.confident, sort, unsorted)[:2] if r and r.confident else REFUSED
+
+    changed: dict[int, int | None] = {}
+    for choices in choices_of(rows) if sort not in ("tpot_ms", "ttft_ms") else ():
+        old = next((index for index in choices if index in best), None)
+        if old is None or not rows[old].timed:
+            continue
+        position, new = confident(old), old
+        for rival in choices:
+            if rows[rival].position[:2] < position:
+                position, new = min((position, new), (confident(rival), rival))
+        if position == REFUSED or new != old:
+            changed[old] = None if position == REFUSED else new
+    return changed
+
+
+def confidence_note(choices: Mapping[int, int | None], names: Sequence[str]) -> str:
+    """Onde a melhor linha mudaria com 90% de confiança."""
+    better = [names[new] for new in choices.values() if new is not None]
+    lost = [names[old] for old, new in choices.items() if new is None]
+    parts = ["a melhor seria " + " ou ".join(better)] * bool(better)
+    parts += ["nada cabe na carga de " + " ou ".join(lost)] * bool(lost)
+    return "com --confidence 90% " + ", e ".join(parts)
+
+
+def server_labels(rows: Sequence[TableRow]) -> dict[str, str]:
+    """Nome no catálogo → o produto, se só um servidor da comparação o é; senão, o nome."""
+    servers = {row.server.name: row.server for row in rows}
+    products = [server.product or "" for server in servers.values()]
+    return {name: server.product if server.product and products.count(server.product) == 1
+            and server.product not in servers and "|" not in server.product else name
+            for name, server in servers.items()}
+
+
+def stated_request(q: Question) -> str:
+    """O que se disse do pedido."""
+    counts = {"%d comuns": q.shared_prefix_tokens, "%d em cache": q.requested_cached_tokens,
+              "%d novos": q.input_tokens, "%d gerados": q.requested_output_tokens}
+    return " + ".join(text % count for text, count in counts.items() if count)
+
+
+def stated_goals(q: Question) -> str:
+    limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
+              "ttft_ms": q.max_ttft_ms}
+    texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
+             for name, limit in limits.items() if limit]
+    if q.confidence != EVEN:
+        texts.append("confiança de " + percent_text(q.confidence))
+    return ", ".join(texts)
+
+
+def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence[str]) -> str:
     """O que todas as linhas de uma comparação têm em comum."""
-    common = {"--model": q.model.name, "--server": q.server.name}
+    common = {"--model": q.model.name, "--server": server,
+              "--weights-precision": "pesos " + q.weights_precision}
+    if q.tensor_parallel:
+        common["--tensor-parallel"] = "tp %d" % q.tensor_parallel
     if q.concurrency:
         common["--concurrency"] = sessions_text(q.concurrency)
-    if q.requested_context:
+    if q.context_mix:
+        common["--effective-context"] = " + ".join("%s de %d" % (percent_text(share), tokens)
+            for tokens, share in q.context_mix) + " tokens"
+    elif q.context_source != "model":
         common["--effective-context"] = "%d tokens" % q.effective_context
+    common.update(pedido=stated_request(q), metas=stated_goals(q))
     common["--kv-precision"] = "KV " + q.kv_precision
-    if not scenario:
+    if "--scenarios" not in asked:
         common["--ha"] = "HA " + q.ha_mode
         common["pico"] = "pico de " + percent_text(q.peak_headroom_ratio)
     if q.requests_per_second is not None:
         common["taxa"] = number_text(q.requests_per_second, 9) + " pedidos/s"
     if q.nodes is not None:
         common["nós"] = plural(q.nodes, "nó") + " por linha"
-    return ", ".join(text for flag, text in common.items() if flag not in varied)
+    if "--storage" in asked:
+        common["--storage"] = q.storage.name
+    return ", ".join(text.replace(" ", GLUE) for flag, text in common.items()
+                     if text and flag not in varied)
 
 
-def comparison_text(rows: Iterable[Row], sort: str) -> str:
-    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
+def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str) -> str:
+    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe.
+
+    `asked` são as flags dadas, que pedem colunas; `unsorted`, o que faz a melhor sem `sort`.
+    """
     rows = iter(rows)
     first = next(rows)
-    scenario, policies = bool(first.scenario), {}
-    columns, table = table_columns(first.question, scenario), []
+    scenario, policies, q = bool(first.scenario), {}, first.question
+    columns, table = table_columns(q, [*asked, sort]), []
     overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
-        table.append(table_row(row, columns, sort))
+        table.append(table_row(row, columns, sort, unsorted))
         overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
     if sort:
         table.sort(key=lambda row: row.position)
-    best, notes = best_rows(table), []
+    best_is, column = "a maior resposta", ""
+    if sort or q.asks == "nodes":
+        best_is, column, _ = SORTS[sort or unsorted]
+    best, about = best_rows(table), about_columns(q, table)
+    notes = []
     if best:
-        best_is = "menos kW" if first.question.asks == "nodes" else "a maior resposta"
-        notes.append("* a melhor de cada carga: " + (SORTS[sort][0] if sort else best_is))
+        several = len({row.load[0] for row in table}) > 1
+        notes.append("* a melhor de cada carga%s: %s" % (" e modelo" if several else "", best_is))
+    changed = confident_choices(table, best, sort, unsorted)
+    if changed:
+        notes.append(confidence_note(changed, row_names(about)))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
-    lines = table_lines(first.question, table, columns, best)
+    if any(item.title == "metas" for item in columns):
+        notes.append("metas: o pior veredito, com todos os nós ou depois da falha")
+    lines = table_lines(q, table, columns, about, best, column, asked)
     lines += folded("; ".join(notes) + ".", 2) if notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -4698,31 +4858,81 @@ def policy_text(row: Row) -> str:
 def speed_note(outcome: SizingResult | SizingError) -> str:
     if isinstance(outcome, SizingError) or not outcome.offer.speed:
         return ""
-    return "TPOT previsto e faixa de 80%%, %s, com todos os nós no ar" % (
+    return "velocidade prevista e faixa de 80%%, %s, com todos os nós no ar" % (
         "prefixo em cache" if outcome.question.prompt_tokens > outcome.offer.input_tokens
         else "todo pedido com prompt novo")
 
 
+# Uma coluna já escrita: (título, lado, as células).
+Written = Tuple[str, str, Sequence[str]]
+
+
+def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
+    """O que distingue as linhas: o cenário, ou aquilo em que as flags variam."""
+    if rows[0].scenario:
+        return [("cenário", "l", [row.scenario for row in rows])]
+    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
+    labels = server_labels(rows)
+    columns["--server"] = [labels[name] for name in columns["--server"]]
+    if not q.requested_context:
+        del columns["--effective-context"]
+    numbers = ("--concurrency", "--effective-context")
+    return [(VARIED[flag][0], "r" if flag in numbers else "l", values)
+            for flag, values in columns.items() if len(set(values)) > 1]
+
+
+def row_names(about: Sequence[Written]) -> list[str]:
+    """Como se chama cada linha fora da tabela."""
+    return [", ".join(texts) for texts in zip(*(
+        [NAMED.get(title, "%s") % cell for cell in cells] for title, _, cells in about))]
+
+
+def table_width(columns: Sequence[Written]) -> int:
+    """A largura que `markdown_table` dá a estas colunas."""
+    return 1 + sum(3 + max(3, len(title), *map(len, cells)) for title, _, cells in columns)
+
+
+def narrowed(columns: Sequence[Written], order: Sequence[str]) -> tuple[list[Written], list[str]]:
+    """(as que cabem em 80 colunas, os títulos das que saíram, nesta ordem)."""
+    kept, dropped = list(columns), []
+    for title in order:
+        rest = [column for column in kept if column[0] != title]
+        if table_width(kept) > WIDTH and len(rest) < len(kept):
+            kept = rest
+            dropped.append(title)
+    return kept, dropped
+
+
 def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
-                best: set[int]) -> list[str]:
-    """O que há de comum, a tabela só com o que varia, e as recusas."""
-    scenario, varied = bool(rows[0].scenario), []
-    for index, flag in enumerate(VARIED):
-        several = len({row.varied[index] for row in rows}) > 1 and not scenario
-        if several and (flag != "--effective-context" or q.requested_context):
-            varied.append((index, flag))
-    titles = ["", *["cenário"] * scenario, *(VARIED[flag][0] for _, flag in varied)]
-    sides = "l" * (1 + scenario) + "".join(
-        "r" if flag in ("--concurrency", "--effective-context") else "l" for _, flag in varied)
-    table, reasons = [[*titles, *(title for title, _, _ in columns)]], []
-    for number, row in enumerate(rows):
-        about = [row.scenario] * scenario + [row.varied[index] for index, _ in varied]
-        table.append(["*" if number in best else "", *about, *row.cells])
-        if row.reason:
-            reasons += folded("- %s: %s" % (", ".join(about), row.reason), 2)
-    common = common_text(q, [flag for _, flag in varied], scenario)
-    return [*folded(common), "",
-            *markdown_table(table, sides + "".join(side for _, side, _ in columns)), "", *reasons]
+                about: Sequence[Written], best: set[int], needed: str, asked: Sequence[str]
+                ) -> list[str]:
+    """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
+
+    Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
+    """
+    star: Written = ("", "l", ["*" if index in best else "" for index in range(len(rows))])
+    cells = [(column.title, column.side, [row.cells[index] for row in rows])
+             for index, column in enumerate(columns)]
+    implied = [title for flag, (title, _) in VARIED.items() if flag not in (*asked, "--model")]
+    order = [*implied, *sorted(DROPPED, key=lambda title: title == needed)]
+    kept, dropped = narrowed([star, *about, *cells], order)
+    numbered = table_width(kept) > WIDTH  # só o que varia já não cabe: vai para a lista
+    if numbered:
+        numbers = [str(number) for number in range(1, len(rows) + 1)]
+        kept, dropped = narrowed([star, ("linha", "r", numbers), *cells], order)
+    varied = [flag for flag, (title, _) in VARIED.items() if title in [item[0] for item in about]]
+    lines = [*folded(common_text(q, server_labels(rows)[q.server.name], varied, asked)), "",
+             *markdown_table([[title for title, _, _ in kept],
+                              *zip(*(texts for _, _, texts in kept))],
+                             "".join(side for _, side, _ in kept))]
+    if dropped:
+        lines += folded("Não couberam: %s (em --csv)." % ", ".join(dropped), 2)
+    lines.append("")
+    for number, (name, row) in enumerate(zip(row_names(about) or [""] * len(rows), rows), 1):
+        if numbered or row.reason:
+            texts = [str(number) * numbered, name, row.reason]
+            lines += folded("- " + ": ".join(filter(None, texts)), 2)
+    return lines
 
 
 def row_json(row: Row) -> Json:
@@ -4740,17 +4950,18 @@ def json_lines(rows: Iterable[Row], sort: str, ascii_only: bool) -> Iterator[str
     def documents() -> Iterator[tuple[Position, str]]:
         # O que se repete entre as linhas de um modelo num servidor se escreve uma vez.
         for _, block in groupby(rows, lambda row: (row.question.model, row.question.server)):
-            catalogues = ""
+            entries: dict[Storage, str] = {}
             engines: dict[tuple[Offer, ...], str] = {}
             for row in block:
-                r, engine = row.outcome, ""
-                catalogues = catalogues or encode(catalogue_json(row.question))[:-1] + ", "
+                r, engine, storage = row.outcome, "", row.question.storage
+                if storage not in entries:
+                    entries[storage] = encode(catalogue_json(row.question))[:-1] + ", "
                 if not isinstance(r, SizingError) and r.offer.layout:
                     if r.offers not in engines:
                         engines[r.offers] = encode(engine_json(r))[1:-1] + ", "
                     engine = engines[r.offers]
                 yield (rank(r, sort) if sort else (),
-                       catalogues + engine + encode(row_json(row))[1:])
+                       entries[storage] + engine + encode(row_json(row))[1:])
 
     start = "[\n"
     for document in in_order(documents(), sort):
@@ -4815,7 +5026,8 @@ def csv_values(row: Row) -> Json:
         "question": q.asks, "scenario": row.scenario, "model": q.model.name,
         "server": q.server.name, "storage": q.storage.name, "concurrency": q.concurrency,
         "requests_per_second": json_number(q.requests_per_second),
-        "requested_context": q.requested_context,
+        "requested_context": q.requested_context or (
+            None if q.asks == "context" else q.effective_context),
         "effective_context": q.effective_context, "input_tokens": q.ends[0],
         "output_tokens": q.output_tokens, "kv_precision": q.kv_precision,
         "weights_precision": q.weights_precision, "ha_mode": q.ha_mode}
@@ -5032,7 +5244,9 @@ def add_cost_flags(parser: Parser) -> None:
     group = parser.add_argument_group("energia e dinheiro")
     group.add_argument("--pue", metavar="PUE",
                        help="energia do prédio sobre a dos servidores (padrão: 1.3)")
-    group.add_argument("--node-price", metavar="PREÇO", help="preço de um nó, em qualquer moeda")
+    group.add_argument("--node-price", metavar="PREÇO",
+                       help="preço de um nó, em qualquer moeda, ou o de cada servidor, como "
+                            "dgx200=400000,dgx300=520000")
     group.add_argument("--energy-price", metavar="PREÇO", help="preço do kWh, na mesma moeda")
     group.add_argument("--years", metavar="ANOS", help="período do custo")
 
@@ -5046,8 +5260,8 @@ def add_output_flags(parser: Parser) -> None:
     group.add_argument("--csv", action="store_true",
                        help="escreve uma tabela CSV; numa pergunta, sempre com as mesmas colunas")
     group.add_argument("--sort", metavar="COLUNA",
-                       help="ordena a comparação: nodes, sessions_per_node, tpot_ms, power_kw ou "
-                            "rack_units")
+                       help="ordena a comparação: nodes, sessions_per_node, tpot_ms, ttft_ms, "
+                            "power_kw, rack_units, total ou cold_start_seconds")
     group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
     group.add_argument("--validate", action="store_true",
                        help="verifica os três catálogos, e os dados, e lista todos os problemas")
@@ -5238,6 +5452,22 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
         raise wrong from None
 
 
+
+
+def node_prices(flag: str, text: str) -> list[tuple[str, Fraction]]:
+    """(nome do servidor, preço); o nome vazio são todos."""
+    if "=" not in text:
+        return [("", PRICE_READER(flag, text))]
+    prices = []
+    for element in text.split(","):
+        name, equals, price = element.partition("=")
+        if not name or not equals:
+            raise SizingError(flag, "espera-se SERVIDOR=PREÇO, como dgx200=400000,dgx300=520000; "
+                              "o milhar não se separa", value=element)
+        prices.append((name, PRICE_READER(flag, price)))
+    return prices
+
+
 # Como se lê cada flag com valor, na ordem da ajuda.
 READERS: dict[str, Reader] = {
     "--model": as_written,
@@ -5276,7 +5506,7 @@ READERS: dict[str, Reader] = {
     "--weights-precision": choice(*WEIGHT_BITS),
     "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
                       three_places=True).read,
-    "--node-price": PRICE_READER,
+    "--node-price": node_prices,
     "--energy-price": replace(PRICE, three_places=True).read,
     "--years": Quantity(
         UNITS, Fraction, lambda years: 0 < years <= 100, "um número de anos até 100",
@@ -5477,6 +5707,7 @@ LOAD = {"--concurrency", "--requests-per-second"}
 REQUEST = ("--input-tokens", "--cached-tokens", "--shared-prefix-tokens", "--output-tokens",
            "--context-mix")
 CONTEXT = {"--effective-context", "--context-mix", "--input-tokens", "--cached-tokens"}
+PRICES = {"--node-price", "--energy-price"}
 # Flag → o campo da pergunta, onde o valor entra como foi lido.
 QUESTION_FIELDS = {
     "--requests-per-second": "requests_per_second", "--context-mix": "context_mix",
@@ -5488,9 +5719,8 @@ QUESTION_FIELDS = {
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
     "--peak-headroom-ratio": "peak_headroom_ratio",
-    "--gpu-memory-utilization": "gpu_memory_utilization", "--tensor-parallel": "tensor_parallel",
-    "--weights-precision": "requested_weights_precision", "--pue": "pue",
-    "--node-price": "node_price", "--energy-price": "energy_price", "--years": "years"}
+    "--gpu-memory-utilization": "gpu_memory_utilization", "--pue": "pue",
+    "--energy-price": "energy_price", "--years": "years"}
 
 
 def check_combination(given: Flags) -> None:
@@ -5516,6 +5746,9 @@ def check_combination(given: Flags) -> None:
     for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
         if flag in given and several:
             raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
+    if given.get("--sort", "").lower() == "total" and not given.keys() & PRICES:
+        raise SizingError("--sort", "só tem efeito com " + " ou ".join(sorted(PRICES)),
+                          value=given["--sort"])
     if "--sort" in given and not (several or "--scenarios" in given):
         raise SizingError("--sort", "só tem efeito numa comparação: dê uma lista, como --server "
                           "dgx300,dgx200")
@@ -5537,25 +5770,66 @@ class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
 
     pairs: list[tuple[Model, Server]]
+    weights_precisions: list[str | None]  # None: a do checkpoint
+    tensor_parallels: list[int | None]  # None: auto
     contexts: list[int]  # vazia: a soma do pedido, ou o máximo de cada modelo
     kv_precisions: list[str]  # vazia: a de cada modelo
     concurrencies: list[int | None]
     ha_modes: list[str]
+    storages: list[Storage]
+    prices: dict[str, Fraction]  # nome do servidor → preço de um nó; vazio: não se deu nenhum
     fields: Json  # os outros campos da pergunta
 
     def count(self) -> int:
         """As linhas, sem contar cenários."""
-        return (len(self.pairs) * (len(self.contexts) or 1) * (len(self.kv_precisions) or 1)
-                * len(self.concurrencies) * len(self.ha_modes))
+        count = 1
+        for choices in (self.pairs, self.weights_precisions, self.tensor_parallels, self.contexts,
+                        self.kv_precisions, self.concurrencies, self.ha_modes, self.storages):
+            count *= len(choices) or 1
+        return count
 
-    def bases(self, model: Model, server: Server) -> list[Question]:
-        """As perguntas de um par que têm capacidades diferentes, com a primeira carga."""
+    def fields_on(self, server: Server) -> Json:
+        """Os outros campos num servidor.
+
+        O servidor sem preço, se outros o têm, fica sem custo: só a energia não se compararia.
+        """
+        if not self.prices:
+            return self.fields
+        if server.name in self.prices:
+            return dict(self.fields, node_price=self.prices[server.name])
+        return {name: value for name, value in self.fields.items()
+                if name not in ("energy_price", "years")}
+
+    def replicas(self) -> Iterator[list[Question]]:
+        """As perguntas com as mesmas réplicas e capacidades diferentes, com a primeira carga."""
         contexts: Sequence[int | None] = self.contexts or [None]
-        precisions = self.kv_precisions or [model.default_kv_precision]
-        return [Question(model=model, server=server, requested_context=context,
-                         kv_precision=precision, concurrency=self.concurrencies[0],
-                         ha_mode=self.ha_modes[0], **self.fields)
-                for context, precision in product(contexts, precisions)]
+        for (model, server), weights_precision, tensor_parallel in product(
+                self.pairs, self.weights_precisions, self.tensor_parallels):
+            yield [Question(
+                model=model, server=server, requested_weights_precision=weights_precision,
+                tensor_parallel=tensor_parallel, requested_context=context, kv_precision=precision,
+                concurrency=self.concurrencies[0], ha_mode=self.ha_modes[0],
+                storage=self.storages[0], **self.fields_on(server))
+                for context, precision in product(
+                    contexts, self.kv_precisions or [model.default_kv_precision])]
+
+
+def prices_of(given: Flags, prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server]
+              ) -> dict[str, Fraction]:
+    """Nome de cada servidor → o seu preço. Levanta `SizingError` se um preço sobra ou se repete."""
+    compared = {server.name for server in servers}
+    found: dict[str, Fraction] = {}
+    for name, price in prices:
+        if not name:
+            return dict.fromkeys(compared, price)
+        server = find_entry("servers", "--node-price", name, require_catalogue(given, "servers"))
+        if server.name not in compared:
+            raise SizingError("--node-price", "sem efeito: %s não está em --server" % server.name,
+                              value=name)
+        if server.name in found:
+            raise SizingError("--node-price", "o preço de %s se repete" % server.name, value=name)
+        found[server.name] = price
+    return found
 
 
 def asked_by(given: Flags) -> Asked:
@@ -5567,19 +5841,20 @@ def asked_by(given: Flags) -> Asked:
     else:
         models = named(given, "models", "--model")
     servers = named(given, "servers", "--server")
-    if "," in given.get("--storage", ""):
-        raise SizingError("--storage", "não aceita comparar: dê um só", value=given["--storage"])
+    storages = named(given, "storage", "--storage", "profile_default")
     fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
-    fields["storage"] = named(given, "storage", "--storage", "profile_default")[0]
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
         fields.setdefault("nodes", 1)
     elif "--nodes" in given and given.keys() & CONTEXT:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
     return Asked(pairs=list(product(models, servers)), contexts=contexts,
+                 weights_precisions=values.get("--weights-precision", [None]),
+                 tensor_parallels=values.get("--tensor-parallel", [None]),
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
-                 ha_modes=values.get("--ha", ["none"]), fields=fields)
+                 ha_modes=values.get("--ha", ["none"]), storages=storages, fields=fields,
+                 prices=prices_of(given, values.get("--node-price", []), servers))
 
 
 IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
@@ -5598,16 +5873,15 @@ def scenarios_of(q: Question) -> dict[str, Question]:
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
-    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, e a
-    capacidade de cada um deles, a todas as cargas.
+    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, com os
+    pesos e o tp de cada linha; a capacidade de cada um deles, a todas as cargas e storages.
     """
-    for model, server in asked.pairs:
-        bases = asked.bases(model, server)
+    for bases in asked.replicas():
         replicas = Replicas(bases[0])
-        capacities = [capacity_or_refusal(given, base, replicas) for base in bases]
-        for concurrency, (base, capacity), ha_mode in product(
-                asked.concurrencies, list(zip(bases, capacities)), asked.ha_modes):
-            q = base.with_load(concurrency, ha_mode)
+        capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
+        for concurrency, (base, capacity), ha_mode, storage in product(
+                asked.concurrencies, capacities, asked.ha_modes, asked.storages):
+            q = base.with_load(concurrency=concurrency, ha_mode=ha_mode, storage=storage)
             if "--scenarios" in given:
                 yield from scenario_rows(given, q)
             else:
@@ -5665,7 +5939,8 @@ def outcome_of(given: Flags, q: Question,
         r = size(q, capacity)
         refuse_useless(given, "--input-tokens --output-tokens", not r.offer.speed,
                        "não há velocidade prevista, " + speed_gap(r))
-        refuse_useless(given, "--tensor-parallel --gpu-memory-utilization --weights-precision",
+        layout = "--gpu-memory-utilization --weights-precision"
+        refuse_useless(given, layout + (" --tensor-parallel" if q.tensor_parallel else ""),
                        r.capacity.missing,
                        "para o teto físico " + missing_text(r.capacity.missing))
         return r
@@ -5675,7 +5950,7 @@ def outcome_of(given: Flags, q: Question,
 
 def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:
     for flag in flags.split() if useless else ():
-        if given.get(flag, "auto").lower() != "auto":
+        if flag in given:
             raise SizingError(flag, "sem efeito: " + why)
 
 
@@ -5718,7 +5993,9 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
         return csv_lines(rows, sort)
     if "--json" in given:
         return json_lines(rows, sort, ascii_only)
-    return comparison_text(rows, sort)
+    # Com o preço de cada servidor, o melhor é o mais barato.
+    cheapest = "total" if "=" in given.get("--node-price", "") else "power_kw"
+    return comparison_text(rows, sort, list(given), cheapest)
 
 
 def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:

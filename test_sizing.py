@@ -2417,6 +2417,42 @@ class Comparacoes(Case):
             ("opt-oss-120b", "dgx300", 131072, "none"), ("opt-oss-120b", "dgx300", 131072, "n+1"),
             ("opt-oss-120b", "dgx300", 32768, "none")])
 
+    def test_replicas_de_cada_linha(self):
+        """Pesos, tp e storage variam: cada linha é o documento da execução sozinha"""
+        lists = {"server": "dgx-spark,dgx200", "weights_precision": "fp8,bf16",
+                 "tensor_parallel": "auto,8,3", "concurrency": "10,3000",
+                 "effective_context": "4k,64k", "storage": "profile_default,superpod_standard"}
+        question = dict(model="llama-3.3-70b", kv_precision="fp8,fp16", **lists)
+        documents = json.loads(self.ok(*flags(question), "--json"))
+        names = ("server", "weights_precision", "tensor_parallel", "concurrency",
+                 "effective_context", "kv_precision", "storage")
+        combinations = list(itertools.product(*(question[name].split(",") for name in names)))
+        self.assertEqual(len(documents), len(combinations))
+        answered = 0
+        for index in random.Random(7).sample(range(len(combinations)), 24):
+            single = run(*flags(dict(zip(names, combinations[index]), model="llama-3.3-70b")),
+                         "--json")
+            answered += not single.returncode
+            if single.returncode:
+                self.assertIn(documents[index]["error"], single.stderr)
+            else:
+                self.assertEqual(json.loads(single.stdout), documents[index])
+        self.assertGreater(answered, 5)
+        for document, combination in zip(documents, combinations):  # o tp impossível é da linha
+            refused = combination[2] == "3" or combination[:3:2] == ("dgx-spark", "8")
+            self.assertEqual("--tensor-parallel" in document.get("error", ""), refused)
+            self.assertEqual(document["storage"]["name"], combination[-1])
+
+    def test_auto_entre_os_tp(self):
+        """Sem dados para o teto, só o tp pedido é recusado; o `auto` da mesma lista responde"""
+        document = catalogue("servers")
+        del listed("servers", "dgx300", document)["hbm_usable_gib_per_gpu"]
+        with temporary_file(json.dumps(document).encode()) as path:
+            rows = json.loads(self.ok(*flags(dict(
+                BASE, tensor_parallel="auto,8", servers_file=path)), "--json"))
+        self.assertEqual(rows[0]["results"]["nodes_final"], 2)
+        self.assertIn("--tensor-parallel: sem efeito", rows[1]["error"])
+
     def test_csv(self):
         """O CSV tem sempre as mesmas colunas, as do README, com os números do JSON"""
         documented = re.findall(r"^\| `(\w+)` \|.*\|$", text_of("README.md").split(
@@ -2512,23 +2548,23 @@ class Comparacoes(Case):
 
     def test_tabela(self):
         """A tabela Markdown diz os números do JSON, marca a melhor e explica o que não cabe"""
-        question = dict(BASE, server="dgx300,dgx200,dgx-spark,l40s-8x",
+        question = dict(BASE, server="dgx300,dgx200,dgx-spark,dgx-a100",
                         model="llama-3.3-70b", kv_precision="fp8,fp16", concurrency=50)
         text, documents = self.ok(*flags(question)), json.loads(self.ok(*flags(question), "--json"))
         rows = table_rows(text)
-        self.assertEqual(list(rows[0]), ["", "servidor", "KV", "nós", "sessões/nó", "limite",
-                                         "TPOT ms", "kW", "U"])
+        self.assertEqual(list(rows[0]), ["", "servidor", "KV", "nós", "sessões/nó", "TPOT ms",
+                                         "kW"])  # a coluna do que faz a melhor fica
+        self.assertIn("\nNão couberam: U, limite (em --csv).\n", text)
         for row, document in zip(rows, documents):
-            self.assertEqual(row["servidor"], document["server"]["name"])
+            self.assertEqual(row["servidor"], document["server"]["product"])
             if document["results"] is None:
-                self.assertEqual((row["nós"], row["limite"]), ("-", "não cabe"))
-                self.assertIn("- %s, %s: " % (row["servidor"], row["KV"]), text)
+                self.assertEqual(row["nós"], "-")
+                self.assertIn("- %s, KV %s: " % (row["servidor"], row["KV"]), text)
                 continue
             self.assertEqual(int(row["nós"]), document["results"]["nodes_final"])
             self.assertEqual(int(row["sessões/nó"].split()[0]),
                              document["results"]["sessions_per_unit"])
             self.assertEqual(float(row["kW"]), document["physical"]["power_kw"])
-            self.assertEqual(row["U"], str(document["physical"]["rack_units"] or "-"))
             if document["performance"]:
                 self.assertTrue(row["TPOT ms"].startswith(
                     "%.3g" % document["performance"]["tpot_ms"]["estimate"]), row)
@@ -2537,14 +2573,18 @@ class Comparacoes(Case):
         self.assertEqual(len(best), 1)
         self.assertEqual(best[0]["kW"], min((row["kW"] for row in fitting if row["TPOT ms"] != "-"),
                                             key=float))
-        self.assertIn("llama-3.3-70b-instruct, 50 sessões, 131072 tokens, HA none", text)
+        self.assertIn("llama-3.3-70b-instruct, pesos bf16, 50 sessões, 131072 tokens, HA none",
+                      text)
+        narrow = self.ok(*flags(dict(BASE, server="dgx300,dgx200")))  # aqui tudo cabe
+        self.assertEqual([row["U"] for row in table_rows(narrow)], ["20", "40"])
+        self.assertNotIn("Não couberam", narrow)
 
     def test_ordem_e_melhor(self):
         """--sort ordena e diz a melhor; cargas diferentes têm cada uma a sua melhor"""
         question = dict(BASE, server="dgx-h100,dgx300,dgx200,l40s-8x")
         for column, title in (("nodes", "nós"), ("power_kw", "kW"), ("rack_units", "U")):
             rows = table_rows(self.ok(*flags(question), "--sort", column))
-            values = [float(row[title]) for row in rows]
+            values = [float(row[title]) for row in rows]  # a coluna da ordem sempre cabe
             self.assertEqual(values, sorted(values), column)
             self.assertEqual([row[""] for row in rows], ["*", "", "", ""])
         rows = table_rows(self.ok(*flags(question), "--sort=sessions_per_node"))
@@ -2561,12 +2601,13 @@ class Comparacoes(Case):
                                               server="dgx-h100", effective_context="128k",
                                               max_tpot_ms=500)), "--sort=nodes"))
         self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+        self.assertEqual([row[""] for row in rows], ["", ""])  # modelos não se comparam
         # onde nenhuma linha de uma carga tem resposta, não há melhor
         rows = table_rows(self.ok(*flags(dict(
             BASE, model="llama-3.3-70b", server="dgx-spark,l40s-8x", concurrency=10,
             effective_context="8k,128k", max_tpot_ms=30))))
-        self.assertEqual([(row[""], row["limite"]) for row in rows],
-                         [("", "recusado"), ("", "recusado"), ("*", "TPOT"), ("", "não cabe")])
+        self.assertEqual([(row[""], row["nós"]) for row in rows],
+                         [("", "-"), ("", "-"), ("*", "12"), ("", "-")])
 
     def test_motor_de_cada_contexto(self):
         """Quando se pergunta o contexto, cada linha tem a sua capacidade e o seu motor"""
@@ -2600,7 +2641,7 @@ class Comparacoes(Case):
         """`all` são todas as entradas; nenhuma combinação que não cabe para as outras"""
         rows = table_rows(self.ok(*flags(dict(BASE, server="all", model="opt-oss-120b"))))
         self.assertEqual([row["servidor"] for row in rows],
-                         [entry["name"] for entry in catalogue("servers")["servers"]])
+                         [entry["product"] for entry in catalogue("servers")["servers"]])
         models = json.loads(self.ok(*flags({"model": "ALL", "server": "dgx-spark",
                                             "concurrency": 10}), "--json"))
         self.assertEqual(len(models), len(catalogue("models")["models"]))
@@ -2634,7 +2675,12 @@ class Comparacoes(Case):
                 ({"model": "opt-oss-120b,nope"}, "--model 'nope'"),
                 ({"server": "dgx300,dgx30"}, "--server 'dgx30'", "talvez 'dgx300'"),
                 ({"server": "dgx300,"}, "--server ''"),
-                ({"storage": "profile_default,profile_network_ssd"}, "--storage", "um só"),
+                ({"storage": "profile_default,nope"}, "--storage 'nope'"),
+                ({"storage": "profile_default,"}, "--storage ''"),
+                ({"weights_precision": "fp8,fp9"}, "--weights-precision 'fp9'", "separa os"),
+                ({"weights_precision": "all"}, "--weights-precision 'all'"),
+                ({"tensor_parallel": "4,x"}, "--tensor-parallel 'x'", "auto ou"),
+                ({"tensor_parallel": "8,"}, "--tensor-parallel ''"),
                 ({"kv_budget_ratio": "0.7,0.8"}, "--kv-budget-ratio '0.7,0.8'"),
                 ({"sort": "nodes"}, "--sort", "só tem efeito numa comparação"),
                 ({"sort": "x", "server": "dgx300,dgx200"}, "--sort 'x'", "power_kw"))
@@ -2643,6 +2689,8 @@ class Comparacoes(Case):
                 self.refused(flags(dict(BASE, **changes)), *words)
         for flag in ("--explain", "--scenarios"):
             self.refused([*flags(dict(BASE, server="dgx300,dgx200")), flag], flag, "--server")
+            for more in ("--tensor-parallel=4,8", "--weights-precision=fp8,bf16", "--storage=all"):
+                self.refused([*flags(BASE), more, flag], flag, more.split("=")[0])
             self.refused([*flags(dict(BASE, server="all")), flag], flag, "--server")
         self.refused(flags(dict(BASE, server="dgx300,dgx200", calibrate_tpot_ms="30@64")),
                      "--calibrate-tpot-ms", "--server")
@@ -2671,13 +2719,265 @@ class Comparacoes(Case):
         self.assertEqual([row["contexto"] for row in rows], ["40960 (de 131072)", "131072"])
         text = self.ok(*flags({"model": "opt-oss-20b,opt-oss-120b", "server": "dgx300",
                                "requests_per_second": 5, "nodes": 3}))
-        self.assertIn("5 pedidos/s, 3 nós por linha", text)
+        self.assertIn("5 pedidos/s,\n3 nós por linha", text)
         self.assertEqual(list(table_rows(text)[0])[:3], ["", "modelo", "até tokens"])
         wide = self.ok(*flags({"model": "llama-4-scout", "server": "dgx-spark,l40s-8x",
                                "concurrency": 10, "effective_context": "200k"}))
         self.assertEqual(table_rows(wide)[0]["sessões/nó"], "37 em 4")
         refused = self.ok(*flags(dict(BASE, server="dgx300,dgx-spark", tensor_parallel=8)))
-        self.assertIn("- dgx-spark: --tensor-parallel 8: espera-se", refused)
+        self.assertIn("- DGX Spark: --tensor-parallel 8: espera-se", refused)
+
+    def test_metas_na_tabela(self):
+        """A coluna de metas diz o pior veredito do JSON; o que se pediu está no alto"""
+        question = {"model": "llama-3.3-70b", "server": "dgx200,dgx-b200,dgx300", "ha": "n+1",
+                    "concurrency": 300, "cached_tokens": 4000, "input_tokens": 2000,
+                    "output_tokens": 400}
+        goals = {"min_tokens_per_second": 25, "max_ttft_ms": 2000, "max_tpot_ms": 45}
+        words = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
+        seen = set()
+        for names in (("max_tpot_ms",), ("min_tokens_per_second",), tuple(goals)):
+            asked = flags(dict(question, **{name: goals[name] for name in names}))
+            rows, documents = table_rows(self.ok(*asked)), json.loads(self.ok(*asked, "--json"))
+            self.assertEqual("tokens/s" in rows[0], "min_tokens_per_second" in names)
+            self.assertEqual("TTFT ms" in rows[0], "max_ttft_ms" in names)
+            for row, document in zip(rows, documents):
+                given = [item["verdict"] for item in document["objectives"]]
+                self.assertEqual(row["metas"], words[max(given, key=list(words).index)])
+                seen.add(row["metas"])
+                if "min_tokens_per_second" in names:
+                    rate = document["performance"]["output_tokens_per_second_per_session"]
+                    self.assertEqual(row["tokens/s"].split()[0], "%.3g" % rate)
+        self.assertGreaterEqual(seen, {"ok", "RISCO"})
+        self.assertIn("\n4000 em cache + 2000 novos + 400 gerados,\nTPOT ≤ 45 ms, ≥ 25 tokens/s, "
+                      "1º token ≤ 2 s, KV fp8", self.ok(*asked))
+        self.assertNotIn("metas", self.ok(*flags(question)))
+
+    def test_confianca_muda_a_melhor(self):
+        """Um aviso diz onde a melhor linha mudaria com 90% de confiança: a do JSON com 90%"""
+        criteria = {
+            "kW": lambda row: row["physical"]["power_kw"],
+            "U": lambda row: row["physical"]["rack_units"],
+            "sessões": lambda row: -row["parameters"]["concurrency"]}
+        told = 0
+        for load, limit, key, more in (
+                ({"concurrency": "200,400,800"}, {"max_tpot_ms": 20}, "kW", {}),
+                ({"concurrency": 800}, {"max_tpot_ms": 35}, "kW", {}),
+                ({"concurrency": 400}, {"max_tpot_ms": 20}, "U", {"sort": "rack_units"}),
+                ({"concurrency": 300}, {"max_tpot_ms": 90}, "kW", {}),
+                ({"requests_per_second": 20}, {"max_tpot_ms": 20}, "kW", {"output_tokens": 400}),
+                ({"nodes": 3}, {"min_tokens_per_second": 40}, "sessões", {})):
+            question = dict({"model": "opt-oss-120b", "server": "dgx200,dgx-b200,dgx300",
+                             "effective_context": "8k", "input_tokens": 1000},
+                            **dict(load, **dict(limit, **more)))
+            text, best = self.ok(*flags(question)), {}
+            for confidence in ("50%", "90%"):
+                rows = json.loads(self.ok(*flags(dict(question, confidence=confidence)), "--json"))
+                for row in rows:
+                    sessions = row["parameters"]["concurrency"] if len(rows) > 3 else 0
+                    best.setdefault((sessions, confidence), []).append(
+                        (criteria[key](row), row["server"]["product"]))
+            expected = []
+            for sessions in sorted({sessions for sessions, _ in best}):
+                now, sure = (min(best[sessions, confidence]) for confidence in ("50%", "90%"))
+                if {name: value for value, name in best[sessions, "90%"]}[now[1]] > sure[0]:
+                    expected.append(sure[1] + ", %d sessões" % sessions * (len(rows) > 3))
+            found = re.findall("com --confidence 90% a melhor seria (.*?);", " ".join(text.split()))
+            self.assertEqual(found, [" ou ".join(expected)] * bool(expected), question)
+            told += bool(expected)
+            self.assertNotIn("com --confidence", self.ok(*flags(dict(question, confidence="90%"))))
+        self.assertEqual(told, 3)
+        none = self.ok(*flags({"model": "opt-oss-120b", "server": "dgx200,dgx-b200,dgx300",
+                               "effective_context": "8k", "input_tokens": 1000, "concurrency": 30,
+                               "max_tpot_ms": 3}))
+        self.assertIn("com --confidence 90% nada cabe na carga de DGX ", " ".join(none.split()))
+
+    def test_pedido_e_mistura_em_cada_linha(self):
+        """--context-mix e as flags do pedido: cada linha é a da execução sozinha"""
+        mix = {"context_mix": "8k:70%,32k:25%,64k:5%"}
+        request = {"cached_tokens": 3000, "input_tokens": 500, "output_tokens": 200}
+        for base in (dict(mix, concurrency="50,900"), dict(request, concurrency="50,900"),
+                     dict(mix, nodes=3), dict(request, nodes=3, shared_prefix_tokens=2048),
+                     dict(mix, nodes=3, concurrency="50,200", shared_prefix_tokens=2048),
+                     dict(request, nodes=3, concurrency=200)):
+            question = dict(base, model="opt-oss-120b,llama-3.3-70b", server="dgx200,dgx300",
+                            kv_precision="fp8,fp16")
+            documents = json.loads(self.ok(*flags(question), "--json"))
+            names = [name for name in ("model", "server", "concurrency", "kv_precision")
+                     if name in question]
+            combinations = list(itertools.product(*(
+                str(question[name]).split(",") for name in names)))
+            self.assertEqual(len(documents), len(combinations))
+            for index in random.Random(3).sample(range(len(combinations)), 4):
+                single = run(*flags(dict(question, **dict(zip(names, combinations[index])))),
+                             "--json")
+                if single.returncode:
+                    self.assertIn(documents[index]["error"], single.stderr)
+                else:
+                    self.assertEqual(json.loads(single.stdout), documents[index])
+            text = self.ok(*flags(question))
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            shown = "70% de 8192 + 25% de 32768 + 5% de 65536 tokens"
+            self.assertIn(shown if "context_mix" in base else "3700 tokens", text)
+        for extra in ({"effective_context": "8k"}, {"context_mix": "8k:70%,32k:x"}):
+            self.refused(flags(dict({"model": "opt-oss-120b", "server": "dgx200,dgx300",
+                                     "concurrency": 10}, **dict(mix, **extra))), "--context-mix")
+
+    def test_melhor_de_cada_modelo(self):
+        """O `*` compara servidores, precisões, tp e storages, nunca modelos diferentes"""
+        question = {"model": "opt-oss-120b,llama-3.3-70b", "server": "dgx300,dgx200",
+                    "effective_context": "32k"}
+        for load in ({"concurrency": "100,9000"}, {"nodes": 2}):
+            text = self.ok(*flags(dict(question, **load)))
+            rows = table_rows(text)
+            models = {(row["modelo"], row.get("sessões")) for row in rows if row[""]}
+            self.assertEqual(len(models), sum(row[""] == "*" for row in rows))
+            self.assertEqual(len(models), 4 if "concurrency" in load else 2)
+            self.assertIn("* a melhor de cada carga e modelo: ", text)
+        one = self.ok(*flags(dict(question, model="opt-oss-120b", concurrency=100)))
+        self.assertIn("* a melhor de cada carga: menos kW", one)
+        self.assertNotIn("* a melhor", self.ok(*flags(dict(question, server="dgx300", nodes=2))))
+        for choice in ({"weights_precision": "bf16,fp8"}, {"kv_precision": "fp16,fp8"},
+                       {"tensor_parallel": "8,4"}, {"storage": "aws_ebs_gp3,dgx_nvme_raid0"}):
+            rows = table_rows(self.ok(*flags(dict(
+                choice, model="llama-3.3-70b", server="dgx200", concurrency=10,
+                effective_context="32k"))))
+            self.assertEqual(sum(row[""] == "*" for row in rows), 1, choice)
+        self.assertEqual([row[""] for row in rows], ["", "*"])  # no empate, a carga mais rápida
+
+    def test_nomes_dos_servidores(self):
+        """A tabela diz o produto; o nome do catálogo, se o produto não distingue as linhas"""
+        document = catalogue("servers")
+        listed("servers", "dgx300", document)["product"] = "DGX H200"
+        del listed("servers", "dgx-h100", document)["product"]
+        listed("servers", "l40s-8x", document)["product"] = "A | B"
+        listed("servers", "dgx-a100", document)["product"] = "dgx-b200"
+        with temporary_file(json.dumps(document).encode()) as path:
+            def shown(servers):
+                question = flags(dict(BASE, server=servers, servers_file=path))
+                return [row["servidor"] for row in table_rows(self.ok(*question))]
+
+            self.assertEqual(shown("dgx300,dgx200,dgx-b200"), ["dgx300", "dgx200", "DGX B200"])
+            self.assertEqual(shown("dgx200,dgx-h100,l40s-8x"), ["DGX H200", "dgx-h100", "l40s-8x"])
+            self.assertEqual(shown("dgx-a100,dgx-b200"), ["dgx-a100", "DGX B200"])
+        question = flags(dict(BASE, server="dgx300", effective_context="8k,32k"))
+        self.assertTrue(self.ok(*question).startswith("opt-oss-120b, DGX B300, pesos mxfp4, "))
+        self.assertEqual(csv_rows(self.ok(*question, "--csv"))[0]["server"], "dgx300")
+
+    def test_colunas_pedidas(self):
+        """TTFT, carga e custo aparecem quando se pedem, com os números do JSON"""
+        question = dict(BASE, server="dgx300,dgx200", effective_context="8k", concurrency=100)
+        rows = table_rows(self.ok(*flags(question)))
+        self.assertEqual(list(rows[0])[-3:], ["TPOT ms", "kW", "U"])
+        for asked, title in ((["--max-ttft-ms=9000"], "TTFT ms"), (["--sort=ttft_ms"], "TTFT ms"),
+                             (["--sort=cold_start_seconds"], "carga"), (["--years=3",
+                              "--energy-price=0.1", "--node-price=1000", "--sort=total"], "custo"),
+                             (["--storage=aws_ebs_gp3"], "carga")):
+            rows = table_rows(self.ok(*flags(question), *asked))
+            documents = json.loads(self.ok(*flags(question), *asked, "--json"))
+            for row, document in zip(rows, documents):
+                if title == "TTFT ms":
+                    number = document["performance"]["ttft_ms"]["estimate"]
+                elif title == "custo":
+                    number = document["costs"]["total"]
+                else:
+                    number = document["storage_plan"]["cold_start_seconds"]
+                    number /= 60 if number > 120 else 1
+                self.assertAlmostEqual(float(row[title].split()[0]), number, delta=number / 100)
+            if "sort" in asked[-1]:
+                self.assertEqual([row[""] for row in rows], ["*", ""])
+                values = [float(row[title].split()[0]) for row in rows]
+                self.assertEqual(values, sorted(values))
+        rows = table_rows(self.ok(*flags(dict(question, effective_context="128k")),
+                                  "--sort=ttft_ms"))
+        self.assertEqual([row["TTFT ms"] for row in rows], ["fila", "fila"])
+        self.refused([*flags(question), "--sort=total"], "--sort", "total", "--node-price")
+
+    def test_preco_de_cada_servidor(self):
+        """O preço de cada servidor, por qualquer nome; sem preço, sem custo; o mais barato vence"""
+        prices = {"dgx200": 400000, "dgx300": 520000}
+        question = dict(BASE, server="dgx300,dgx200,dgx-b200", years=3, energy_price="0.12",
+                        node_price="DGX H200=400000,dgx-b300=520k")
+        documents = json.loads(self.ok(*flags(question), "--json"))
+        for document in documents:
+            name = document["server"]["name"]
+            self.assertEqual(document["parameters"]["node_price"], prices.get(name))
+            if name in prices:
+                alone = self.sized(server=name, years=3, energy_price="0.12",
+                                   node_price=prices[name])
+                self.assertEqual(document, alone)
+            else:
+                self.assertNotIn("costs", document)
+        rows = table_rows(self.ok(*flags(question)))
+        self.assertEqual([row["custo"] for row in rows], [
+            "%.0f" % document["costs"]["total"] if "costs" in document else "-"
+            for document in documents])
+        self.assertEqual([row["total"] != "" for row in csv_rows(self.ok(
+            *flags(question), "--csv"))], [True, True, False])
+        # o critério é o custo, e não os kW, onde cada servidor tem o seu
+        rows = table_rows(self.ok(*flags(dict(BASE, server="dgx300,dgx200", node_price=(
+            "dgx300=900000,dgx200=100")))))
+        self.assertEqual([(row[""], row["custo"]) for row in rows],
+                         [("", "1800000"), ("*", "500")])
+        text = self.ok(*flags(dict(BASE, server="dgx300,dgx200", node_price=100)))
+        self.assertEqual([(row[""], row["custo"]) for row in table_rows(text)],
+                         [("*", "200"), ("", "500")])
+        self.assertIn("* a melhor de cada carga: menos kW", text)
+        self.assertEqual(self.sized(node_price="b300=7")["costs"]["purchase"], 14)
+        for text, *words in (
+                ("dgx200=5", "'dgx200'", "sem efeito", "--server"),
+                ("dgx300=5,nope=6", "'nope'", "fora do catálogo"),
+                ("dgx300=5,DGX B300=6", "'DGX B300'", "se repete"),
+                ("dgx300=400,000", "'000'", "SERVIDOR=PREÇO", "o milhar não se separa"),
+                ("=5", "'=5'", "SERVIDOR=PREÇO"), ("dgx300=", "''", "número positivo"),
+                ("dgx300=-5", "'-5'", "número positivo"), ("dgx300=5,", "''", "SERVIDOR=PREÇO"),
+                ("dgx300=500.000", "'500.000'", "500000"),
+                ("400000,5", "'400000,5'", "sem vírgula")):
+            self.refused([*flags(BASE), "--node-price=" + text], "--node-price", *words)
+
+    def test_tabela_em_80_colunas(self):
+        """Nenhuma comparação passa de 80 colunas; o que sai se diz, e o que fica são os números"""
+        document = catalogue("models")
+        listed("models", "phi-4", document)["name"] = "x" * 80
+        generator, numbered, dropped = random.Random(11), 0, set()
+        lists = {"server": "dgx300,rtx-pro-6000-8x,dgx-spark", "concurrency": "10,1000000",
+                 "effective_context": "8k,256k", "kv_precision": "fp8,fp16", "ha": "none,n+2",
+                 "weights_precision": "fp8,bf16", "tensor_parallel": "auto,8",
+                 "storage": "gcp_hyperdisk_balanced,aws_ebs_gp3"}
+        with temporary_file(json.dumps(document).encode()) as path:
+            for _ in range(rounds(24, 8)):
+                names = generator.sample(sorted(lists), generator.randint(1, 5))
+                question = dict(
+                    {"model": "opt-oss-120b", "server": "dgx200", "concurrency": 20},
+                    **{name: lists[name] for name in names})
+                question["model"] = generator.choice((
+                    "opt-oss-120b", "llama-3.3-70b," + "x" * 80, "nemotron-3-ultra"))
+                more = generator.choice(([], ["--sort=ttft_ms"], ["--max-tpot-ms=900"], [
+                    "--node-price=1e30", "--sort=rack_units"], ["--max-ttft-ms=30000"]))
+                text = self.ok(*flags(dict(question, models_file=path)), *more)
+                self.assertLessEqual(max(map(len, text.splitlines())), 80, (question, more))
+                rows = table_rows(text)
+                count = 1
+                for value in question.values():
+                    count *= len(str(value).split(","))
+                self.assertEqual(len(rows), count)
+                numbered += "linha" in rows[0]
+                gone = re.search(r"^Não couberam: ([^(]*) \(em --csv\)\.$", text, re.M)
+                if gone:
+                    dropped |= set(gone[1].split(", "))
+                    self.assertFalse(set(gone[1].split(", ")) & set(rows[0]))
+                if "linha" in rows[0]:  # a lista diz o que é cada linha
+                    found = re.findall(r"^- (\d+):", text, re.M)
+                    self.assertEqual(sorted(found, key=int), [str(n + 1) for n in range(count)])
+        self.assertGreater(numbered, 0)
+        self.assertGreaterEqual(dropped, {"U", "kW", "limite", "sessões/nó"})
+        for form in (["--scenarios"], ["--scenarios", "--sort=nodes"],
+                     ["--scenarios", "--node-price=1e30", "--max-ttft-ms=60000"]):
+            text = self.ok(*flags(dict(BASE, server="dgx-b200")), *form)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            self.assertIn("quedas cobertas", table_rows(text)[0])
+        text = self.ok("--model=opt-oss-120b", "--server=dgx300", "--nodes=%d" % 10**27,
+                       "--requests-per-second=5", "--scenarios")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
 
 
 class Invertida(Case):
