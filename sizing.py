@@ -3892,13 +3892,14 @@ PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "prefill_interference": "prefill"}
 ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
            "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
-LABEL = 12  # colunas do rótulo de cada linha
+LABEL, HBM_LABEL = 12, "HBM por nó"  # colunas do rótulo de cada linha; o da barra
 
 
 def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
     """A primeira tela: a decisão, a pergunta, as metas, o risco, o limite, a falha e os avisos."""
-    sections = [headline(r) + question_lines(r), goal_lines(r) + risk_lines(r),
-                limit_lines(r, servers)]
+    question, risks = ([line for text in texts for line in folded(text, 2)]
+                       for texts in (question_texts(r), risk_texts(r)))
+    sections = [headline(r) + question, goal_lines(r) + risks, limit_lines(r, servers)]
     lines = list(chain.from_iterable([*section, ""] for section in sections if section))[:-1]
     for warning in warnings_of(r):
         lines += folded("! " + warning, 2)
@@ -3979,7 +3980,7 @@ def physical_amounts(r: SizingResult) -> list[str]:
     return parts + (["custo %s" % money_text(r.costs["total"])] if r.costs else [])
 
 
-def question_lines(r: SizingResult) -> list[str]:
+def question_texts(r: SizingResult) -> list[str]:
     """A pergunta como foi entendida: modelo, precisões, carga, pedido, motor."""
     q, peak = r.question, percent_text(r.question.peak_headroom_ratio)
     load = load_request_text(r)
@@ -3999,7 +4000,7 @@ def question_lines(r: SizingResult) -> list[str]:
         asked.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
             number_text(r.offer.tpot_scale), number_text(q.calibration[0], 9),
             sessions_text(q.calibration[1])))
-    return folded(about, 2) + folded("Pedido: " + " · ".join(asked), 2)
+    return [about, "Pedido: " + " · ".join(asked)]
 
 
 def request_text(r: SizingResult) -> str:
@@ -4085,12 +4086,17 @@ def state_titles(r: SizingResult) -> list[str]:
     return titles
 
 
+def goal_rows(r: SizingResult) -> list[tuple[str, list[str]]]:
+    """(rótulo, células) da tabela de metas; a primeira linha é a dos títulos."""
+    titles = ("Meta" if r.objectives else "Previsto", state_titles(r))
+    return [titles, *((goal.label, goal.cells) for goal in goals_of(r))]
+
+
 def goal_lines(r: SizingResult) -> list[str]:
     """A tabela de metas: uma coluna por estado, com a faixa de 80% e o veredito."""
     if not r.performance:
         return []
-    rows = [("Meta" if r.objectives else "Previsto", state_titles(r))]
-    rows += [(goal.label, goal.cells) for goal in goals_of(r)]
+    rows = goal_rows(r)
     first = max(len(label) for label, _ in rows)
     widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
     spare = WIDTH - first - sum(widths)
@@ -4109,18 +4115,18 @@ BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
              "ttft_ms": ("high", "1º token em %s s", 1000)}
 
 
-def risk_lines(r: SizingResult) -> list[str]:
+def risk_texts(r: SizingResult) -> list[str]:
     """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
     risky = [item for item in r.objectives if item["verdict"] == "at_risk"]
-    lines = []
+    texts = []
     for item in risky[-1:]:
         edge, text, divisor = BAD_EDGES[item["name"]]
-        lines += folded("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
-            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]), 2)
+        texts.append("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
+            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]))
     if r.question.timed and r.question.confidence == EVEN and (
             risky or confidence_changes(r)):
-        lines += folded("Com --confidence 90%: " + confident_text(r), 2)
-    return lines
+        texts.append("Com --confidence 90%: " + confident_text(r))
+    return texts
 
 
 def confidence_changes(r: SizingResult) -> bool:
@@ -4149,7 +4155,7 @@ def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, st
     if r.costs:
         rows.append(("Custo", cost_text(r)))
     if r.offer.layout:
-        rows.append(("HBM por nó", "%s GiB: %s" % (
+        rows.append((HBM_LABEL, "%s GiB: %s" % (
             decimal_text(sum(hbm_parts(r).values()), 0), " ".join(
                 "%s %s" % (label, decimal_text(part, 0)) for label, part in hbm_parts(r).items()))))
     rows += [(failure_label(r), failure_text(r)), ("Mudaria", changes_text(r, servers))]
@@ -4160,7 +4166,7 @@ def limit_lines(r: SizingResult, servers: Sequence[Server]) -> list[str]:
     """As linhas de `limit_rows`, com a barra da HBM."""
     lines = []
     for label, text in limit_rows(r, servers):
-        lines += labelled(label, text) + ([hbm_bar(r)] if label == "HBM por nó" else [])
+        lines += labelled(label, text) + ([hbm_bar(r)] if label == HBM_LABEL else [])
     return lines
 
 
@@ -4331,7 +4337,7 @@ def where_next(r: SizingResult) -> str:
 
 def explanation_text(r: SizingResult, explanation: Json) -> str:
     """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
-    lines = headline(r) + question_lines(r)
+    lines = headline(r) + [line for text in question_texts(r) for line in folded(text, 2)]
     for row in explanation["figures"]:
         lines += figure_lines(row)
     if explanation["layouts"]:
@@ -4352,12 +4358,16 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     return "\n".join([*lines, "", "Para pôr no ar (%s):" % ENGINE, *explanation["launch"], ""])
 
 
-def figure_lines(row: Json) -> list[str]:
-    """Um número da explicação: o valor, a fórmula, a conta e a fonte."""
+def figure_text(row: Json) -> str:
+    """O valor de um número da explicação, com a unidade."""
     value, unit = row["value"], row["unit"]
     text = number_text(value, 9) if isinstance(value, float) else str(value)
-    size_note = " (%s)" % size_text(value) if unit == "B" else ""
-    lines = ["", *folded("%s: %s %s%s" % (row["label"], text, unit, size_note), 2)]
+    return "%s %s%s" % (text, unit, " (%s)" % size_text(value) if unit == "B" else "")
+
+
+def figure_lines(row: Json) -> list[str]:
+    """Um número da explicação: o valor, a fórmula, a conta e a fonte."""
+    lines = ["", *folded("%s: %s" % (row["label"], figure_text(row)), 2)]
     for key, lead in (("formula", row["name"] + " = "), ("numbers", "= "), ("source", "fonte: ")):
         if row[key]:
             lines += folded("  " + lead + row[key], 4)
@@ -5120,6 +5130,399 @@ def catalogue_table(kind: str, entries: Sequence[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+# ── Apêndice: página HTML: html_page e html_comparison, o resultado inteiro num só arquivo
+
+
+class Markup(str):
+    """Texto que já é HTML: o que `element` escreve; qualquer outro texto entra nele escapado."""
+
+
+EMPTY = Markup()
+PAGE_STYLE = """\
+:root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --dim: #57606a; --line: #d0d7de;
+  --tint: #f3f6f9; --blue: #0b5cad; --green: #1a7f4b; --red: #b3261e; --gold: #9a6700;
+  --free: #dfe5eb }
+@media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e6e8ea; --dim: #a6adb5;
+  --line: #3a4149; --tint: #1d2226; --blue: #6cb6ff; --green: #5fc98f; --red: #ff8f85;
+  --gold: #e0b252; --free: #343b42 } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 1rem; max-width: 64rem; background: var(--page);
+  color: var(--ink); font: 15px/1.45 system-ui, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
+  overflow-wrap: anywhere }
+h1 { font-size: 1.45rem; line-height: 1.25; margin: 0 0 .4rem }
+h2 { font-size: 1.1rem; margin: 1.6rem 0 .5rem; padding-bottom: .15rem;
+  border-bottom: 2px solid var(--line) }
+p, ul { margin: .4rem 0 }
+table { border-collapse: collapse; width: 100% }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: left;
+  vertical-align: top }
+th { overflow-wrap: break-word }
+thead th { color: var(--dim); font-size: .85em; border-bottom-width: 2px }
+.number { text-align: right; font-variant-numeric: tabular-nums }
+.wide { overflow-x: auto }
+.compared td, .compared th { overflow-wrap: normal; white-space: nowrap }
+.best { background: var(--tint); font-weight: 600 }
+.amounts { font-size: 1.1rem; color: var(--dim) }
+.met { color: var(--green) } .risk { color: var(--gold); font-weight: 600 }
+.missed { color: var(--red); font-weight: 600 }
+.goals { margin: .6rem 0 }
+.goals span { white-space: nowrap }
+ul { padding-left: 1.2rem }
+.facts th { width: 24%; color: var(--dim); font-weight: 600 }
+.figures { font-size: .85em }
+.figures tbody th { width: 24%; font-weight: 600 }
+.figures td:nth-child(2) { width: 23% }
+code, small { color: var(--dim) }
+code { font: .9em/1.3 ui-monospace, Consolas, "DejaVu Sans Mono", monospace }
+@media (max-width: 36rem) {
+  .goals { font-size: .76em } .goals th, .goals td { padding: .25rem .15rem }
+  .figures tr { display: grid; grid-template-columns: 1fr 1fr }
+  .figures tbody th { width: auto; border-bottom: 0 }
+  .figures td:nth-child(2) { width: auto; border-bottom: 0; text-align: right }
+  .figures tr > :last-child { grid-column: 1 / -1 } }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));
+  gap: .5rem 1.5rem }
+figure { margin: 0; break-inside: avoid }
+figure:last-child { grid-column: 1 / -1 }
+figcaption { font-weight: 600; margin-bottom: .2rem }
+svg { display: block; width: 100%; height: auto; print-color-adjust: exact }
+svg text { font: 11px system-ui, Arial, sans-serif; fill: var(--dim) }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: .2rem 0; padding: 0;
+  list-style: none; font-size: .85em }
+.legend svg { display: inline-block; width: 1em; height: 1em; margin-right: .35em;
+  vertical-align: -.12em }
+.grid { stroke: var(--line) }
+.curve { fill: none; stroke: var(--blue); stroke-width: 2 }
+.other { fill: none; stroke: var(--green); stroke-width: 2; stroke-dasharray: 7 3 }
+.curve.band, .other.band { stroke: none; opacity: .18 }
+.curve.band, .dot { fill: var(--blue) }
+.other.band { fill: var(--green) }
+.goal { stroke: var(--red); stroke-width: 1.5; stroke-dasharray: 4 3 }
+.ring { fill: var(--page); stroke: var(--gold); stroke-width: 2.5 }
+.box { fill: var(--red) }
+.part { stroke: var(--page) }
+.part0 { fill: var(--blue) } .part1 { fill: var(--gold) } .part2 { fill: var(--green) }
+.part3 { fill: var(--free) } .part4 { fill: var(--dim) }
+footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
+@page { size: A4; margin: 10mm }
+@media print {
+  body { padding: 0; max-width: none; font-size: 8pt; line-height: 1.25 }
+  h1 { font-size: 14pt } h2 { font-size: 10pt; margin: 7pt 0 3pt; break-after: avoid }
+  p, ul { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
+  .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
+  .compared td, .compared th { white-space: normal }
+  .figures, .sources { font-size: 6.2pt; line-height: 1.15 }
+  .figures th, .figures td { padding: .35pt 4pt }
+  .figures tbody th { width: 21% } .figures td:nth-child(2) { width: 18% }
+  footer { margin-top: 6pt } }
+"""
+PAGE_META = Markup("""\
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'">
+""")
+VERDICT_CLASSES = {VERDICTS["met"]: "met", VERDICTS["at_risk"]: "risk",
+                   VERDICTS["missed"]: "missed"}
+HBM_CLASSES = ("part0", "part1", "part2", "part3", "part4")
+CHART_WIDTH, CHART_HEIGHT = 360, 210
+PLOT = (46, 20, 350, 171)  # esquerda, topo, direita e base do quadro de um gráfico
+CHART_POINTS = 40  # de cada curva
+
+
+def element(name: str, *content: Any, **attributes: Any) -> Markup:
+    """Um elemento; no nome de um atributo, `_` é hífen, e o do fim cai (`class_`).
+
+    >>> element("b", "<i>", class_='"')
+    '<b class="&quot;">&lt;i&gt;</b>'
+    """
+    import html
+
+    written = "".join(' %s="%s"' % (key.rstrip("_").replace("_", "-"), html.escape(str(value)))
+                      for key, value in attributes.items())
+    inner = "".join(part if isinstance(part, Markup) else html.escape(
+        str(part).replace(GLUE, "\u00a0")) for part in content)
+    ends_line = any(isinstance(part, Markup) for part in content)  # não dentro de um texto
+    return Markup("<%s%s>%s</%s>%s" % (name, written, inner, name, "\n" if ends_line else ""))
+
+
+def spaced(words: Iterable[Markup]) -> Markup:
+    return Markup(" ".join(words))
+
+
+def elements(name: str, contents: Iterable[Any], **attributes: Any) -> Markup:
+    """Um elemento para cada conteúdo."""
+    return Markup("".join(element(name, content, **attributes) for content in contents))
+
+
+def html_table(titles: Sequence[str], rows: Iterable[Sequence[Any]], sides: str, kind: str,
+               best: Iterable[int] = ()) -> Markup:
+    """Uma tabela em que a primeira célula de cada linha a nomeia; `sides` é l ou r por coluna."""
+    classes = [{"class_": "number"} if side == "r" else {} for side in sides]
+    head = Markup("".join(element("th", title, scope="col", **attributes)
+                          for title, attributes in zip(titles, classes)))
+    body = []
+    for number, (name, *cells) in enumerate(rows):
+        written = [element("th", name, scope="row", **classes[0])]
+        written += [element("td", cell, **attributes)
+                    for cell, attributes in zip(cells, classes[1:])]
+        body.append(element("tr", *written, **{"class_": "best"} if number in best else {}))
+    return element("table", element("thead", element("tr", head)) if titles else "",
+                   element("tbody", *body), class_=kind)
+
+
+def nice_step(most: float, parts: int) -> float:
+    """O passo redondo (1, 2 ou 5 · 10ⁿ) que divide de 0 a `most` em até `parts` partes.
+
+    >>> nice_step(613, 5), nice_step(0.9, 5)
+    (200.0, 0.2)
+    """
+    power = 10.0 ** int(("%e" % (most / parts)).partition("e")[2])
+    return next(step for step in (power, 2 * power, 5 * power, 10 * power)
+                if step * parts >= most * (1 - 1e-9))
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """As escalas de um gráfico, dos valores, de 0 ao maior, às coordenadas do desenho."""
+
+    most_x: float
+    most_y: float
+
+    def at(self, x: Exact | float, y: Exact | float) -> tuple[float, float]:
+        left, top, right, base = PLOT
+        return (round(left + (right - left) * float(x) / self.most_x, 1),
+                round(base - (base - top) * float(y) / self.most_y, 1))
+
+    def path(self, points: Iterable[tuple[Exact | float, Exact | float]], kind: str) -> Markup:
+        """A linha quebrada pelos pontos."""
+        return element("path", d="M" + "L".join("%g %g" % self.at(*point) for point in points),
+                       class_=kind)
+
+    def frame(self, x_title: str, y_title: str, whole: bool) -> Markup:
+        """A grade, os números dos eixos e os seus títulos; `whole`: só inteiros na vertical."""
+        left, _, right, base = PLOT
+        parts = [element("text", y_title, x=4, y=11),
+                 element("text", x_title, x=right, y=CHART_HEIGHT - 6, text_anchor="end")]
+        step = nice_step(self.most_y, 5)
+        for value in ticks(self.most_y, max(step, 1.0) if whole else step):
+            y = self.at(0, value)[1]
+            parts += [element("path", d="M%g %gH%g" % (left, y, right), class_="grid"),
+                      element("text", tick_text(value), x=left - 5, y=y + 4, text_anchor="end")]
+        for value in ticks(self.most_x, nice_step(self.most_x, 5)):
+            x = self.at(value, 0)[0]
+            parts.append(element("text", tick_text(value), x=x, y=base + 15,
+                                 text_anchor="middle"))
+        return Markup("".join(parts))
+
+    def inside(self, curves: Iterable[Markup]) -> Markup:
+        """As curvas, cortadas no quadro: um `svg` dentro de outro corta o que passa dele."""
+        left, top, right, base = PLOT
+        box = (left, top, right - left, base - top)
+        return element("svg", *curves, x=left, y=top, width=box[2], height=box[3],
+                       viewBox="%d %d %d %d" % box)
+
+
+def ticks(most: float, step: float) -> list[float]:
+    return [step * number for number in range(int(most / step * (1 + 1e-9)) + 1)]
+
+
+def tick_text(value: float) -> str:
+    return number_text(value, 4) if value < 10**6 else "%.3g" % value
+
+
+# As marcas dos gráficos, para quem não vê as cores: disco, anel e quadrado.
+MARKS = {"dot": lambda x, y: element("circle", cx=x, cy=y, r=4.5, class_="dot"),
+         "ring": lambda x, y: element("circle", cx=x, cy=y, r=4.5, class_="ring"),
+         "box": lambda x, y: element("rect", x=x - 4, y=y - 4, width=8, height=8, class_="box")}
+
+
+def legend_item(kind: str, text: str) -> Markup:
+    """Um item de legenda: a marca, o traço ou a cor, e o que é."""
+    if kind in MARKS:
+        sign = MARKS[kind](6, 6)
+    elif kind.startswith("part"):
+        sign = element("rect", x=0, y=0, width=12, height=12, class_=kind)
+    else:
+        sign = element("path", d="M0 6H12", class_=kind)
+    return element("li", element("svg", sign, viewBox="0 0 12 12", aria_hidden="true"), text)
+
+
+Legend = Sequence[Tuple[str, str]]  # (classe do que se desenha, o que é)
+
+
+def html_chart(key: str, caption: str, drawing: Markup, legend: Legend,
+               height: int = CHART_HEIGHT) -> Markup:
+    """Um gráfico com o título, a legenda e, para quem não o vê, a descrição, que é a legenda."""
+    about = [element("title", caption, id=key + "-titulo"),
+             element("desc", "; ".join(text for _, text in legend), id=key + "-texto")]
+    return element(
+        "figure", element("figcaption", caption),
+        element("svg", *about, drawing, viewBox="0 0 %d %d" % (CHART_WIDTH, height), role="img",
+                aria_labelledby="%s-titulo %s-texto" % (key, key)),
+        element("ul", *(legend_item(*item) for item in legend), class_="legend"))
+
+
+def nodes_chart(r: SizingResult) -> Markup:
+    """Os nós que cada carga pede, sem reserva: degraus até um além dos da resposta."""
+    q, unit, rate = r.question, r.offer.nodes_per_unit, r.question.requests_per_second
+    planned, full = r.offer.demand(q)
+    load_of = rate / planned if rate else 1  # de uma sessão: o eixo é o da carga pedida
+    peak, units = with_headroom(planned, q.peak_headroom_ratio), r.nodes_final // unit + 1
+    edges = [*range(0, units, ceil_div(units, 100)), units]  # um degrau menor não se veria
+    steps = [(edge * full * load_of, upper * unit) for lower, upper in zip(edges, edges[1:])
+             for edge in (lower, upper)]
+    axes = Axes(float(units * full * load_of), float(units * unit))
+    points = {"box": (peak, r.nodes_final), "ring": (peak, r.nodes_with_headroom),
+              "dot": (planned, r.nodes_minimum)}
+
+    def text(sessions: Exact) -> str:
+        return number_text(sessions * load_of) + " pedidos/s" if rate else sessions_text(
+            ceil_div(sessions, 1))
+
+    drawing = [axes.frame("pedidos por segundo" if rate else "sessões em andamento", "nós", True),
+               axes.path(steps, "curve"), *(MARKS[kind](*axes.at(sessions * load_of, nodes))
+                                            for kind, (sessions, nodes) in points.items())]
+    return html_chart("nos", "Nós pela carga", Markup("".join(drawing)), [
+        ("curve", "sem reserva, %s por %s" % (text(full), unit_text(unit))),
+        ("dot", "carga: %s, %s" % (text(planned), plural(r.nodes_minimum, "nó"))),
+        ("ring", "pico: %s, %s" % (text(peak), plural(r.nodes_with_headroom, "nó"))),
+        ("box", "na resposta: " + plural(r.nodes_final, "nó"))])
+
+
+# Estado de `performance` → (marca, como se diz).
+STATE_MARKS = {"nominal": ("dot", "todos os nós, carga nominal"),
+               "failure": ("ring", "na falha, carga nominal"),
+               "failure_peak": ("box", "na falha, no pico")}
+
+
+def speed_chart(r: SizingResult) -> Markup:
+    """Tokens/s de uma sessão pela carga de uma unidade, até a que a memória admite."""
+    offer, layout = r.offer, r.offer.layout
+    if not r.performance or not layout:
+        return element("p", "Sem velocidade prevista: %s." % speed_gap(r))
+    replicas, rate = offer.replicas_per_unit, "output_tokens_per_second_per_session"
+    most = max(case["sessions_per_replica"] for case in r.performance)
+    fullest = min(ceil_div(min(offer.plan_sessions, layout.ceiling_sessions), replicas), 4 * most)
+    counts = sorted({1 + (fullest - 1) * part**2 // CHART_POINTS**2  # a curva cai mais no começo
+                     for part in range(CHART_POINTS + 1)})
+    limit_ms, legend, curves, marks = r.question.tpot_limit_ms, [], [], []
+    goal = 1e3 / limit_ms if limit_ms else 0.0
+    highest = max(case[rate + "_range"]["high"] for case in r.performance)
+    axes = Axes(float(fullest * replicas), 1.5 * max(highest, goal))
+    for kind, end in (("curve", offer), ("other", offer.other_end)):
+        if end and end.speed:
+            cases = [performance_of(r.question, end.speed, replicas, offer.nodes_per_unit,
+                                    count * replicas, "") for count in counts]
+            curves += [axes.path(band_of(cases, rate), kind + " band"),
+                       axes.path([(case["sessions"], case[rate]) for case in cases], kind)]
+            legend.append((kind, end_text(cases[0])))
+    if goal:
+        curves.append(axes.path([(0, goal), (axes.most_x, goal)], "goal"))
+        legend.append(("goal", "objetivo: %s tokens/s" % number_text(goal)))
+    for state, (kind, text) in STATE_MARKS.items():
+        cases = [case for case in r.performance if case["state"] == state]
+        marks += [MARKS[kind](*axes.at(case["sessions_per_replica"] * replicas, case[rate]))
+                  for case in cases]
+        if cases:
+            legend.append((kind, "%s: %s" % (text, " e ".join(
+                range_text(dict(case[rate + "_range"], estimate=case[rate])) for case in cases))))
+    frame = axes.frame("sessões por " + unit_text(offer.nodes_per_unit), "tokens/s de uma sessão",
+                       False)
+    return html_chart("velocidade", "Velocidade pela carga, com a faixa de 80%",
+                      Markup("".join([frame, axes.inside(curves), *marks[::-1]])), legend)
+
+
+def band_of(cases: Sequence[Json], rate: str) -> list[tuple[float, float]]:
+    """O contorno da faixa: o alto na ida, o baixo na volta."""
+    def edge(name: str) -> list[tuple[float, float]]:
+        return [(case["sessions"], case[rate + "_range"][name]) for case in cases]
+
+    return edge("high") + edge("low")[::-1]
+
+
+def end_text(case: Json) -> str:
+    return "prefixo em cache (+%d tokens)" % case["input_tokens"] if case["cached_tokens"] else (
+        "prompt novo (%d tokens)" % case["input_tokens"])
+
+
+def hbm_chart(r: SizingResult) -> Markup:
+    """A HBM de um nó como uma barra."""
+    if not r.offer.layout:
+        return element("p", "Sem a divisão da HBM: %s." % missing_text(r.capacity.missing))
+    total, seen, drawing, legend = sum(hbm_parts(r).values()), Fraction(0), [], []
+    for kind, (label, size_gib) in zip(HBM_CLASSES, hbm_parts(r).items()):
+        x, width = (float(CHART_WIDTH * part / total) for part in (seen, size_gib))
+        drawing.append(element("rect", x="%.1f" % x, y=0, width="%.1f" % width, height=16,
+                               class_=kind))
+        legend.append((kind, "%s: %s GiB" % (label[2:], decimal_text(size_gib, 0))))
+        seen += size_gib
+    return html_chart("hbm", "HBM de um nó: %s GiB visíveis" % decimal_text(total, 0),
+                      Markup("".join(drawing)), legend, 16)
+
+
+def source_item(entry: Any) -> Markup:
+    """As notas e as fontes de uma entrada de catálogo, como texto."""
+    notes, sources = ([value] if isinstance(value, str) else value or []
+                      for value in (entry.notes, entry.source))
+    return element("li", element("b", entry.name + ": "), " ".join(notes),
+                   element("small", " Fontes: " + " · ".join(sources)) if sources else "")
+
+
+def figures_table(r: SizingResult) -> Markup:
+    """Cada número com a fórmula e a fonte."""
+    rows = []
+    for row in figures_of(r):
+        formula = row["name"] + (" = " + row["formula"] if row["formula"] else "")
+        source = element("small", " fonte: " + row["source"]) if row["source"] else ""
+        rows.append((row["label"], figure_text(row), Markup(element("code", formula) + source)))
+    return html_table(("grandeza", "valor", "fórmula e fonte"), rows, "lll", "figures")
+
+
+def goals_table(r: SizingResult) -> Markup:
+    """As metas em cada estado, com a faixa de 80% e o veredito."""
+    if not r.performance:
+        return Markup("")
+    (corner, titles), *rows = goal_rows(r)
+    table = html_table((corner, *titles), [
+        (label, *(spaced(element("span", word, class_=VERDICT_CLASSES.get(word, ""))
+                         for word in cell.split()) for cell in cells))
+        for label, cells in rows], "l" + "r" * len(titles), "goals")
+    return element("div", table, class_="wide")
+
+
+def screen(r: SizingResult, servers: Sequence[Server]) -> Markup:
+    """A primeira tela do relatório: a decisão, a pergunta, as metas, o porquê e os avisos."""
+    facts = [row for row in limit_rows(r, servers) if row[0] != HBM_LABEL]  # está no gráfico
+    parts = [
+        element("h1", HEADLINES[r.asks](r)),
+        element("p", " · ".join(physical_amounts(r)), class_="amounts"),
+        elements("p", question_texts(r)), goals_table(r),
+        elements("p", risk_texts(r), class_="risk"), html_table((), facts, "ll", "facts"),
+        element("ul", elements("li", warnings_of(r)), class_="warnings")]
+    return element("header", *parts)
+
+
+def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = EMPTY) -> str:
+    """A página de uma resposta: a primeira tela, as curvas, a comparação, as contas, as fontes."""
+    q, outside = r.question, extrapolations(r)
+    body = [
+        screen(r, servers),
+        element("section", element("h2", "Curvas"), element(
+            "div", nodes_chart(r), speed_chart(r), hbm_chart(r), class_="charts")),
+        comparison,
+        element("section", element("h2", "Fórmulas"), figures_table(r)),
+        element("section", element("h2", "Catálogos"), element(
+            "ul", *map(source_item, (q.model, q.server, q.storage)), class_="sources")),
+        element("footer", "Previsão, não medição%s. %s, sizing.py %s." % (
+            "; fora do medido: " + ", ".join(outside) if outside else "", ENGINE, __version__))]
+    head = [PAGE_META, element("title", HEADLINES[r.asks](r)),
+            element("style", Markup(PAGE_STYLE))]
+    return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body),
+                                         lang="pt-BR")
+
+
 # ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -5259,6 +5662,8 @@ def add_output_flags(parser: Parser) -> None:
                        help="escreve um documento JSON e nada mais")
     group.add_argument("--csv", action="store_true",
                        help="escreve uma tabela CSV; numa pergunta, sempre com as mesmas colunas")
+    group.add_argument("--html", action="store_true",
+                       help="escreve uma página para o navegador ou a impressora, num só arquivo")
     group.add_argument("--sort", metavar="COLUNA",
                        help="ordena a comparação: nodes, sessions_per_node, tpot_ms, ttft_ms, "
                             "power_kw, rack_units, total ou cold_start_seconds")
@@ -5516,7 +5921,7 @@ READERS: dict[str, Reader] = {
     "--models-file": as_written,
     "--servers-file": as_written,
     "--storage-file": as_written}
-SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--validate",
+SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--html", "--validate",
             "--print-model", "--version", "--help", "-h")
 
 
@@ -5696,7 +6101,8 @@ STANDALONE = {
 # Flag → as que não se combinam com ela.
 EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
              "--requests-per-second": "--concurrency", "--json": "--csv",
-             "--explain": "--csv --scenarios", "--scenarios": "--ha",
+             "--html": "--json --csv --csv-excel --explain", "--explain": "--csv --scenarios",
+             "--scenarios": "--ha",
              "--context-mix": "--effective-context --cached-tokens --calibrate-tpot-ms"}
 # Flag → as que lhe dão efeito: é preciso dar uma delas.
 NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
@@ -6007,6 +6413,9 @@ def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:
         raise r
     if "--csv" in given:
         return csv_lines([row], "")
+    if "--html" in given:
+        page = html_page(r, require_catalogue(given, "servers"))
+        return page.encode("ascii", "xmlcharrefreplace").decode() if ascii_only else page
     if "--explain" not in given:
         return json_text(json_document(r), ascii_only) if "--json" in given else text_report(
             r, require_catalogue(given, "servers"))

@@ -19,6 +19,7 @@ import difflib
 import doctest
 import functools
 import gc
+import html.parser
 import io
 import itertools
 import json
@@ -3304,6 +3305,321 @@ class Explicacao(Case):
         self.assertEqual([row["mantém"] for row in held], ["2452", "1532", "870"])
         self.assertEqual(len(csv_rows(self.ok(*flags(BASE), "--scenarios", "--csv"))), 3)
         self.refused([*flags(dict(BASE, ha="n+1")), "--scenarios"], "--scenarios", "--ha")
+
+
+class Page(html.parser.HTMLParser):
+    """Uma página de --html como um navegador a lê: etiquetas, atributos e textos."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.open, self.problems = [], [], []  # tags: [nome, atributos, texto]
+        self.feed(text)
+        self.close()
+        self.problems += ["não fechada: " + tag[0] for tag in self.open]
+
+    def handle_starttag(self, name, attributes):
+        element = [name, dict(attributes), ""]
+        if len(element[1]) < len(attributes):
+            self.problems.append("atributo repetido: " + name)
+        self.tags.append(element)
+        if name != "meta":
+            self.open.append(element)
+
+    def handle_endtag(self, name):
+        if not self.open or self.open[-1][0] != name:
+            self.problems.append("fora de ordem: " + name)
+        else:
+            self.open.pop()
+
+    def handle_data(self, text):
+        for element in self.open:
+            element[2] += text
+
+    def named(self, name, **attributes):
+        """Os elementos com este nome e estes atributos: (atributos, texto)."""
+        return [(given, text) for tag, given, text in self.tags if tag == name
+                and all(given.get(key.rstrip("_")) == value for key, value in attributes.items())]
+
+    def inside(self, kind):
+        """Os elementos do gráfico cujo título tem este `id`, na ordem."""
+        first = next(index for index, (tag, given, _) in enumerate(self.tags)
+                     if tag == "title" and given.get("id") == kind + "-titulo")
+        rest = self.tags[first:]
+        end = next((index for index, (tag, _, _) in enumerate(rest) if tag == "ul"), len(rest))
+        return rest[:end]
+
+
+class Drawing:
+    """Um gráfico lido ao contrário: do desenho, pelos números dos eixos, aos valores."""
+
+    def __init__(self, page, kind):
+        self.tags = page.inside(kind)
+        labels = [(float(given["x"]), float(given["y"]), given["text-anchor"], text)
+                  for tag, given, text in self.tags if tag == "text" and "text-anchor" in given]
+        rows = [(y - 4, float(text)) for _, y, side, text in labels[1:] if side == "end"]
+        columns = [(x, float(text)) for x, _, side, text in labels[1:] if side == "middle"]
+        (y0, low), (y1, high) = rows[0], rows[-1]
+        (x0, left), (x1, right) = columns[0], columns[-1]
+        assert low == left == 0, (rows, columns)
+        self.pixel = (right / (x1 - x0), high / (y0 - y1))  # o que vale um ponto do desenho
+        self.origin = x0, y0
+
+    def values(self, x, y):
+        return (x - self.origin[0]) * self.pixel[0], (self.origin[1] - y) * self.pixel[1]
+
+    def marks(self, kind):
+        """Os centros das marcas desta classe, em valores."""
+        found = []
+        for tag, given, _ in self.tags:
+            if given.get("class") == kind and tag in ("circle", "rect"):
+                half = float(given.get("width", 0)) / 2
+                x, y = (float(given.get("c" + axis) or given.get(axis)) + half for axis in "xy")
+                found.append(self.values(x, y))
+        return found
+
+    def path(self, kind):
+        (data,) = [given["d"] for tag, given, _ in self.tags
+                   if tag == "path" and given.get("class") == kind]
+        return [self.values(*map(float, point.split())) for point in data[1:].split("L")]
+
+
+class PaginaHtml(Case):
+    """--html"""
+
+    RAG = {"model": "llama-3.3-70b", "server": "dgx200", "concurrency": 300,
+           "cached_tokens": 4000, "input_tokens": 2000, "output_tokens": 400, "ha": "n+1",
+           "min_tokens_per_second": 25, "max_ttft_ms": 2000}
+    QUESTIONS = (
+        dict(BASE, ha="n+1"), RAG, dict(BASE, max_tpot_ms=30, node_price=500000, years=3),
+        {"model": "opt-oss-20b", "server": "dgx200", "nodes": 2},
+        {"model": "opt-oss-20b", "server": "dgx200", "nodes": 2, "concurrency": 900},
+        {"model": "opt-oss-20b", "server": "dgx200", "nodes": 5, "concurrency": 900,
+         "effective_context": "8k"},
+        {"model": "gpt-oss-20b", "server": "dgx200", "requests_per_second": 7,
+         "effective_context": "8k"},
+        {"model": "deepseek-r1", "server": "dgx-a100", "concurrency": 10,
+         "effective_context": "32k"},  # réplicas de vários nós
+        {"model": "gpt-oss-20b", "server": "dgx200", "concurrency": 10**29},
+        {"model": "gpt-oss-20b", "server": "l40s-8x", "concurrency": 1, "effective_context": 1},
+        {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
+         "context_mix": "8k:70%,32k:25%,128k:5%", "shared_prefix_tokens": "2k"})
+
+    def page(self, question, *args, **options):
+        done = run(*flags(question), *args, "--html", **options)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        return Page(done.stdout)
+
+    def assert_sound(self, page):
+        """Etiquetas fechadas em ordem, gráficos com nome, tabelas com títulos, nada de fora."""
+        self.assertEqual([], page.problems)
+        names = {name for name, _, _ in page.tags}
+        self.assertFalse(names & {"script", "link", "img", "a", "iframe", "object", "base"}, names)
+        for name, given, text in page.tags:
+            alien = [key for key in given if key.startswith("on") or key in (
+                "src", "href", "style", "xlink:href", "action")]
+            self.assertEqual([], alien, name)
+            self.assertNotRegex(text if name == "style" else "", r"@import|url\(|//")
+        ids = [given["id"] for _, given, _ in page.tags if "id" in given]
+        self.assertEqual(len(ids), len(set(ids)))
+        for given, _ in page.named("svg", role="img"):
+            self.assertLessEqual(set(given["aria-labelledby"].split()), set(ids))
+        for given, _ in page.named("th"):
+            self.assertIn(given.get("scope"), ("row", "col"))
+        self.assertEqual("pt-BR", page.named("html")[0][0]["lang"])
+        self.assertEqual(1, len(page.named("h1")))
+
+    def test_bem_formada(self):
+        """Toda pergunta dá uma página bem formada, acessível e que nada busca fora dela"""
+        for question in self.QUESTIONS:
+            with self.subTest(question):
+                self.assert_sound(self.page(question))
+
+    def test_sem_teto(self):
+        """Sem os dados do teto e da velocidade, a página diz o que falta no lugar dos gráficos"""
+        servers = catalogue("servers")
+        server = listed("servers", "dgx300", servers)
+        for name in ("hbm_usable_gib_per_gpu", "hbm_bandwidth_tbps", "power_kw", "rack_units"):
+            server.pop(name)
+        with temporary_file({"servers": [server]}) as path:
+            page = self.page(BASE, "--servers-file", path)
+        self.assert_sound(page)
+        self.assertEqual(1, len(page.named("svg", role="img")))
+        texts = [text for _, text in page.named("p")]
+        self.assertTrue(any("hbm_usable_gib_per_gpu" in text for text in texts), texts)
+
+    def test_mesmos_numeros(self):
+        """A página mostra o que o JSON diz: contas, metas, avisos, HBM e o número de nós"""
+        for question in self.QUESTIONS:
+            with self.subTest(question):
+                page = self.page(question)
+                document = json.loads(run(*flags(question), "--json", "--explain").stdout)
+                body = page.named("body")[0][1]
+                for warning in document["warnings"]:
+                    self.assertIn(warning, body)
+                codes = [text for _, text in page.named("code")]
+                figures = document["explanation"]["figures"]
+                self.assertEqual([row["name"] + " = " * bool(row["formula"]) + row["formula"]
+                                  for row in figures], codes)
+                for row in figures:
+                    self.assertIn(row["label"], body)
+                    if isinstance(row["value"], int):
+                        self.assertIn("%d %s" % (row["value"], row["unit"]), body)
+                for number in ("nodes_minimum", "nodes_with_headroom", "nodes_final"):
+                    self.assertRegex(body, r"\b%d n" % document["results"][number])
+                for case in document["performance"]["cases"] if document["performance"] else ():
+                    rate = "%.3g" % case["output_tokens_per_second_per_session"]
+                    self.assertIn(rate.partition("e")[0], body)
+
+    def test_tela(self):
+        """A página tem, palavra por palavra, a primeira tela do relatório em texto"""
+        for question in self.QUESTIONS:
+            with self.subTest(question):
+                page, text = self.page(question), run(*flags(question)).stdout
+                words = " ".join(page.named("body")[0][1].split()) + " " + " ".join(
+                    tag[2] for tag in page.tags)
+                known = {word.rstrip(":;,") for word in words.replace("\u00a0", " ").split()}
+                lines = [line for line in text.splitlines()[:-1]
+                         if not line.startswith(("[", "HBM por nó", "! "))]
+                missing = {word for line in lines for word in line.split()
+                           if word.rstrip(":;,") not in known}
+                self.assertLessEqual(missing, {"·", "--explain"}, text)
+
+    def test_nos_pela_carga(self):
+        """Os degraus sobem onde a unidade enche; a carga, o pico e a resposta estão marcados"""
+        for question in (dict(BASE, ha="n+1"), self.RAG, self.QUESTIONS[3], self.QUESTIONS[7]):
+            with self.subTest(question):
+                results = json.loads(run(*flags(question), "--json").stdout)
+                load, results = results["parameters"]["concurrency"], results["results"]
+                drawing = Drawing(self.page(question), "nos")
+                x, y = (2 * value for value in drawing.pixel)  # a precisão do desenho
+                expected = {"dot": (load, results["nodes_minimum"]),
+                            "ring": (results["peak_sessions"], results["nodes_with_headroom"]),
+                            "box": (results["peak_sessions"], results["nodes_final"])}
+                for kind, (sessions, nodes) in expected.items():
+                    ((at, height),) = drawing.marks(kind)
+                    self.assertAlmostEqual(sessions, at, delta=x)
+                    self.assertAlmostEqual(nodes, height, delta=y)
+                unit, full = results["nodes_per_unit"], results["sessions_per_unit"]
+                for index, (at, height) in enumerate(drawing.path("curve")):
+                    self.assertAlmostEqual((index + 1) // 2 * full, at, delta=x)
+                    self.assertAlmostEqual((index // 2 + 1) * unit, height, delta=y)
+
+    def test_velocidade_pela_carga(self):
+        """As marcas são as cargas do JSON, estão na curva, e a faixa e o objetivo as cercam"""
+        rate = "output_tokens_per_second_per_session"
+        for question in (dict(BASE, ha="n+1"), self.RAG, dict(BASE, max_tpot_ms=300)):
+            with self.subTest(question):
+                document = json.loads(run(*flags(question), "--json").stdout)
+                replicas = document["engine"]["replicas_per_node"]
+                drawing = Drawing(self.page(question), "velocidade")
+                x, y = (2 * value for value in drawing.pixel)
+                found = [point for kind in ("dot", "ring", "box") for point in drawing.marks(kind)]
+                cases = document["performance"]["cases"]
+                self.assertEqual(len(cases), len(found))
+                for case in cases:
+                    point = case["sessions_per_replica"] * replicas, case[rate]
+                    self.assertTrue(any(abs(at - point[0]) < x and abs(height - point[1]) < y
+                                        for at, height in found), (point, found))
+                new = cases[0]["input_tokens"]
+                curve, band = drawing.path("curve"), drawing.path("curve band")
+                for case in (case for case in cases if case["input_tokens"] == new):
+                    at = case["sessions_per_replica"] * replicas
+                    self.assertAlmostEqual(case[rate], interpolated(curve, at), delta=3 * y)
+                    for edge, half in (("high", band[:len(curve)]), ("low", band[len(curve):])):
+                        self.assertAlmostEqual(case[rate + "_range"][edge],
+                                               interpolated(sorted(half), at), delta=3 * y)
+                goal = question.get("min_tokens_per_second") or 1e3 / question.get(
+                    "max_tpot_ms", math.inf)
+                if goal:
+                    for _, height in drawing.path("goal"):
+                        self.assertAlmostEqual(goal, height, delta=y)
+
+    def test_hbm(self):
+        """As partes da barra somam a HBM visível e batem com as do JSON"""
+        for question in (dict(BASE, ha="n+1"), self.RAG, self.QUESTIONS[7]):
+            with self.subTest(question):
+                document = json.loads(run(*flags(question), "--json").stdout)
+                page = self.page(question)
+                bars = [given for tag, given, _ in page.inside("hbm") if tag == "rect"]
+                edges = [float(given["x"]) for given in bars] + [360.0]
+                for given, start, end in zip(bars, edges, edges[1:]):
+                    self.assertAlmostEqual(float(given["width"]), end - start, delta=0.11)
+                engine, gpus = document["engine"], document["server"]["gpus"]
+                whole = engine["hbm_usable_gib_per_gpu"]
+                for given, name in zip(bars, ("weights_gib_per_gpu", "runtime_gib_per_gpu")):
+                    self.assertAlmostEqual(engine[name] / whole * 360, float(given["width"]),
+                                           delta=0.11)
+                description = page.named("desc", id="hbm-texto")[0][1]
+                parts = [int(number) for number in re.findall(r"(\d+) GiB", description)]
+                self.assertEqual(round(engine["weights_gib_per_gpu"] * gpus), parts[0])
+                self.assertAlmostEqual(whole * gpus, sum(parts), delta=3)
+
+    HOSTILE = "\"'></title></style><b onclick=x>A & B</b> &lt;i&gt; <!-- ]]>"
+
+    def test_nada_injeta_marcacao(self):
+        """Um texto de catálogo com marcação aparece como texto, e a página continua a mesma"""
+        plain = self.page(BASE)
+        tags = [(name, sorted(given)) for name, given, _ in plain.tags]
+        with contextlib.ExitStack() as stack:
+            args = []
+            for kind, name in (("models", BASE["model"]), ("servers", BASE["server"]),
+                               ("storage", "profile_default")):
+                entry = dict(listed(kind, name), notes=self.HOSTILE, source=self.HOSTILE)
+                if kind == "servers":
+                    entry["product"] = "Servidor " + self.HOSTILE
+                path = stack.enter_context(temporary_file({ROOTS[kind]: [entry]}))
+                args += ["--%s-file" % kind, path]
+            page = self.page(BASE, *args)
+        self.assert_sound(page)
+        self.assertEqual([tag for tag, _ in tags if tag not in ("li", "tr", "td", "th")],
+                         [tag for tag, _, _ in page.tags if tag not in ("li", "tr", "td", "th")])
+        body = page.named("body")[0][1]
+        self.assertEqual(7, body.count(self.HOSTILE))
+
+    def test_ascii(self):
+        """Onde a saída não leva acentos, eles vão como referências, e a página é a mesma"""
+        done = process(*flags(BASE), "--html", env=utf8_environment(PYTHONIOENCODING="ascii"))
+        self.assertTrue(done.stdout.isascii())
+        self.assertEqual(Page(run(*flags(BASE), "--html").stdout).tags, Page(done.stdout).tags)
+
+    def test_recusas(self):
+        """--html não se combina com outra saída; uma recusa nada escreve na saída padrão"""
+        for other in ("--json", "--csv", "--explain"):
+            self.refused([*flags(BASE), "--html", other], "--html", other)
+        for action in (("--list", "models"), ("--validate",), ("--version",)):
+            self.refused([*action, "--html"], "--html", action[0])
+        done = run(*flags(dict(BASE, kv_budget_ratio="0.01")), "--html")
+        self.assertEqual((3, ""), (done.returncode, done.stdout))
+
+    def test_custo(self):
+        """As curvas custam poucas contas, e só a página carrega o que só ela usa"""
+        code = ("import sys, sizing\nsizing.main(%r)\n"
+                "sys.stderr.write(str('html' in sys.modules))")
+        for view, loaded in (("--json", "False"), ("--html", "True")):
+            done = subprocess.run([sys.executable, "-c", code % [*flags(BASE), view]], cwd=ROOT,
+                                  capture_output=True, text=True, env=utf8_environment())
+            self.assertEqual(loaded, done.stderr)
+        calls = {}
+        for view in ("--html", "--json"):
+            calls[view] = 0
+
+            def count(frame, event, value, view=view):
+                calls[view] += event == "call" and frame.f_code.co_name == "performance_of"
+
+            sys.setprofile(count)
+            try:
+                in_this_process([*flags(BASE), view])
+            finally:
+                sys.setprofile(None)
+        self.assertLess(calls["--html"], calls["--json"] + 120)
+
+
+def interpolated(points, at):
+    """A altura de uma linha quebrada, de pontos em ordem, nesta abscissa."""
+    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+        if x0 <= at <= x1 and x1 > x0:
+            return y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    return min(points, key=lambda point: abs(point[0] - at))[1]
 
 
 class StorageECusto(Case):
