@@ -46,8 +46,8 @@ import sizing  # noqa: E402
 
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
-    "catalogue_override", "context_clamped", "single_node", "idle_nodes", "tight_capacity", "slow_decode",
-    "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
+    "catalogue_override", "context_clamped", "single_node", "idle_nodes", "tight_capacity",
+    "slow_decode", "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
     "wider_replica", "replica_spans_nodes", "high_budget_ratio",
     "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
 BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
@@ -4187,7 +4187,7 @@ class FlagsRuins(Case):
             self.assertNotIn("--" + word, known)
 
     def test_nomes(self):
-        """Um servidor por nome, apelido, produto ou GPU; um modelo com brancos no lugar de hífens"""
+        """Um servidor por nome, apelido, produto ou GPU; brancos no lugar de hífens"""
         def seen(**names):
             return [row[kind]["name"] for row in json.loads(self.ok(
                 *flags(dict(BASE, **names)), "--json")) for kind in names]
@@ -4223,7 +4223,7 @@ class FlagsRuins(Case):
         box = {"gpus": 8, "hbm_per_gpu_gb": 141, "total_hbm_gb": 1128, "gpu": "NVIDIA H200 SXM",
                "notes": "n", "source": "s"}
         rows = (("h200", [dict(box, name="a", product="Servidor A")], None),
-                ("h200", [dict(box, name="a", product="DGX A")], "escolha a, dgx200 ou h200-nvl-8x"),
+                ("h200", [dict(box, name="a", product="DGX A")], "a, dgx200 ou h200-nvl-8x"),
                 ("h900", [dict(box, name=name, gpu="NVIDIA H900") for name in "ab"],
                  "escolha a ou b"),
                 ("DGX H200", [dict(box, name="a", product="DGX H200")], None),
@@ -4658,10 +4658,11 @@ class CatalogosRuins(Case):
         whole["servers"] = [entry for entry in whole["servers"] if entry["name"] != "l40s-8x"]
         whole["servers"].append(dict(box, name="outra", aliases=["l40s-8x"]))
         with temporary_file(whole) as path:
-            names = [entry["name"] for entry in json.loads(self.ok(
-                "--list", "servers", "--servers-file", path, "--json"))
-                if entry.get("overrides")]
-            self.assertEqual(names, ["dgx300", "outra"])
+            entries = json.loads(self.ok("--list", "servers", "--servers-file", path, "--json"))
+            self.assertEqual([entry["name"] for entry in entries],
+                             [entry["name"] for entry in whole["servers"]])
+            self.assertEqual([entry["name"] for entry in entries if entry.get("overrides")],
+                             ["dgx300", "outra"])
             self.assertEqual(self.sized(server="L40S 8x", servers_file=path)["server"]["name"],
                              "outra")
         with temporary_file({"models": [dict(listed("models", "opt-oss-20b"), name="meu",
