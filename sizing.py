@@ -4006,8 +4006,9 @@ def question_texts(r: SizingResult) -> list[str]:
 def request_text(r: SizingResult) -> str:
     """Em cache, novos e gerados por pedido, e de onde veio o contexto."""
     q, ends = r.question, r.question.ends
-    source = {"model": ", o máximo do modelo", "answer": ", a resposta"}.get(
-        context_source(r), "")
+    source = ""
+    if r.asks in ("nodes", "load") and q.context_source == "model":
+        source = ", o máximo do modelo"  # nas outras perguntas, a manchete o diz
     total = plural(q.effective_context, "token") + source
     common = q.shared_prefix_tokens
     if q.context_mix:
@@ -4073,39 +4074,44 @@ def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
     return text + (" " + VERDICTS[judged["verdict"]] if judged else "")
 
 
-def state_titles(r: SizingResult) -> list[str]:
-    """Os nós no ar e as sessões de cada estado."""
+def state_titles(r: SizingResult) -> list[tuple[str, str]]:
+    """(nós no ar, sessões) de cada estado."""
     q, titles = r.question, []
     loads = {"nominal": (r.concurrency, ""), "failure": (r.concurrency, ""),
              "failure_peak": (r.peak_sessions, "pico ")}
     for case in r.performance[:len(r.performance) // len(q.ends)]:
         load, peak = loads[case["state"]]
         refused = "/%d" % load if case["sessions"] < load else ""
-        titles.append("%s, %s%d%s" % (plural(case["nodes"], "nó"), peak, case["sessions"],
-                                      refused))
+        titles.append((plural(case["nodes"], "nó"), "%s%d%s" % (peak, case["sessions"], refused)))
     return titles
 
 
 def goal_rows(r: SizingResult) -> list[tuple[str, list[str]]]:
     """(rótulo, células) da tabela de metas; a primeira linha é a dos títulos."""
-    titles = ("Meta" if r.objectives else "Previsto", state_titles(r))
+    titles = ("Meta" if r.objectives else "Previsto", list(map(", ".join, state_titles(r))))
     return [titles, *((goal.label, goal.cells) for goal in goals_of(r))]
+
+
+def aligned(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Rótulos à esquerda e células à direita, em colunas; vazia se não cabem na linha."""
+    first = max(len(label) for label, _ in rows)
+    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
+    gap = min(4, (WIDTH - first - sum(widths)) // len(widths))
+    if gap < 1:
+        return []
+    return ["%-*s%s" % (first, label, "".join(
+        cell.rjust(width + gap) for cell, width in zip(cells, widths))) for label, cells in rows]
 
 
 def goal_lines(r: SizingResult) -> list[str]:
     """A tabela de metas: uma coluna por estado, com a faixa de 80% e o veredito."""
     if not r.performance:
         return []
-    rows = goal_rows(r)
-    first = max(len(label) for label, _ in rows)
-    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
-    spare = WIDTH - first - sum(widths)
-    gap = max(1, min(4, spare // len(widths)))
-    if spare < len(widths):  # números enormes: uma linha por célula
-        return [line for label, cells in rows
-                for line in folded("%s: %s" % (label, "; ".join(cells)), 2)]
-    return ["%-*s%s" % (first, label, "".join(
-        cell.rjust(width + gap) for cell, width in zip(cells, widths))) for label, cells in rows]
+    title, *goals = rows = goal_rows(r)
+    nodes, loads = map(list, zip(*state_titles(r)))
+    # Se não cabe, o título em duas linhas; com números enormes, uma linha por grandeza.
+    return aligned(rows) or aligned([(title[0], nodes), ("", loads), *goals]) or [
+        line for label, cells in rows for line in folded("%s: %s" % (label, "; ".join(cells)), 2)]
 
 
 STATES = {"nominal": "com todos os nós", "failure": "depois da falha",
@@ -4150,7 +4156,7 @@ def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, st
             ("KV", session_kv_text(r)), ("Nós", nodes_text(r))]
     if r.results.get("by_context"):
         rows.append(("Contextos", " · ".join(
-            "%(effective_context)d: %(max_concurrency)d".replace(" ", GLUE) % row
+            "%dk:%s%d" % (row["effective_context"] // 1024, GLUE, row["max_concurrency"])
             for row in r.results["by_context"])))
     if r.costs:
         rows.append(("Custo", cost_text(r)))
@@ -4420,7 +4426,8 @@ def catalogue_json(q: Question) -> Json:
 def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
     """`requested_context` é 0 quando o contexto é o que se pergunta."""
     return {
-        "requested_context": q.requested_context or q.effective_context, "context_source": q.context_source,
+        "requested_context": q.requested_context or q.effective_context,
+        "context_source": q.context_source,
         "context_mix": [[tokens, float(share)] for tokens, share in q.context_mix] or None,
         "kv_precision": q.kv_precision,
         "runtime_overhead_gib": json_number(q.runtime_overhead_gib), "concurrency": concurrency,
