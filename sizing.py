@@ -4812,6 +4812,10 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
             for tokens, share in q.context_mix) + " tokens"
     elif q.context_source != "model":
         common["--effective-context"] = "%d tokens" % q.effective_context
+    elif q.asks != "context":
+        common["--effective-context"] = "contexto máximo de cada modelo"
+        if "--model" not in varied:
+            common["--effective-context"] = "%d tokens (o máximo do modelo)" % q.effective_context
     common.update(pedido=stated_request(q), metas=stated_goals(q))
     common["--kv-precision"] = "KV " + q.kv_precision
     if "--scenarios" not in asked:
