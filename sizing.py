@@ -6171,10 +6171,10 @@ def check_combination(given: Flags) -> None:
                           "dgx300,dgx200")
 
 
-def named(given: Flags, kind: str, flag: str, default: str = "") -> list[Any]:
+def named(kind: str, flag: str, names: str, entries: Sequence[Any]) -> list[Any]:
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
-    entries, found = require_catalogue(given, kind), []
-    for name in given.get(flag, default).split(","):
+    found: list[Any] = []
+    for name in names.split(","):
         if name.strip().lower() == "all":
             found += entries
         else:
@@ -6195,6 +6195,7 @@ class Asked:
     ha_modes: list[str]
     storages: list[Storage]
     prices: dict[str, Fraction]  # nome do servidor → preço de um nó; vazio: não se deu nenhum
+    servers: list[Server]  # todos os do catálogo: os que caberiam, ou que mudariam a resposta
     fields: Json  # os outros campos da pergunta
 
     def count(self) -> int:
@@ -6231,15 +6232,15 @@ class Asked:
                     contexts, self.kv_precisions or [model.default_kv_precision])]
 
 
-def prices_of(given: Flags, prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server]
-              ) -> dict[str, Fraction]:
+def prices_of(prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server],
+              known: Sequence[Server]) -> dict[str, Fraction]:
     """Nome de cada servidor → o seu preço. Levanta `SizingError` se um preço sobra ou se repete."""
     compared = {server.name for server in servers}
     found: dict[str, Fraction] = {}
     for name, price in prices:
         if not name:
             return dict.fromkeys(compared, price)
-        server = find_entry("servers", "--node-price", name, require_catalogue(given, "servers"))
+        server = find_entry("servers", "--node-price", name, known)
         if server.name not in compared:
             raise SizingError("--node-price", "sem efeito: %s não está em --server" % server.name,
                               value=name)
@@ -6256,9 +6257,11 @@ def asked_by(given: Flags) -> Asked:
     if "--hf-config" in given:
         models = [hf_model(given, values)[0]]
     else:
-        models = named(given, "models", "--model")
-    servers = named(given, "servers", "--server")
-    storages = named(given, "storage", "--storage", "profile_default")
+        models = named("models", "--model", given["--model"], require_catalogue(given, "models"))
+    known = require_catalogue(given, "servers")
+    servers = named("servers", "--server", given["--server"], known)
+    storages = named("storage", "--storage", given.get("--storage", "profile_default"),
+                     require_catalogue(given, "storage"))
     fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
@@ -6271,7 +6274,7 @@ def asked_by(given: Flags) -> Asked:
                  kv_precisions=values.get("--kv-precision", []),
                  concurrencies=values.get("--concurrency", [None]),
                  ha_modes=values.get("--ha", ["none"]), storages=storages, fields=fields,
-                 prices=prices_of(given, values.get("--node-price", []), servers))
+                 prices=prices_of(values.get("--node-price", []), servers, known), servers=known)
 
 
 IDEAL_HEADROOM_RATIO, IDEAL_KV_BUDGET_RATIO = Fraction(30, 100), Fraction(65, 100)
@@ -6404,7 +6407,7 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
     asked, sort = asked_by(given), given.get("--sort", "").lower()
     rows = rows_of(given, asked)
     if asked.count() == 1 and "--scenarios" not in given:
-        return single_answer(given, next(rows), ascii_only)
+        return single_answer(given, next(rows), asked.servers, ascii_only)
     rows = with_an_answer(with_progress(given, rows, asked.count()))
     if "--csv" in given:
         return csv_lines(rows, sort)
@@ -6415,22 +6418,23 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
     return comparison_text(rows, sort, list(given), cheapest)
 
 
-def single_answer(given: Flags, row: Row, ascii_only: bool) -> Iterable[str]:
+def single_answer(given: Flags, row: Row, servers: Sequence[Server],
+                  ascii_only: bool) -> Iterable[str]:
     """A resposta a uma só pergunta; a recusa diz o que caberia."""
     r = row.outcome
     if isinstance(r, NothingFits):
-        raise r.saying(r.expected + ways_out(r, require_catalogue(given, "servers")))
+        raise r.saying(r.expected + ways_out(r, servers))
     if isinstance(r, SizingError):
         raise r
     if "--csv" in given:
         return csv_lines([row], "")
     if "--html" in given:
-        page = html_page(r, require_catalogue(given, "servers"))
+        page = html_page(r, servers)
         return page.encode("ascii", "xmlcharrefreplace").decode() if ascii_only else page
     if "--explain" not in given:
-        return json_text(json_document(r), ascii_only) if "--json" in given else text_report(
-            r, require_catalogue(given, "servers"))
-    explanation = explanation_of(r, require_catalogue(given, "servers"))
+        return (json_text(json_document(r), ascii_only) if "--json" in given
+                else text_report(r, servers))
+    explanation = explanation_of(r, servers)
     if "--json" in given:
         return json_text(dict(json_document(r), explanation=explanation), ascii_only)
     return explanation_text(r, explanation)
