@@ -5114,7 +5114,7 @@ def csv_cell(value: Any) -> Any:
 
 
 def excel_cell(value: Any) -> Any:
-    """Com a vírgula decimal; o texto que o Excel tomaria por uma fórmula, depois de um apóstrofo."""
+    """Com a vírgula decimal; um apóstrofo antes do texto que o Excel tomaria por uma fórmula."""
     value = csv_cell(value)
     if isinstance(value, float):
         return str(value).replace(".", ",")
