@@ -5009,6 +5009,7 @@ def in_order(lines: Iterable[tuple[Position, str]], sort: str) -> Iterator[str]:
             yield spool.read(size_bytes).decode("utf-8", "surrogatepass")
 
 
+BOM = "\ufeff"
 # As colunas de --csv, na ordem; README as descreve.
 CSV_COLUMNS = ("question", "nodes_final", "nodes_minimum", "nodes_with_headroom",
     "max_concurrency", "max_context", "sessions_per_node", "limited_by", "tpot_ms", "tpot_ms_low",
@@ -5021,21 +5022,32 @@ CSV_COLUMNS = ("question", "nodes_final", "nodes_minimum", "nodes_with_headroom"
     "ha_mode", "layout", "kv_per_session_bytes")
 
 
-def csv_lines(rows: Iterable[Row], sort: str) -> Iterator[str]:
-    """Uma linha por resposta (RFC 4180), com as colunas de `CSV_COLUMNS`."""
+def csv_writer(columns: Sequence[str], excel: bool) -> Callable[[Json], str]:
+    """A função que escreve uma linha: RFC 4180; em `excel`, como o Excel brasileiro a lê."""
     import csv
     import io
 
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
+    stream, cell = io.StringIO(), excel_cell if excel else csv_cell
+    writer = csv.DictWriter(stream, columns, restval="", delimiter=";" if excel else ",")
 
     def written(values: Json) -> str:
         stream.seek(0)
         stream.truncate()
-        writer.writerow(values)
+        writer.writerow({name: cell(value) for name, value in values.items()})
         return stream.getvalue()
 
-    yield written(dict(zip(CSV_COLUMNS, CSV_COLUMNS)))
+    return written
+
+
+def csv_start(columns: Sequence[str], excel: bool) -> str:
+    """O cabeçalho; no Excel, depois da marca que lhe diz que é UTF-8."""
+    return BOM * excel + csv_writer(columns, excel)(dict(zip(columns, columns)))
+
+
+def csv_lines(rows: Iterable[Row], sort: str, excel: bool = False) -> Iterator[str]:
+    """Uma linha por resposta, com as colunas de `CSV_COLUMNS`."""
+    written = csv_writer(CSV_COLUMNS, excel)
+    yield csv_start(CSV_COLUMNS, excel)
     yield from in_order(((rank(row.outcome, sort) if sort else (), written(csv_values(row)))
                          for row in rows), sort)
 
@@ -5064,7 +5076,7 @@ def csv_values(row: Row) -> Json:
         nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,
         sessions_per_node=r.offer.sessions_per_unit // r.offer.nodes_per_unit,
         nodes_after_failure=r.ha_plan["nodes_after_failure"],
-        covers_peak=csv_cell(r.ha_plan["covers_peak"]),
+        covers_peak=r.ha_plan["covers_peak"],
         power_kw=json_number(r.physical["power_kw"]), rack_units=r.physical["rack_units"],
         cold_start_seconds=load_seconds(r.question, r.nodes_final), **csv_speed(r))
     if r.asks == "sessions":
@@ -5091,24 +5103,29 @@ def csv_speed(r: SizingResult) -> Json:
     return values
 
 
-def plain_csv(documents: Sequence[Json]) -> str:
+def plain_csv(documents: Sequence[Json], excel: bool = False) -> str:
     """Os valores simples e as listas de textos de documentos, sem as notas nem as fontes."""
-    import csv
-    import io
-
-    rows = [{name: csv_cell(value) for name, value in document.items()
+    rows = [{name: value for name, value in document.items()
              if name not in ("source", "notes", "kv_groups")} for document in documents]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, dict.fromkeys(chain.from_iterable(rows)), restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    columns = list(dict.fromkeys(chain.from_iterable(rows)))
+    return csv_start(columns, excel) + "".join(map(csv_writer(columns, excel), rows))
 
 
 def csv_cell(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return "; ".join(item for item in value if isinstance(item, str))
     return json.dumps(value) if isinstance(value, bool) else value
+
+
+def excel_cell(value: Any) -> Any:
+    """Com a vírgula decimal; um apóstrofo antes do texto que o Excel tomaria por uma fórmula."""
+    value = csv_cell(value)
+    if isinstance(value, float):
+        return str(value).replace(".", ",")
+    if value is None or isinstance(value, int):
+        return value
+    text = str(value)
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 # Colunas de --list: campo → título; pesos em GB.
@@ -5673,6 +5690,9 @@ def add_output_flags(parser: Parser) -> None:
                        help="escreve um documento JSON e nada mais")
     group.add_argument("--csv", action="store_true",
                        help="escreve uma tabela CSV; numa pergunta, sempre com as mesmas colunas")
+    group.add_argument("--csv-excel", action="store_true",
+                       help="as mesmas colunas como o Excel brasileiro as abre: ; e vírgula "
+                            "decimal")
     group.add_argument("--html", action="store_true",
                        help="escreve uma página para o navegador ou a impressora, num só arquivo")
     group.add_argument("--sort", metavar="COLUNA",
@@ -5932,8 +5952,8 @@ READERS: dict[str, Reader] = {
     "--models-file": as_written,
     "--servers-file": as_written,
     "--storage-file": as_written}
-SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--html", "--validate",
-            "--print-model", "--version", "--help", "-h")
+SWITCHES = ("--scenarios", "--explain", "--json", "--json-only", "--csv", "--csv-excel", "--html",
+            "--validate", "--print-model", "--version", "--help", "-h")
 
 
 # O que se costuma escrever, sem acentos → as flags que são isso.
@@ -5964,7 +5984,7 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("kwh energy energia", "--energy-price"),
     ("config config-json hf hf-model", "--hf-config"),
     ("output-format format formato", "--json --csv"),
-    ("excel planilha xlsx", "--csv"),
+    ("excel planilha xlsx", "--csv-excel"),
     ("verbose why porque explicar", "--explain"),
     ("catalogo catalog list-models list-servers", "--list")) for word in words.split()}
 
@@ -6107,12 +6127,13 @@ def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
 # O que dispensa a pergunta, com as únicas flags que aceita ao lado.
 STANDALONE = {
     **dict.fromkeys(("--version", "--list", "--validate"),
-                    "--json --csv --models-file --servers-file --storage-file"),
+                    "--json --csv --csv-excel --models-file --servers-file --storage-file"),
     "--print-model": "--json --hf-config --weights-gib --effective-context"}
 # Flag → as que não se combinam com ela.
 EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights-precision",
-             "--requests-per-second": "--concurrency", "--json": "--csv",
-             "--html": "--json --csv --csv-excel --explain", "--explain": "--csv --scenarios",
+             "--requests-per-second": "--concurrency", "--json": "--csv --csv-excel",
+             "--html": "--json --csv --csv-excel --explain",
+             "--csv": "--csv-excel", "--explain": "--csv --csv-excel --scenarios",
              "--scenarios": "--ha",
              "--context-mix": "--effective-context --cached-tokens --calibrate-tpot-ms"}
 # Flag → as que lhe dão efeito: é preciso dar uma delas.
@@ -6125,6 +6146,7 @@ REQUEST = ("--input-tokens", "--cached-tokens", "--shared-prefix-tokens", "--out
            "--context-mix")
 CONTEXT = {"--effective-context", "--context-mix", "--input-tokens", "--cached-tokens"}
 PRICES = {"--node-price", "--energy-price"}
+CSV_FORMS = {"--csv", "--csv-excel"}
 # Flag → o campo da pergunta, onde o valor entra como foi lido.
 QUESTION_FIELDS = {
     "--requests-per-second": "requests_per_second", "--context-mix": "context_mix",
@@ -6138,6 +6160,13 @@ QUESTION_FIELDS = {
     "--peak-headroom-ratio": "peak_headroom_ratio",
     "--gpu-memory-utilization": "gpu_memory_utilization", "--pue": "pue",
     "--energy-price": "energy_price", "--years": "years"}
+
+
+def refuse_pairs(given: Flags, exclusive: Mapping[str, str]) -> None:
+    for flag, others in exclusive.items():
+        for other in others.split():
+            if flag in given and other in given:
+                raise SizingError(flag, "não se combina com " + other)
 
 
 def check_combination(given: Flags) -> None:
@@ -6155,10 +6184,7 @@ def check_combination(given: Flags) -> None:
         exclusive["--nodes"] = "--calibrate-tpot-ms"  # medido num contexto
         if given.keys() & CONTEXT:
             exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
-    for flag, others in exclusive.items():
-        for other in others.split():
-            if flag in given and other in given:
-                raise SizingError(flag, "não se combina com " + other)
+    refuse_pairs(given, exclusive)
     several = [flag for flag in VARIED if re.search("(?i),|^all$", given.get(flag, ""))]
     for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
         if flag in given and several:
@@ -6389,7 +6415,7 @@ def with_an_answer(rows: Iterator[Row]) -> Iterator[Row]:
 
 def with_progress(given: Flags, rows: Iterable[Row], total: int) -> Iterator[Row]:
     """As mesmas linhas, com o andamento num terminal em que nada mais se escreva."""
-    streamed = given.keys() & {"--json", "--csv"} and sys.stdout and sys.stdout.isatty()
+    streamed = given.keys() & {"--json", *CSV_FORMS} and sys.stdout and sys.stdout.isatty()
     shown = total > 250 and not streamed and sys.stderr and sys.stderr.isatty()
     for done, row in enumerate(rows, 1):
         if shown and (done % 250 == 0 or done == total):
@@ -6409,8 +6435,8 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
     if asked.count() == 1 and "--scenarios" not in given:
         return single_answer(given, next(rows), asked.servers, ascii_only)
     rows = with_an_answer(with_progress(given, rows, asked.count()))
-    if "--csv" in given:
-        return csv_lines(rows, sort)
+    if given.keys() & CSV_FORMS:
+        return csv_lines(rows, sort, "--csv-excel" in given)
     if "--json" in given:
         return json_lines(rows, sort, ascii_only)
     # Com o preço de cada servidor, o melhor é o mais barato.
@@ -6426,8 +6452,8 @@ def single_answer(given: Flags, row: Row, servers: Sequence[Server],
         raise r.saying(r.expected + ways_out(r, servers))
     if isinstance(r, SizingError):
         raise r
-    if "--csv" in given:
-        return csv_lines([row], "")
+    if given.keys() & CSV_FORMS:
+        return csv_lines([row], "", "--csv-excel" in given)
     if "--html" in given:
         page = html_page(r, servers)
         return page.encode("ascii", "xmlcharrefreplace").decode() if ascii_only else page
@@ -6493,10 +6519,12 @@ def answer(given: Flags, ascii_only: bool) -> tuple[Iterable[str], int]:
     for flag in given:
         if flag not in (action, *STANDALONE[action].split()):
             raise SizingError(flag, "não tem efeito com " + action)
+    refuse_pairs(given, EXCLUSIVE)
     document, text = standalone(given, action)
     status = 2 if action == "--validate" and document["problems"] else 0
-    if "--csv" in given:
-        return plain_csv(document if isinstance(document, list) else [document]), status
+    if given.keys() & CSV_FORMS:
+        return plain_csv(document if isinstance(document, list) else [document],
+                         "--csv-excel" in given), status
     if "--json" in given or not text:
         return json_text(document, ascii_only), status
     return text, status
@@ -6543,7 +6571,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="plain")
     try:
-        pieces, status = answer(parse_arguments(sys.argv[1:] if argv is None else argv), not utf8)
+        given = parse_arguments(sys.argv[1:] if argv is None else argv)
+        if "--csv-excel" in given and hasattr(streams[0], "reconfigure"):
+            streams[0].reconfigure(encoding="utf-8", newline="")  # o que a marca promete
+        pieces, status = answer(given, not utf8)
         return write(pieces) or status
     except SizingError as error:
         complain(str(error))

@@ -2449,6 +2449,57 @@ class Comparacoes(Case):
             ("opt-oss-120b", "dgx300", 131072, "none"), ("opt-oss-120b", "dgx300", 131072, "n+1"),
             ("opt-oss-120b", "dgx300", 32768, "none")])
 
+    def test_csv_excel(self):
+        """--csv-excel tem os valores de --csv, com `;`, vírgula decimal e a marca de UTF-8"""
+        def read(text, excel):
+            if excel:
+                self.assertEqual(text[0], "\ufeff")
+                text = text[1:]
+            self.assertNotIn("\ufeff", text)
+            return list(csv.reader(io.StringIO(text, newline=""), strict=True,
+                                   delimiter=";" if excel else ","))
+
+        document = catalogue("servers")
+        for name, changed in (("dgx300", "-dgx"), ("dgx200", "+1-dgx"), ("dgx-spark", "-2.5")):
+            document["servers"].append(dict(listed("servers", name), name=changed, aliases=[],
+                                            product="=1+1"))
+        seen = set()
+        with temporary_file(json.dumps(document).encode()) as path:
+            box = {"servers_file": path}
+            for question in (
+                    flags(BASE), flags(dict(BASE, server="dgx300,-dgx,+1-dgx,-2.5", **box)),
+                    flags(dict(BASE, server="dgx300,dgx-spark,l40s-8x", model="kimi-k2,phi-4")),
+                    flags(dict(BASE, server="dgx200,dgx300", node_price="0.3", ha="n+1",
+                               sort="nodes", max_ttft_ms=9000, effective_context="8k")),
+                    ["--scenarios", *flags(BASE)], ["--list=servers", "--servers-file=" + path],
+                    ["--list=models"], ["--list=storage"], ["--version"]):
+                plain = read(self.ok(*question, "--csv"), False)
+                excel = read(self.ok(*question, "--csv-excel"), True)
+                self.assertEqual(excel[0], plain[0])
+                self.assertEqual(len(excel), len(plain))
+                for row, expected in zip(excel[1:], plain[1:]):
+                    for name, cell, value in zip(plain[0], row, expected):
+                        if re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", value) and name not in (
+                                "name", "server", "version"):
+                            seen.add("." in value)
+                            self.assertEqual(cell, value.replace(".", ","), name)
+                        elif value[:1] in tuple("=+-@"):
+                            seen.add(value[:1])
+                            self.assertEqual(cell, "'" + value)
+                        else:
+                            self.assertEqual(cell, value)
+        self.assertEqual(seen, {True, False, "+", "-", "="})
+        for other in ("--csv", "--json", "--explain"):
+            self.refused([*flags(BASE), other, "--csv-excel"], other, "--csv-excel")
+        self.refused(["--list=models", "--csv", "--csv-excel"], "--csv", "--csv-excel")
+        environment = dict(os.environ, PYTHONIOENCODING="latin-1")
+        raw = subprocess.run([sys.executable, SCRIPT, *flags(BASE), "--scenarios", "--csv-excel"],
+                             capture_output=True, env=environment).stdout
+        self.assertEqual(raw[:3], b"\xef\xbb\xbf")
+        self.assertIn("mínimo", raw.decode("utf-8-sig"))
+        self.assertEqual(raw.count(b"\r\n"), raw.count(b"\n"))
+        self.assertNotIn(b"\r\r", raw)
+
     def test_replicas_de_cada_linha(self):
         """Pesos, tp e storage variam: cada linha é o documento da execução sozinha"""
         lists = {"server": "dgx-spark,dgx200", "weights_precision": "fp8,bf16",
@@ -2982,7 +3033,7 @@ class Comparacoes(Case):
                     {"model": "opt-oss-120b", "server": "dgx200", "concurrency": 20},
                     **{name: lists[name] for name in names})
                 question["model"] = generator.choice((
-                    "opt-oss-120b", "llama-3.3-70b," + "x" * 80, "nemotron-3-ultra"))
+                    "opt-oss-120b", "llama-3.3-70b," + "x" * 80, "mistral-small,qwen3-32b"))
                 more = generator.choice(([], ["--sort=ttft_ms"], ["--max-tpot-ms=900"], [
                     "--node-price=1e30", "--sort=rack_units"], ["--max-ttft-ms=30000"]))
                 text = self.ok(*flags(dict(question, models_file=path)), *more)
