@@ -4548,6 +4548,9 @@ class Row:
     scenario: str = ""
 
 
+RECOMMENDED = "recomendado"  # o cenário de quem não diz qual
+
+
 def context_text(q: Question) -> str:
     requested = q.requested_context or 0
     if requested > q.effective_context:
@@ -4698,6 +4701,14 @@ class TableRow:
     note: str  # o que se supõe na velocidade
 
 
+def varied_of(q: Question) -> tuple[str, ...]:
+    return tuple([shown(q) for _, shown in VARIED.values()])
+
+
+def load_of(q: Question) -> tuple[Any, ...]:
+    return (q.model, q.concurrency, q.requested_context, q.ha_mode)
+
+
 def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> TableRow:
     q, outcome, reason = row.question, row.outcome, ""
     if isinstance(outcome, SizingError):
@@ -4708,9 +4719,9 @@ def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> 
     else:
         cells = [column.cell(outcome) for column in columns]
     return TableRow(
-        varied=tuple(shown(q) for _, shown in VARIED.values()), server=q.server,
+        varied=varied_of(q), server=q.server,
         scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
-        load=(q.model, q.concurrency, q.requested_context, q.ha_mode), note=speed_note(outcome),
+        load=load_of(q), note=speed_note(outcome),
         timed=outcome if isinstance(outcome, SizingResult) and q.timed and q.confidence == EVEN
         else None)
 
@@ -4831,11 +4842,22 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
                      if text and flag not in varied)
 
 
-def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str) -> str:
-    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe.
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """O que uma comparação mostra, já escrito."""
 
-    `asked` são as flags dadas, que pedem colunas; `unsorted`, o que faz a melhor sem `sort`.
-    """
+    common: str  # o que todas as linhas têm em comum
+    rows: list[TableRow]
+    about: list[Written]  # o que distingue as linhas
+    cells: list[Written]
+    best: set[int]  # os índices das melhores
+    needed: str  # o título da coluna em que são as melhores
+    notes: list[str]
+
+
+def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str
+                  ) -> Comparison:
+    """`asked` são as flags dadas, que pedem colunas; `unsorted`, o que faz a melhor sem `sort`."""
     rows = iter(rows)
     first = next(rows)
     scenario, policies, q = bool(first.scenario), {}, first.question
@@ -4864,8 +4886,19 @@ def comparison_text(rows: Iterable[Row], sort: str, asked: Sequence[str], unsort
     notes += overrides
     if any(item.title == "metas" for item in columns):
         notes.append("metas: o pior veredito, com todos os nós ou depois da falha")
-    lines = table_lines(q, table, columns, about, best, column, asked)
-    lines += folded("; ".join(notes) + ".", 2) if notes else []
+    titles = [title for title, _, _ in about]
+    varied = [flag for flag, (title, _) in VARIED.items() if title in titles]
+    return Comparison(
+        common=common_text(q, server_labels(table)[q.server.name], varied, asked), rows=table,
+        about=about, best=best, needed=column, notes=notes,
+        cells=[(item.title, item.side, [row.cells[index] for row in table])
+               for index, item in enumerate(columns)])
+
+
+def comparison_text(c: Comparison, asked: Sequence[str]) -> str:
+    """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
+    lines = table_lines(c, asked)
+    lines += folded("; ".join(c.notes) + ".", 2) if c.notes else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -4924,25 +4957,21 @@ def narrowed(columns: Sequence[Written], order: Sequence[str]) -> tuple[list[Wri
     return kept, dropped
 
 
-def table_lines(q: Question, rows: Sequence[TableRow], columns: Sequence[Column],
-                about: Sequence[Written], best: set[int], needed: str, asked: Sequence[str]
-                ) -> list[str]:
+def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
     """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
 
     Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
     """
-    star: Written = ("", "l", ["*" if index in best else "" for index in range(len(rows))])
-    cells = [(column.title, column.side, [row.cells[index] for row in rows])
-             for index, column in enumerate(columns)]
+    rows, about, cells = c.rows, c.about, c.cells
+    star: Written = ("", "l", ["*" if index in c.best else "" for index in range(len(rows))])
     implied = [title for flag, (title, _) in VARIED.items() if flag not in (*asked, "--model")]
-    order = [*implied, *sorted(DROPPED, key=lambda title: title == needed)]
+    order = [*implied, *sorted(DROPPED, key=lambda title: title == c.needed)]
     kept, dropped = narrowed([star, *about, *cells], order)
     numbered = table_width(kept) > WIDTH  # só o que varia já não cabe: vai para a lista
     if numbered:
         numbers = [str(number) for number in range(1, len(rows) + 1)]
         kept, dropped = narrowed([star, ("linha", "r", numbers), *cells], order)
-    varied = [flag for flag, (title, _) in VARIED.items() if title in [item[0] for item in about]]
-    lines = [*folded(common_text(q, server_labels(rows)[q.server.name], varied, asked)), "",
+    lines = [*folded(c.common), "",
              *markdown_table([[title for title, _, _ in kept],
                               *zip(*(texts for _, _, texts in kept))],
                              "".join(side for _, side, _ in kept))]
@@ -5238,7 +5267,7 @@ footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
   h1 { font-size: 14pt } h2 { font-size: 10pt; margin: 7pt 0 3pt; break-after: avoid }
   p, ul { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
   .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
-  .compared td, .compared th { white-space: normal }
+  .compared { font-size: 7pt } .compared td, .compared th { white-space: normal }
   .figures, .sources { font-size: 6.2pt; line-height: 1.15 }
   .figures th, .figures td { padding: .35pt 4pt }
   .figures tbody th { width: 21% } .figures td:nth-child(2) { width: 18% }
@@ -5518,6 +5547,50 @@ def goals_table(r: SizingResult) -> Markup:
                          for word in cell.split()) for cell in cells))
         for label, cells in rows], "l" + "r" * len(titles), "goals")
     return element("div", table, class_="wide")
+
+
+def comparison_section(c: Comparison, shown: str) -> Markup:
+    """A tabela inteira, que no navegador rola de lado, e por que não cabe o que não cabe."""
+    star: Written = ("*", "l", ["*" if index in c.best else "" for index in range(len(c.rows))])
+    columns = [*c.about, *c.cells, star]
+    table = html_table([title for title, _, _ in columns], zip(*(texts for _, _, texts in columns)),
+                       "".join(side for _, side, _ in columns), "compared", c.best)
+    refused = [": ".join(filter(None, (name, row.reason)))
+               for name, row in zip(row_names(c.about) or [""] * len(c.rows), c.rows)
+               if row.reason]
+    return element(
+        "section", element("h2", "Comparação"), element("p", c.common),
+        element("div", table, class_="wide", tabindex=0, role="region", aria_label="Comparação"),
+        element("ul", elements("li", refused)), element("p", "; ".join(c.notes)),
+        element("p", "O resto desta página é da linha: " + shown))
+
+
+def preferred(new: Row, old: Row, sort: str, unsorted: str) -> bool:
+    """Vale mais que a outra: o cenário recomendado, ou a melhor resposta à mesma carga."""
+    if new.scenario:
+        return new.scenario == RECOMMENDED
+    return load_of(new.question) == load_of(old.question) and (
+        rank(new.outcome, sort, unsorted) < rank(old.outcome, sort, unsorted))
+
+
+def html_comparison(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted: str,
+                    servers: Sequence[Server]) -> str:
+    """A página da melhor resposta à carga da primeira linha que tem uma, com a comparação."""
+    shown: list[Row] = []
+
+    def watched() -> Iterator[Row]:
+        for row in rows:
+            if isinstance(row.outcome, SizingResult) and (
+                    not shown or preferred(row, shown[0], sort, unsorted)):
+                shown[:] = [row]
+            yield row
+
+    c = comparison_of(watched(), sort, asked, unsorted)
+    row, r = shown[0], shown[0].outcome
+    assert isinstance(r, SizingResult)  # sem nenhuma resposta, a comparação se recusa
+    names = [name for name, item in zip(row_names(c.about), c.rows)
+             if (item.varied, item.scenario) == (varied_of(row.question), row.scenario)]
+    return html_page(r, servers, comparison_section(c, names[0] if names else c.common))
 
 
 def screen(r: SizingResult, servers: Sequence[Server]) -> Markup:
@@ -6310,7 +6383,7 @@ def scenarios_of(q: Question) -> dict[str, Question]:
     """Os três cenários: sem folga; com o pico e n+1; e com 30%, n+2 e até 65% da HBM para KV."""
     return {
         "mínimo": replace(q, peak_headroom_ratio=Fraction(0), ha_mode="none"),
-        "recomendado": replace(q, ha_mode="n+1"),
+        RECOMMENDED: replace(q, ha_mode="n+1"),
         "ideal": replace(q, ha_mode="n+2", kv_budget_ratio=min(
             q.kv_budget_ratio, IDEAL_KV_BUDGET_RATIO), peak_headroom_ratio=max(
             q.peak_headroom_ratio, IDEAL_HEADROOM_RATIO))}
@@ -6428,6 +6501,10 @@ def json_text(document: Any, ascii_only: bool) -> str:
     return json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
 
 
+def html_text(page: str, ascii_only: bool) -> str:
+    return page.encode("ascii", "xmlcharrefreplace").decode() if ascii_only else page
+
+
 def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
     """A saída da pergunta das flags, aos pedaços. Levanta `SizingError`."""
     asked, sort = asked_by(given), given.get("--sort", "").lower()
@@ -6441,7 +6518,11 @@ def sized(given: Flags, ascii_only: bool) -> Iterable[str]:
         return json_lines(rows, sort, ascii_only)
     # Com o preço de cada servidor, o melhor é o mais barato.
     cheapest = "total" if "=" in given.get("--node-price", "") else "power_kw"
-    return comparison_text(rows, sort, list(given), cheapest)
+    if "--html" in given:
+        return html_text(html_comparison(rows, sort, list(given), cheapest, asked.servers),
+                         ascii_only)
+    comparison = comparison_of(rows, sort, list(given), cheapest)
+    return comparison_text(comparison, list(given))
 
 
 def single_answer(given: Flags, row: Row, servers: Sequence[Server],
@@ -6455,8 +6536,7 @@ def single_answer(given: Flags, row: Row, servers: Sequence[Server],
     if given.keys() & CSV_FORMS:
         return csv_lines([row], "", "--csv-excel" in given)
     if "--html" in given:
-        page = html_page(r, servers)
-        return page.encode("ascii", "xmlcharrefreplace").decode() if ascii_only else page
+        return html_text(html_page(r, servers), ascii_only)
     if "--explain" not in given:
         return (json_text(json_document(r), ascii_only) if "--json" in given
                 else text_report(r, servers))

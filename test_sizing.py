@@ -3478,6 +3478,9 @@ class Drawing:
         return [self.values(*map(float, point.split())) for point in data[1:].split("L")]
 
 
+SORTED = ("rack_units", "tpot_ms")
+
+
 class PaginaHtml(Case):
     """--html"""
 
@@ -3670,6 +3673,49 @@ class PaginaHtml(Case):
                          [tag for tag, _, _ in page.tags if tag not in ("li", "tr", "td", "th")])
         body = page.named("body")[0][1]
         self.assertEqual(7, body.count(self.HOSTILE))
+
+    def test_comparacao(self):
+        """A comparação inteira numa tabela, com as recusas, e a página é a da melhor linha"""
+        question = {"model": "opt-oss-120b", "server": "dgx200,dgx300,dgx-spark", "concurrency": 900,
+                    "effective_context": "128k", "ha": "n+1"}
+        for args in ((), ("--sort", "rack_units"), ("--sort", "tpot_ms"), ("--tensor-parallel", 8),
+                     ("--node-price", "dgx200=1,dgx300=2")):
+            with self.subTest(args):
+                page = self.page(question, *args)
+                self.assert_sound(page)
+                rows = json.loads(run(*flags(question), *args, "--json").stdout)
+                texts = [text for _, text in page.named("tr")]
+                names = {row["server"]["name"]: row["server"]["product"] for row in rows}
+                answers = {row["server"]["name"]: row["results"] for row in rows}
+                for name, results in answers.items():
+                    nodes = results["nodes_final"] if results else "-"
+                    self.assertTrue(any(text.startswith("%s%s" % (names[name], nodes))
+                                        for text in texts), (name, nodes, texts))
+                reasons = [text for _, text in page.named("li") if text.startswith(
+                    tuple(names[name] + ": " for name in names if not answers[name]))]
+                self.assertEqual(len([row for row in rows if row.get("error")]), len(reasons))
+                ((_, best),) = page.named("tr", class_="best")
+                shown = next(name for name in names if best.startswith(names[name]))
+                alone = [arg.replace("dgx200=1,dgx300=2", {"dgx200": "1", "dgx300": "2"}[shown])
+                         for arg in map(str, args) if arg not in ("--sort", *SORTED)]
+                single = self.page(dict(question, server=shown), *alone)
+                self.assertEqual(single.named("h1"), page.named("h1"))
+                self.assertEqual(single.named("code"), page.named("code"))
+
+    def test_comparacao_sem_escolha(self):
+        """Entre cenários, a página é a do recomendado; entre modelos, a do primeiro com resposta"""
+        page = self.page(BASE, "--scenarios")
+        self.assertEqual(self.page(BASE, "--ha=n+1").named("h1"), page.named("h1"))
+        models = {"server": "dgx-spark,dgx300", "concurrency": 50, "effective_context": "32k",
+                  "tensor_parallel": 8}
+        page = self.page(dict(models, model="opt-oss-20b,opt-oss-120b"))
+        for kind in ("h1", "code"):
+            self.assertEqual(
+                self.page(dict(models, model="opt-oss-20b", server="dgx300")).named(kind),
+                page.named(kind))
+        done = run(*flags(dict(models, model="opt-oss-20b,opt-oss-120b", kv_budget_ratio="0.01")),
+                   "--html")
+        self.assertEqual((3, ""), (done.returncode, done.stdout))
 
     def test_ascii(self):
         """Onde a saída não leva acentos, eles vão como referências, e a página é a mesma"""
