@@ -4138,7 +4138,7 @@ tokens/s por nó, cache      13.6k (10-16)      14.5k (11-17)      14.8k (11-18)
 Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (vLLM ~794, tp 8)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
 Nós         capacidade pura 2 → com pico 2 → com N+1 3
-HBM por nó  2142 GiB: ▓ pesos 90  ▒ motor 47  █ KV 1381  ░ livre 410  . fora 214
+HBM por nó  2142 GiB: ▓ pesos 90 ▒ motor 47 █ KV 1381 ░ livre 410 . fora 214
 [▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
 Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
@@ -4322,7 +4322,7 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
         text = self.ok(*flags(BASE), env=environment)
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("COMPRE 2 x DGX B300  (2 atendem o pico, sem reserva)"))
-        self.assertIn("% pesos 90  = motor 47  # KV 1381  - livre 410  . fora 214", text)
+        self.assertIn("% pesos 90 = motor 47 # KV 1381 - livre 410 . fora 214", text)
         for args in (["--help"], ["--list", "models"]):
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
