@@ -3725,7 +3725,7 @@ class PaginaHtml(Case):
 
     def test_recusas(self):
         """--html não se combina com outra saída; uma recusa nada escreve na saída padrão"""
-        for other in ("--json", "--csv", "--explain"):
+        for other in ("--json", "--csv", "--csv-excel", "--explain"):
             self.refused([*flags(BASE), "--html", other], "--html", other)
         for action in (("--list", "models"), ("--validate",), ("--version",)):
             self.refused([*action, "--html"], "--html", action[0])
