@@ -324,9 +324,9 @@ MUTANTS = (
      "Interface.test_listas"),
     ("plain_csv", ', "kv_groups"', "", "Interface.test_listas"),
     # Página HTML
-    ("element", "html.escape(str(value))", "str(value)", "Interface.test_doctests"),
+    ("element", "html.escape(str(value))", "str(value)", "Documentos.test_doctests"),
     ("element", "isinstance(part, Markup) else", "True else", "PaginaHtml"),
-    ("nice_step", "5 * power", "4 * power", "Interface.test_doctests"),
+    ("nice_step", "5 * power", "4 * power", "Documentos.test_doctests"),
     ("nodes_chart", "(edge * full * load_of", "((edge + 1) * full * load_of",
      "PaginaHtml.test_nos_pela_carga"),
     ("nodes_chart", "(peak, r.nodes_with_headroom)", "(planned, r.nodes_with_headroom)",
