@@ -3710,10 +3710,8 @@ class PaginaHtml(Case):
         models = {"server": "dgx-spark,dgx300", "concurrency": 50, "effective_context": "32k",
                   "tensor_parallel": 8}
         page = self.page(dict(models, model="opt-oss-120b,opt-oss-20b"))
-        for kind in ("h1", "code"):
-            self.assertEqual(
-                self.page(dict(models, model="opt-oss-120b", server="dgx300")).named(kind),
-                page.named(kind))
+        alone = self.page(dict(models, model="opt-oss-120b", server="dgx300"))
+        self.assertEqual(alone.named("p")[:3], page.named("p")[:3])  # com o nome do modelo
         done = run(*flags(dict(models, model="opt-oss-120b,opt-oss-20b", kv_budget_ratio="0.01")),
                    "--html")
         self.assertEqual((3, ""), (done.returncode, done.stdout))
