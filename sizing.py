@@ -5332,8 +5332,8 @@ def html_table(titles: Sequence[str], rows: Iterable[Sequence[Any]], sides: str,
 def nice_step(most: float, parts: int) -> float:
     """O passo redondo (1, 2 ou 5 · 10ⁿ) que divide de 0 a `most` em até `parts` partes.
 
-    >>> nice_step(613, 5), nice_step(0.9, 5)
-    (200.0, 0.2)
+    >>> nice_step(613, 5), nice_step(23, 5), nice_step(0.9, 5)
+    (200.0, 5.0, 0.2)
     """
     power = 10.0 ** int(("%e" % (most / parts)).partition("e")[2])
     return next(step for step in (power, 2 * power, 5 * power, 10 * power)
@@ -6058,6 +6058,7 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("config config-json hf hf-model", "--hf-config"),
     ("output-format format formato", "--json --csv"),
     ("excel planilha xlsx", "--csv-excel"),
+    ("pagina web navegador browser pdf", "--html"),
     ("verbose why porque explicar", "--explain"),
     ("catalogo catalog list-models list-servers", "--list")) for word in words.split()}
 

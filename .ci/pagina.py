@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -151,9 +152,12 @@ class Chromium:
                 faults.append("script: %s" % params)
         return faults
 
-    def picture(self):
-        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)[
-            "data"])
+    def picture(self, whole):
+        """Uma captura da página inteira, ou só da primeira tela, que é mais rápida."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        area = dict(size, height=size["height"] if whole else 800, scale=1)
+        return base64.b64decode(self.call(
+            "Page.captureScreenshot", clip=area, captureBeyondViewport=whole)["data"])
 
     def printed(self):
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
@@ -172,8 +176,8 @@ def saved(folder, name, data):
     return path
 
 
-def checked(chromium, folder, name):
-    """Os defeitos de uma página, por extenso."""
+def checked(chromium, folder, name, whole):
+    """Os defeitos de uma página, por extenso; `whole`: as capturas são da página inteira."""
     flags, most_sheets = PAGES[name]
     run = subprocess.run([sys.executable, os.path.join(ROOT, "sizing.py"), *flags.split(),
                           "--html"], capture_output=True, check=False)
@@ -184,7 +188,7 @@ def checked(chromium, folder, name):
     for width, scheme in itertools.product((360, 1000), ("light", "dark")):
         where = "%s, %d px, %s" % (name, width, scheme)
         faults += [where + ": " + fault for fault in chromium.open(path, width, scheme)]
-        pictures[width, scheme] = chromium.picture()
+        pictures[width, scheme] = chromium.picture(whole)
         saved(folder, "%s-%d-%s.png" % (name, width, scheme), pictures[width, scheme])
     if len(set(pictures.values())) < len(pictures):
         faults.append(name + ": a clara e a escura, ou duas larguras, são iguais")
@@ -198,6 +202,7 @@ def checked(chromium, folder, name):
 
 def main(argv):
     path = browser()
+    signal.alarm(300)  # um navegador que não responde não prende quem verifica
     if not path:
         print("a página não foi vista: não há Chromium nem como instalá-lo")
         return 0
@@ -206,7 +211,8 @@ def main(argv):
         os.makedirs(folder, exist_ok=True)
         chromium = Chromium(path, os.path.join(temporary, "perfil"))
         try:
-            faults = [fault for name in PAGES for fault in checked(chromium, folder, name)]
+            faults = [fault for name in PAGES
+                      for fault in checked(chromium, folder, name, bool(argv))]
         finally:
             chromium.close()
     print("\n".join(faults) or "%d páginas vistas, claras e escuras, de 360 px a A4" % len(PAGES))
