@@ -4805,6 +4805,8 @@ def stated_goals(q: Question) -> str:
               "ttft_ms": q.max_ttft_ms}
     texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
              for name, limit in limits.items() if limit]
+    # Por extenso: em ASCII, os sinais ocupam duas colunas.
+    texts = [text.replace("≤", "até").replace("≥", "ao menos") for text in texts]
     if q.confidence != EVEN:
         texts.append("confiança de " + percent_text(q.confidence))
     return ", ".join(texts)
