@@ -4805,6 +4805,8 @@ def stated_goals(q: Question) -> str:
               "ttft_ms": q.max_ttft_ms}
     texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
              for name, limit in limits.items() if limit]
+    # Por extenso: em ASCII, os sinais ocupam duas colunas.
+    texts = [text.replace("≤", "até").replace("≥", "ao menos") for text in texts]
     if q.confidence != EVEN:
         texts.append("confiança de " + percent_text(q.confidence))
     return ", ".join(texts)
@@ -4941,20 +4943,25 @@ def row_names(about: Sequence[Written]) -> list[str]:
         [NAMED.get(title, "%s") % cell for cell in cells] for title, _, cells in about))]
 
 
-def table_width(columns: Sequence[Written]) -> int:
-    """A largura que `markdown_table` dá a estas colunas."""
-    return 1 + sum(3 + max(3, len(title), *map(len, cells)) for title, _, cells in columns)
+def column_width(column: Written) -> int:
+    """A largura que `markdown_table` dá a uma coluna, com o que a separa da anterior."""
+    title, _, cells = column
+    return 3 + max(3, len(title), *map(len, cells))
 
 
-def narrowed(columns: Sequence[Written], order: Sequence[str]) -> tuple[list[Written], list[str]]:
-    """(as que cabem em 80 colunas, os títulos das que saíram, nesta ordem)."""
-    kept, dropped = list(columns), []
+def narrowed(columns: Sequence[Written], order: Sequence[str]
+             ) -> tuple[list[Written], list[str], bool]:
+    """(as que ficam, os títulos das que saíram, se ainda passam de 80 colunas)."""
+    widths = [column_width(column) for column in columns]
+    titles = [title for title, _, _ in columns]
+    kept, dropped, room = list(columns), [], WIDTH - 1 - sum(widths)
     for title in order:
-        rest = [column for column in kept if column[0] != title]
-        if table_width(kept) > WIDTH and len(rest) < len(kept):
-            kept = rest
+        if room < 0 and title in titles:
+            index = titles.index(title)
+            room += widths[index]
+            kept.remove(columns[index])
             dropped.append(title)
-    return kept, dropped
+    return kept, dropped, room < 0
 
 
 def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
@@ -4966,11 +4973,10 @@ def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
     star: Written = ("", "l", ["*" if index in c.best else "" for index in range(len(rows))])
     implied = [title for flag, (title, _) in VARIED.items() if flag not in (*asked, "--model")]
     order = [*implied, *sorted(DROPPED, key=lambda title: title == c.needed)]
-    kept, dropped = narrowed([star, *about, *cells], order)
-    numbered = table_width(kept) > WIDTH  # só o que varia já não cabe: vai para a lista
-    if numbered:
+    kept, dropped, numbered = narrowed([star, *about, *cells], order)
+    if numbered:  # só o que varia já não cabe: vai para a lista
         numbers = [str(number) for number in range(1, len(rows) + 1)]
-        kept, dropped = narrowed([star, ("linha", "r", numbers), *cells], order)
+        kept, dropped, _ = narrowed([star, ("linha", "r", numbers), *cells], order)
     lines = [*folded(c.common), "",
              *markdown_table([[title for title, _, _ in kept],
                               *zip(*(texts for _, _, texts in kept))],

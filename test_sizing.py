@@ -2831,8 +2831,8 @@ class Comparacoes(Case):
                     rate = document["performance"]["output_tokens_per_second_per_session"]
                     self.assertEqual(row["tokens/s"].split()[0], "%.3g" % rate)
         self.assertGreaterEqual(seen, {"ok", "RISCO"})
-        self.assertIn("\n4000 em cache + 2000 novos + 400 gerados,\nTPOT ≤ 45 ms, ≥ 25 tokens/s, "
-                      "1º token ≤ 2 s, KV fp8", self.ok(*asked))
+        self.assertIn("\n4000 em cache + 2000 novos + 400 gerados,\nTPOT até 45 ms, ao menos 25 "
+                      "tokens/s, 1º token até 2 s, KV fp8", self.ok(*asked))
         self.assertNotIn("metas", self.ok(*flags(question)))
 
     def test_confianca_muda_a_melhor(self):
@@ -3053,6 +3053,13 @@ class Comparacoes(Case):
                     self.assertEqual(sorted(found, key=int), [str(n + 1) for n in range(count)])
         self.assertGreater(numbered, 0)
         self.assertGreaterEqual(dropped, {"U", "kW", "limite", "sessões/nó"})
+        for goals in ({"max_tpot_ms": 900}, {"min_tokens_per_second": 1, "max_ttft_ms": 30000}):
+            plain = process(*flags(dict(
+                goals, model="opt-oss-120b", server="dgx200,dgx300,dgx-b200", concurrency="20,900",
+                kv_precision="fp8,fp16", input_tokens=2000, cached_tokens=4000, ha="n+1",
+                output_tokens=400)), env=dict(os.environ, PYTHONIOENCODING="ascii"))
+            self.assertTrue(plain.stdout.isascii())
+            self.assertLessEqual(max(map(len, plain.stdout.splitlines())), 80, plain.stdout)
         for form in (["--scenarios"], ["--scenarios", "--sort=nodes"],
                      ["--scenarios", "--node-price=1e30", "--max-ttft-ms=60000"]):
             text = self.ok(*flags(dict(BASE, server="dgx-b200")), *form)
