@@ -387,6 +387,15 @@ def sessions_fitting(room, sizes):
     return sizing.sessions_fitting(room, sizes)
 
 
+def objective_verdict(name, limit, figure):
+    """O veredito de um objetivo numa carga com esta previsão (None: em fila)."""
+    rate = "output_tokens_per_second_per_session"
+    case = {"state": "nominal", name: figure}
+    if name == "tokens_per_second":
+        case = {"state": "nominal", rate: figure["estimate"], rate + "_range": figure}
+    return sizing.objective_of(name, limit, case)["verdict"]
+
+
 def session_bytes(model, context, kv_precision):
     """O KV de uma sessão, sem o limite de contexto do modelo."""
     return sizing.session_kv_bytes(model.kv_groups, context, kv_precision)
@@ -4311,12 +4320,17 @@ class Objetivos(Case):
         for state in STATES:
             self.assertTrue(seen[state, "met"] and seen[state, "at_risk"], seen)
         self.assertEqual(self.rag()["objectives"], [])
-        # sem --input-tokens se julga a ponta do prompt novo; em fila, não há primeiro token
-        queued = self.sized(nodes=2, concurrency=1, max_ttft_ms=10**6)["objectives"]
-        self.assertEqual({item["verdict"] for item in queued}, {"met"})
-        missed = self.sized(nodes=2, concurrency=170, max_ttft_ms=30000)["objectives"]
-        self.assertEqual([(item["state"], item["low"], item["verdict"]) for item in missed][1:],
-                         [("failure", None, "missed")])
+        # sem --input-tokens se julga a ponta do prompt novo
+        for item in self.sized(concurrency=9, max_ttft_ms=10**6)["objectives"]:
+            self.assertGreater(item["estimate"], 600)
+        # o que se admite atende: os limites exatos e o perdido, só de perto
+        figure = {"estimate": 3.0, "low": 2.0, "high": 4.0}
+        for limit, verdict in ((1.9, "missed"), (2, "at_risk"), (3.9, "at_risk"), (4, "met")):
+            self.assertEqual(objective_verdict("tpot_ms", limit, figure), verdict)
+            self.assertEqual(objective_verdict("ttft_ms", limit, figure), verdict)
+        for limit, verdict in ((4.1, "missed"), (4, "at_risk"), (2.1, "at_risk"), (2, "met")):
+            self.assertEqual(objective_verdict("tokens_per_second", limit, figure), verdict)
+        self.assertEqual(objective_verdict("ttft_ms", 9, None), "missed")  # em fila
 
     def test_tokens_por_segundo(self):
         """25 tokens/s são 40 ms por token; dos dois objetivos vale o mais apertado"""
@@ -4463,15 +4477,16 @@ class PrimeiraTela(Case):
          "SEU DGX B300 MANTÉM 1000 sessões de até 66963 tokens"),
         (dict(BASE, nodes=2), "SEUS 2 × DGX B300 MANTÊM 1000 sessões, com 226 vagas livres"),
         ({"model": "llama-3.1-8b", "server": "dgx200", "requests_per_second": 20,
-          "effective_context": "8k"}, "COMPRE 1 × DGX H200  (1 atende o pico, sem reserva)"),
+          "effective_context": "8k"}, "COMPRE 2 × DGX H200  (2 atendem o pico, sem reserva)"),
         ({"model": "kimi-k2", "server": "dgx-h100", "concurrency": 100, "ha": "n+1"},
-         "COMPRE 6 × DGX H100  (3 atendem o pico + 3 de reserva)"),
+         "COMPRE 8 × DGX H100  (4 atendem o pico + 4 de reserva)"),
         ({"model": "kimi-k2", "server": "dgx-h100", "nodes": 13}, "SEUS 12 × DGX H100 MANTÊM até"),
         (dict(RAG, min_tokens_per_second=25, max_ttft_ms=2000, ha="n+1"), "COMPRE 5 × DGX H200"),
         (dict(RAG, min_tokens_per_second=25, weights_precision="fp8"), "COMPRE "),
         (dict(RAG, min_tokens_per_second=25, confidence="90%"), "COMPRE "),
         (dict(RAG, max_tpot_ms=30, shared_prefix_tokens=3000), "COMPRE "),
         (dict(RAG, nodes=4, max_tpot_ms=45), "SEUS 4 × DGX H200 MANTÊM 300 sessões, com "),
+        (dict(RAG, max_ttft_ms=1000), "COMPRE "),
         (dict(RAG, nodes=2, max_tpot_ms=1e6), "SEUS 2 × DGX H200 MANTÊM 300 sessões, com "),
         ({"model": "opt-oss-120b", "server": "dgx300", "concurrency": 3000,
           "context_mix": "8k:70%,32k:25%,128k:5%", "max_tpot_ms": 60}, "COMPRE "),
@@ -4482,14 +4497,11 @@ class PrimeiraTela(Case):
         ({"model": "llama-3.1-8b", "server": "dgx200", "requests_per_second": 60, "max_tpot_ms": 20,
           "effective_context": "8k"}, "COMPRE "))
 
-    def each(self):
+    @classmethod
+    def setUpClass(cls):
         """(pergunta, JSON, texto) de cada uma."""
-        for asked, headline in self.QUESTIONS:
-            asked = dict(asked)
-            with self.subTest(asked):
-                text = self.ok(*flags(asked))
-                self.assertTrue(text.startswith(headline), text)
-                yield asked, json.loads(self.ok(*flags(asked), "--json")), text
+        cls.each = [(asked, json.loads(run(*flags(asked), "--json").stdout),
+                     run(*flags(asked)).stdout) for asked, _ in cls.QUESTIONS]
 
     def answer_of(self, asked, **changes):
         """A resposta da pergunta com as mudanças; None se nada cabe."""
@@ -4501,7 +4513,8 @@ class PrimeiraTela(Case):
     def test_manchete(self):
         """Cada pergunta com a sua manchete, em 80 colunas, e os números do JSON"""
         kinds = set()
-        for _, document, text in self.each():
+        for (_, headline), (_, document, text) in zip(self.QUESTIONS, self.each):
+            self.assertTrue(text.startswith(headline), text)
             kinds.add(document["question"])
             body = self.screen(text, 26)
             joined = " ".join(" ".join(body).split())
@@ -4543,7 +4556,7 @@ class PrimeiraTela(Case):
     def test_vereditos(self):
         """As palavras da tabela de metas são os vereditos do JSON, na ordem dos estados"""
         judged = 0
-        for _, document, text in self.each():
+        for _, document, text in self.each:
             seen = re.findall(r"(?m)^(TPOT ≤|≥|1º token ≤).*", text)
             self.assertEqual(bool(seen), bool(document["objectives"]))
             lines = [line for line in text.splitlines()
@@ -4557,7 +4570,7 @@ class PrimeiraTela(Case):
     def test_risco(self):
         """RISCO se a faixa passa do limite; com --confidence 90%, a resposta da própria flag"""
         counted = collections.Counter()
-        for asked, document, text in self.each():
+        for asked, document, text in self.each:
             risky = [item for item in document["objectives"] if item["verdict"] == "at_risk"]
             self.assertEqual("\nRISCO: na ponta ruim" in text, bool(risky))
             if risky:
@@ -4584,10 +4597,10 @@ class PrimeiraTela(Case):
         seen = set()
         servers = {server.get("product"): server["name"]
                    for server in catalogue("servers")["servers"]}
-        for asked, document, text in self.each():
+        for asked, document, text in self.each:
             found = re.search(r"\nMudaria +(.*)\n", text)
             for part in found[1].split(" · ") if found else ():
-                change, shown = re.fullmatch(r"(.*): ([0-9]+|nada cabe)(?: [a-zõê ]+)?", part
+                change, shown = re.fullmatch(r"(.*): ([0-9]+|nada cabe)(?: [^\d]+)?", part
                                              ).groups()
                 kind, _, value = change.partition(" ")
                 whole = {"effective_context": document["parameters"]["effective_context"],
