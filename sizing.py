@@ -4296,12 +4296,14 @@ def failure_text(r: SizingResult) -> str:
 
 def changes_text(r: SizingResult, servers: Sequence[Server]) -> str:
     """As escolhas que mudariam a resposta, as que cabem numa linha; todas em --explain."""
-    text = ""
+    text, unit = "", ANSWERS[r.asks]
     for row in alternatives(r, servers):
         if row["answer"] == r.answer:
             continue
-        answer = "nada cabe" if row["answer"] is None else (
-            plural(row["answer"], *ANSWERS[r.asks]) if not text else str(row["answer"]))
+        answer = "nada cabe"
+        if row["answer"] is not None:  # a unidade, só no primeiro número
+            answer = str(row["answer"]) if re.search(": [0-9]", text) else plural(
+                row["answer"], *unit)
         more = "%s%s: %s" % (" · " if text else "", row["change"], answer)
         if len(text) + len(more) <= WIDTH - LABEL:
             text += more
@@ -6453,6 +6455,9 @@ def require_room(given: Flags, q: Question) -> None:
             if total < shortest:
                 why = "o pedido soma %d tokens, e --effective-context diz %d: dê só um" % (
                     total, shortest)
+    cached, common = q.requested_cached_tokens, q.shared_prefix_tokens
+    if cached is not None and cached < common:
+        flag, why = "--shared-prefix-tokens", "passa dos %d em cache de --cached-tokens" % cached
     raise SizingError(flag, why, value=given.get(flag, str(output)))
 
 

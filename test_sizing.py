@@ -382,6 +382,20 @@ def entry_from_config(config):
     return sizing.model_from_hf_config("config.json", config, "m")
 
 
+def sessions_fitting(room, sizes):
+    """As sessões que cabem, de tamanhos sorteados: [(bytes, parte das sessões)], do menor."""
+    return sizing.sessions_fitting(room, sizes)
+
+
+def objective_verdict(name, limit, figure):
+    """O veredito de um objetivo numa carga com esta previsão (None: em fila)."""
+    rate = "output_tokens_per_second_per_session"
+    case = {"state": "nominal", name: figure}
+    if name == "tokens_per_second":
+        case = {"state": "nominal", rate: figure["estimate"], rate + "_range": figure}
+    return sizing.objective_of(name, limit, case)["verdict"]
+
+
 def session_bytes(model, context, kv_precision):
     """O KV de uma sessão, sem o limite de contexto do modelo."""
     return sizing.session_kv_bytes(model.kv_groups, context, kv_precision)
@@ -3960,6 +3974,658 @@ class StorageECusto(Case):
             self.assertLessEqual(failed["tpot_ms"]["estimate"], 50)
 
 
+# ── O pedido: contexto, prefixo comum, mistura de comprimentos ────────────────────────────────
+
+
+def naive_groups(raw):
+    """[(camadas, bytes por token e camada, com e sem 2 bytes por elemento, tokens por vetor)] do
+    que guarda o prefixo inteiro; as janelas, os blocos e os estados fixos não o guardam."""
+    if raw.get("groups") is None:
+        layers = {"full": raw["num_layers"], "sliding": 0}.get(
+            raw["attention_pattern"], raw.get("hybrid_full_layers"))
+        return [(layers, 2 * raw["num_key_value_heads"] * raw["head_dim"], 0, 1)]
+    rows = []
+    for group in raw["groups"]:
+        kind, layers = group["kind"], group["layers"]
+        if kind == "full":
+            rows.append((layers, group["kv_heads"] * (group["k_dim"] + group["v_dim"]), 0, 1))
+        elif kind == "mla":
+            rows.append((layers, group["kv_lora_rank"] + group["qk_rope_head_dim"], 0, 1))
+        elif kind == "compressed":
+            rows.append((layers, group["dim"], 0, group["ratio"]))
+        elif "indexer" in kind:  # chave fp8 e uma escala de 4 bytes a cada 128
+            width = group["index_head_dim"]
+            rows.append((layers, 0, width + 4 * -(-width // 128), group.get("ratio", 1)))
+    return rows
+
+
+def naive_shared_bytes(raw, prefix, element):
+    """O prefixo comum em todas as camadas que o guardam."""
+    return sum(layers * (elements * element + fixed) * (prefix // stride)
+               for layers, elements, fixed, stride in naive_groups(raw))
+
+
+def fit_probability(sessions, sizes, room):
+    """A probabilidade exata de que o total de `sessions` sessões sorteadas caiba, por convolução."""
+    chances = {0: 1.0}
+    for _ in range(sessions):
+        after = collections.defaultdict(float)
+        for total, chance in chances.items():
+            for size, share in sizes:
+                if total + size <= room:
+                    after[total + size] += chance * float(share)
+        chances = after
+    return sum(chances.values())
+
+
+def heads_of(raw, elements):
+    """Em quantas GPUs se divide este cache: as cabeças de KV; um vetor latente, em nenhuma."""
+    if raw.get("groups") is None:
+        return raw["num_key_value_heads"]
+    return next((group["kv_heads"] for group in raw["groups"] if group["kind"] == "full"
+                 and group["kv_heads"] * (group["k_dim"] + group["v_dim"]) == elements), 1)
+
+
+class Pedido(Case):
+    """O pedido faz o contexto; o prefixo comum e a mistura de comprimentos"""
+
+    FREE = {name: value for name, value in BASE.items() if name != "effective_context"}
+
+    def asked(self, **changes):
+        """O JSON da pergunta básica sem contexto."""
+        return json.loads(self.ok(*flags(dict(self.FREE, **changes)), "--json"))
+
+    def test_soma(self):
+        """Em cache, novos e gerados somam o contexto, com os padrões do que não se disse"""
+        rows = (({"input_tokens": 6000, "output_tokens": 400}, (0, 6000, 400)),
+                ({"input_tokens": 2000, "cached_tokens": 4000, "output_tokens": 400},
+                 (4000, 2000, 400)),
+                ({"input_tokens": 300}, (0, 300, 300)), ({"input_tokens": 1}, (0, 1, 1)),
+                ({"input_tokens": 5000}, (0, 5000, 1024)),
+                ({"cached_tokens": 4000}, (4000, 1024, 1024)),
+                ({"cached_tokens": 0}, (0, 1024, 1024)),
+                ({"cached_tokens": 100, "input_tokens": 100}, (100, 100, 200)),
+                ({"shared_prefix_tokens": 3000, "input_tokens": 100}, (3000, 100, 1024)),
+                ({"shared_prefix_tokens": 500, "cached_tokens": 700, "input_tokens": 9},
+                 (700, 9, 709)))
+        for changes, (cached, new, output) in rows:
+            with self.subTest(changes):
+                document = self.asked(**changes)
+                parameters, case = document["parameters"], document["performance"]
+                self.assertEqual((parameters["effective_context"], parameters["context_source"]),
+                                 (cached + new + output, "request"))
+                self.assertEqual((case["cached_tokens"], case["input_tokens"],
+                                  parameters["output_tokens"]), (cached, new, output))
+                self.assertEqual({item["input_tokens"] for item in case["cases"]}, {new})
+                # a mesma resposta com o contexto escrito
+                spelt = self.asked(effective_context=cached + new + output, **dict(
+                    changes, input_tokens=new, output_tokens=output))
+                self.assertEqual(spelt["parameters"]["context_source"], "flag")
+                for block in ("results", "performance", "engine", "ha_plan"):
+                    self.assertEqual(spelt[block], document[block])
+                text = " ".join(self.ok(*flags(dict(self.FREE, **changes))).split())
+                self.assertIn("gerado%s = %d tokens" % (
+                    "s" * (output > 1), cached + new + output), text)
+        sources = (({}, "model"), ({"effective_context": "128k"}, "flag"),
+                   ({"context_mix": "8k:50%,16k:50%"}, "flag"),
+                   ({"shared_prefix_tokens": 10}, "model"), ({"output_tokens": 10}, "model"),
+                   ({"nodes": 1}, "answer"), ({"nodes": 2, "input_tokens": 4000}, "request"))
+        for changes, source in sources:
+            document = self.asked(**changes)
+            self.assertEqual(document["parameters"]["context_source"], source)
+        self.assertEqual(document["question"], "load")  # o pedido dado, a carga se avalia
+        self.assertEqual(document["parameters"]["peak_headroom_ratio"], 0)
+
+    def test_contradicoes(self):
+        """Cada contradição do pedido: status 2, e a flag pelo nome"""
+        rows = (
+            ({"input_tokens": 100, "cached_tokens": 100, "output_tokens": 10,
+              "effective_context": 1000}, "--input-tokens '100'", "soma 210 tokens", "diz 1000"),
+            ({"input_tokens": 800, "cached_tokens": 100, "output_tokens": 101,
+              "effective_context": 1000}, "--input-tokens '800'", "contexto de 1000 tokens"),
+            ({"cached_tokens": 990, "output_tokens": 10, "effective_context": 1000},
+             "--cached-tokens '990'", "contexto de 1000 tokens"),
+            ({"input_tokens": 131072}, "--input-tokens '131072'", "soma 132096", "131072"),
+            ({"cached_tokens": "128k"}, "--cached-tokens '128k'", "soma 133120", "131072"),
+            ({"input_tokens": "64k", "output_tokens": "64k", "cached_tokens": 1}, "131073"),
+            ({"cached_tokens": 100, "shared_prefix_tokens": 101}, "--shared-prefix-tokens '101'",
+             "passa dos 100 em cache"),
+            ({"cached_tokens": 0, "shared_prefix_tokens": 1}, "--shared-prefix-tokens '1'"),
+            ({"shared_prefix_tokens": "8k", "effective_context": "8k"},
+             "--shared-prefix-tokens '8k'", "8192 em cache"),
+            ({"shared_prefix_tokens": 0}, "--shared-prefix-tokens '0'"),
+            ({"cached_tokens": -1}, "--cached-tokens '-1'"), ({"cached_tokens": "1.5"}, "'1.5'"),
+            ({"context_mix": "8k:1", "effective_context": "8k"}, "--context-mix",
+             "--effective-context"),
+            ({"context_mix": "8k:1", "cached_tokens": 9}, "--context-mix", "--cached-tokens"),
+            ({"context_mix": "8k:50%,9k:49.99%"}, "--context-mix", "somam 99.99%"),
+            ({"context_mix": "8k:50%,9k:50.01%"}, "--context-mix", "somam 100.01%"),
+            ({"context_mix": "8k:50%,8192:50%"}, "--context-mix", "cada comprimento uma vez"),
+            ({"context_mix": "8k:50%,1m:50%"}, "--context-mix", "1048576", "131072"),
+            ({"context_mix": "1k:50%,8k:50%", "input_tokens": 1024}, "--input-tokens '1024'",
+             "contexto de 1024 tokens"),
+            ({"context_mix": "1k:50%,8k:50%", "shared_prefix_tokens": 1000},
+             "--shared-prefix-tokens '1000'", "contexto de 1024 tokens"),
+            *(({"context_mix": bad}, "--context-mix") for bad in (
+                "8k", "8k:", ":1", "8k:0,9k:1", "8k:1,", "8k:150%", "x:1", "0:1", "8k:nan",
+                "8k:50%;9k:50%", "8k:-1,9k:2", "")))
+        for changes, *words in rows:
+            with self.subTest(changes):
+                self.refused(flags(dict(self.FREE, **changes)), *words)
+        # a soma exata, e um token a menos de prefixo, servem
+        self.asked(input_tokens=800, cached_tokens=100, output_tokens=100, effective_context=1000)
+        self.asked(cached_tokens=101, shared_prefix_tokens=101)
+        self.asked(input_tokens="64k", output_tokens="64k")
+
+    def test_prefixo(self):
+        """O prefixo comum uma vez por réplica, no plano e no teto; janelas não o dividem"""
+        shared = 0
+        rows = (("opt-oss-120b", "dgx300", 8), ("opt-oss-120b", "dgx300", 2),
+                ("opt-oss-120b", "dgx300", 1), ("llama-3.3-70b", "dgx200", 4),
+                ("deepseek-v3.2", "dgx300", None), ("deepseek-v4", "dgx300", None),
+                ("qwen3-next-80b", "dgx200", 2), ("gemma-3-27b", "dgx200", 1),
+                ("llama-4-scout", "dgx300", 8))
+        for model, server, tp in rows:
+            for prefix in (5000, 65537):
+                with self.subTest((model, tp, prefix)):
+                    question = asking(model, server, 100, 100003, shared_prefix_tokens=prefix,
+                                      tensor_parallel=tp)
+                    result, raw = answer(question), listed("models", model)
+                    document, kv_bytes = document_of(result), session_bytes(
+                        question.model, 100003, "fp8")
+                    shared = naive_shared_bytes(raw, prefix, 1)
+                    results, replica = document["results"], replica_of(result)
+                    self.assertEqual(results["shared_prefix_bytes"], shared)
+                    self.assertEqual(results["kv_per_session_bytes"], kv_bytes)
+                    self.assertEqual(results["kv_own_mean_bytes"], kv_bytes - shared)
+                    copies = replica.per_unit * replica.dp  # de um nó
+                    self.assertEqual(results["kv_total_bytes"], 100 * (kv_bytes - shared)
+                                     + results["nodes_final"] * copies * shared)
+                    plan = (result.budget_bytes - copies * shared) // (kv_bytes - shared)
+                    # no teto, páginas de 16 tokens cheias; cabeças divididas, um vetor não
+                    paged = sum(-(-layers * (elements + fixed) * (prefix // stride // 16 * 16)
+                                  // min(replica.tp, heads_of(raw, elements)))
+                                for layers, elements, fixed, stride in naive_groups(raw))
+                    rank = replica.sessions // replica.dp
+                    for sessions, fits in ((rank, True), (rank + 1, False)):
+                        engine = runtime_bytes(replica, max(question.max_num_seqs, sessions))
+                        held = paged + sessions * (replica.session_bytes - paged)
+                        self.assertEqual(replica.weights_bytes + engine + held
+                                         <= replica.usable_bytes, fits)
+                    self.assertEqual(result.sessions, min(plan, rank * copies))
+                    none = answer(changed(question, shared_prefix_tokens=0))
+                    self.assertGreaterEqual(result.sessions, none.sessions)
+        self.assertTrue(shared)
+        question = dict(BASE, nodes=1, concurrency=613)
+        self.refused(flags(dict(question, concurrency=614)), status=3)
+        # 131072 tokens dos quais 64k comuns: quase o dobro
+        self.assertEqual(self.sized(shared_prefix_tokens="64k")["results"]["sessions_per_node"],
+                         (1483950981120 - 18432 * 65536) // (2418278400 - 18432 * 65536))
+
+    def test_prefixo_nunca_compra(self):
+        """Mais prefixo comum, no mesmo pedido, nunca compra nós"""
+        generator, changes = random.Random(11), 0
+        models, servers = entries_of("models"), entries_of("servers")
+        for _ in range(rounds(200, 60)):
+            model, server = generator.choice(models), generator.choice(servers)
+            context = generator.randint(2000, min(200000, model.max_position_embeddings))
+            asked = asking(model, server, generator.randint(1, 3000), context, output_tokens=200,
+                           ha_mode=generator.choice(("none", "n+1")))
+            prefixes = sorted(generator.sample(range(context - 300), 3))
+            nodes = [nodes_for(changed(asked, shared_prefix_tokens=prefix))
+                     for prefix in (0, *prefixes)]
+            self.assertEqual(nodes, sorted(nodes, reverse=True), (model.name, server.name, context,
+                                                                  prefixes))
+            changes += nodes[-1] < nodes[0] < float("inf")
+        self.assertGreater(changes, 10)
+
+    def test_mistura(self):
+        """O percentil 99 do total, contra a distribuição exata; o maior cabe; folga só aumenta"""
+        thirds = Fraction(1, 3)
+        mixes = (((8, "0.7"), (32, "0.25"), (128, "0.05")), ((1, "0.5"), (3, "0.5")),
+                 ((2, "0.9"), (50, "0.1")), ((10, "0.1"), (20, "0.9")), ((1, "0.05"), (9, "0.95")),
+                 ((4, thirds), (16, thirds), (64, thirds)), ((1, "0.99"), (100, "0.01")))
+        shortfall = []
+        for mix in mixes:
+            sizes = tuple((size, Fraction(share)) for size, share in mix)
+            longest, before = sizes[-1][0], 0
+            self.assertEqual(sessions_fitting(longest - 1, sizes), 0)
+            for times in (1, 2, 5, 20):
+                room = longest * times
+                sessions = sessions_fitting(room, sizes)
+                self.assertGreaterEqual(sessions, before)
+                before = sessions
+                # nunca abaixo de 98%; e nunca menos que tantas vezes o maior
+                self.assertGreaterEqual(fit_probability(sessions, sizes, room), 0.985, (mix, room))
+                self.assertGreaterEqual(sessions, times)
+                best = sessions
+                while best < 250 and fit_probability(best + 1, sizes, room) >= 0.99:
+                    best += 1
+                shortfall.append((best - sessions, best))
+        # a aproximação é da soma de muitas sessões: em cauda longa e poucas, fica do lado seguro
+        self.assertTrue(all(few <= max(3, best * 0.5) for few, best in shortfall), shortfall)
+        self.assertGreater(sum(few <= 1 for few, _ in shortfall), len(shortfall) * 0.7)
+        rooms = [sessions_fitting(room, ((8, Fraction(7, 10)), (128, Fraction(3, 10))))
+                 for room in range(100, 3000, 7)]
+        self.assertEqual(rooms, sorted(rooms))
+
+    def test_mistura_na_pergunta(self):
+        """A mistura de um só comprimento é o contexto; de vários, a média, e o mais longo cabe"""
+        for extra in ({}, {"max_tpot_ms": 60}, {"requests_per_second": 9, "concurrency": None},
+                      {"concurrency": None, "nodes": 2, "ha": "n+1"}):
+            base = {name: value for name, value in dict(self.FREE, **extra).items() if value}
+            one, two = (json.loads(self.ok(*flags(dict(base, **context)), "--json")) for context in (
+                {"context_mix": "32k:100%"}, {"effective_context": "32k"}))
+            self.assertEqual(one["parameters"].pop("context_mix"), [[32768, 1.0]])
+            for document in (one, two):
+                for name in ("context_mix", "requested_context"):
+                    document["parameters"].pop(name, None)
+            self.assertEqual(one, two)
+        mix = {8192: Fraction(7, 10), 32768: Fraction(1, 4), 131072: Fraction(1, 20)}
+        text = "128k:5%,8k:70%,32k:25%"
+        document = self.asked(context_mix=text, concurrency=10000)
+        kv_bytes = {tokens: 18432 * (tokens + 128) for tokens in mix}
+        mean = sum(kv_bytes[tokens] * share for tokens, share in mix.items())
+        results = document["results"]
+        self.assertEqual(results["kv_own_mean_bytes"], mean)
+        self.assertEqual(results["kv_per_session_bytes"], kv_bytes[131072])
+        self.assertEqual(results["kv_total_bytes"], 10000 * mean)
+        # entre a capacidade da média e a dela com 2.33 desvios-padrão e a assimetria
+        average = 1483950981120 / mean
+        spread = math.sqrt(sum((kv_bytes[tokens] - mean)**2 * share
+                               for tokens, share in mix.items()) / mean**2)
+        self.assertLess(results["sessions_per_node"], average - 2.2 * spread * math.sqrt(average))
+        self.assertGreater(results["sessions_per_node"],
+                           average - 2.6 * spread * math.sqrt(average) - 20)
+        self.screen(self.ok(*flags(dict(self.FREE, context_mix=text, concurrency=10000))))
+
+    def test_velocidade_da_mistura(self):
+        """O TPOT lê o KV médio das sessões; o TTFT é do prompt mais longo"""
+        base = dict(self.FREE, concurrency=200, nodes=1, output_tokens=512, model="llama-3.1-8b",
+                    tensor_parallel=8)
+
+        def parts(**changes):
+            case = json.loads(self.ok(*flags(dict(base, **changes)), "--json"))["performance"]
+            return case["breakdown_ms"], case["ttft_ms"], case["tpot_ms"]["estimate"]
+
+        mixed, ttft, tpot = parts(context_mix="8k:75%,40k:25%", input_tokens=600)
+        read = [parts(effective_context=context, input_tokens=600)[0]["kv"]
+                for context in (8192, 40960)]
+        self.assertAlmostEqual(mixed["kv"] / (0.75 * read[0] + 0.25 * read[1]), 1, places=6)
+        _, longest, other = parts(effective_context=40960, input_tokens=600)
+        # o prompt sozinho é o do mais longo; só a espera de meio passo muda
+        self.assertAlmostEqual(ttft["estimate"] - tpot / 2, longest["estimate"] - other / 2,
+                               places=4)
+        # com todo o prompt novo, o prefill dos outros também é o médio
+        mixed, ttft, tpot = parts(context_mix="8k:75%,40k:25%")
+        each = [parts(effective_context=context)[0]["prefill_interference"]
+                for context in (8192, 40960)]
+        self.assertAlmostEqual(mixed["prefill_interference"] / (0.75 * each[0] + 0.25 * each[1]), 1,
+                               places=6)
+
+
+# ── Objetivos e a primeira tela ───────────────────────────────────────────────────────────────
+
+STATES = ("nominal", "failure", "failure_peak")
+GOALS = {"tpot_ms": "TPOT ≤ ", "tokens_per_second": "≥ ", "ttft_ms": "1º token ≤ "}
+WORDS = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
+
+
+def naive_verdict(name, limit, low, high):
+    """O limite abaixo, dentro ou acima da faixa de 80%."""
+    if low is None:
+        return "missed"
+    good, bad = (low <= limit, high <= limit) if name != "tokens_per_second" else (
+        high >= limit, low >= limit)
+    return "met" if bad else "at_risk" if good else "missed"
+
+
+class Objetivos(Case):
+    """Objetivos em três estados da carga, com três vereditos, e a confiança"""
+
+    RAG = {"model": "llama-3.3-70b", "server": "dgx200", "concurrency": 300,
+           "input_tokens": 2000, "cached_tokens": 4000, "output_tokens": 400}
+
+    def rag(self, **changes):
+        """O JSON do caso de RAG com as mudanças."""
+        asked = {name: value for name, value in dict(self.RAG, **changes).items() if value}
+        return json.loads(self.ok(*flags(asked), "--json"))
+
+    def test_vereditos(self):
+        """met, at_risk ou missed pela faixa de cada estado; sem TTFT previsto, missed"""
+        seen = collections.Counter()
+        rows = ({"min_tokens_per_second": 25, "max_ttft_ms": 2000, "ha": "n+1"},
+                {"min_tokens_per_second": 25}, {"max_tpot_ms": 41, "ha": "n+2"},
+                {"max_tpot_ms": 30, "min_tokens_per_second": 29}, {"max_ttft_ms": 700},
+                {"max_ttft_ms": 1500, "ha": "n+1"}, {"min_tokens_per_second": 2},
+                {"max_tpot_ms": 50, "confidence": "90%", "ha": "n+1"},
+                {"nodes": 3, "min_tokens_per_second": 25}, {"nodes": 9, "max_tpot_ms": 24},
+                {"concurrency": None, "nodes": 4, "max_tpot_ms": 50},
+                {"concurrency": None, "requests_per_second": 20, "max_tpot_ms": 30, "ha": "n+1"})
+        for changes in rows:
+            document = self.rag(**changes)
+            cases = {case["state"]: case for case in document["performance"]["cases"]}
+            limits = {name: changes[flag] for name, flag in (
+                ("tpot_ms", "max_tpot_ms"), ("tokens_per_second", "min_tokens_per_second"),
+                ("ttft_ms", "max_ttft_ms")) if flag in changes}
+            objectives = document["objectives"]
+            self.assertEqual([(item["name"], item["limit"], item["state"]) for item in objectives],
+                             [(name, limit, state) for name, limit in limits.items()
+                              for state in STATES if state in cases])
+            for item in objectives:
+                case, name = cases[item["state"]], item["name"]
+                figure = case.get(name) or dict.fromkeys(("estimate", "low", "high"))
+                if name == "tokens_per_second":
+                    rate = "output_tokens_per_second_per_session"
+                    figure = dict(case[rate + "_range"], estimate=case[rate])
+                self.assertEqual({key: item[key] for key in figure}, figure)
+                self.assertEqual(item["verdict"], naive_verdict(
+                    name, item["limit"], item["low"], item["high"]), item)
+                seen[item["state"], item["verdict"]] += 1
+                seen[name] += 1
+        for state in STATES:
+            self.assertTrue(seen[state, "met"] and seen[state, "at_risk"], seen)
+        self.assertEqual(self.rag()["objectives"], [])
+        # sem --input-tokens se julga a ponta do prompt novo
+        for item in self.sized(concurrency=9, max_ttft_ms=10**6)["objectives"]:
+            self.assertGreater(item["estimate"], 600)
+        # o que se admite atende: os limites exatos e o perdido, só de perto
+        figure = {"estimate": 3.0, "low": 2.0, "high": 4.0}
+        for limit, verdict in ((1.9, "missed"), (2, "at_risk"), (3.9, "at_risk"), (4, "met")):
+            self.assertEqual(objective_verdict("tpot_ms", limit, figure), verdict)
+            self.assertEqual(objective_verdict("ttft_ms", limit, figure), verdict)
+        for limit, verdict in ((4.1, "missed"), (4, "at_risk"), (2.1, "at_risk"), (2, "met")):
+            self.assertEqual(objective_verdict("tokens_per_second", limit, figure), verdict)
+        self.assertEqual(objective_verdict("ttft_ms", 9, None), "missed")  # em fila
+
+    def test_tokens_por_segundo(self):
+        """25 tokens/s são 40 ms por token; dos dois objetivos vale o mais apertado"""
+        for extra in ({}, {"ha": "n+1"}, {"confidence": "90%"},
+                      {"concurrency": None, "nodes": 4},
+                      {"concurrency": None, "requests_per_second": 12}):
+            rate, time_ = (self.rag(**dict(extra, **limit)) for limit in (
+                {"min_tokens_per_second": 25}, {"max_tpot_ms": 40}))
+            for block in ("results", "performance", "ha_plan", "engine"):
+                self.assertEqual(rate[block], time_[block])
+            self.assertEqual([item["verdict"] for item in rate["objectives"]],
+                             [item["verdict"] for item in time_["objectives"]])
+        for tpot, rate, winner in ((30, 25, {"max_tpot_ms": 30}), (50, 25, {"max_tpot_ms": 40}),
+                                   (40, 20, {"max_tpot_ms": 40}), (50, 40, {"max_tpot_ms": 25})):
+            both = self.rag(max_tpot_ms=tpot, min_tokens_per_second=rate)
+            self.assertEqual(both["results"], self.rag(**winner)["results"])
+            limit = ("TPOT de %d ms" % tpot if winner["max_tpot_ms"] == tpot
+                     else "%d tokens/s" % rate)
+            self.assertIn("limite: %s (" % limit, self.ok(*flags(dict(
+                self.RAG, max_tpot_ms=tpot, min_tokens_per_second=rate))))
+
+    def test_estados(self):
+        """As sessões de cada estado: a carga, e o pico, até o que os nós que restam admitem"""
+        seen = set()
+        for changes in ({}, {"ha": "n+1"}, {"ha": "n+2", "peak_headroom_ratio": "150%"},
+                        {"max_tpot_ms": 50}, {"concurrency": 613, "peak_headroom_ratio": 1},
+                        {"concurrency": 5000, "peak_headroom_ratio": "1%"},
+                        {"concurrency": 700, "peak_headroom_ratio": "70%", "ha": "n+1"}):
+            question = dict(BASE, peak_headroom_ratio="20%")
+            question.update(changes)
+            document = json.loads(self.ok(*flags(question), "--json"))
+            ha, results = document["ha_plan"], document["results"]
+            load, admitted = question["concurrency"], results["sessions_per_node"] * ha[
+                "nodes_after_failure"]
+            headroom = Fraction(str(document["parameters"]["peak_headroom_ratio"]))
+            peak = math.ceil(load * (1 + headroom))
+            expected = {"nominal": load, "failure": min(load, admitted),
+                        "failure_peak": min(peak, admitted)}
+            for case in document["performance"]["cases"]:
+                self.assertEqual(case["sessions"], expected[case["state"]])
+                left = ha["nodes_after_failure"]
+                self.assertEqual(case["nodes"], results["nodes_final"] if case[
+                    "state"] == "nominal" else left)
+                seen.add((case["state"], case["sessions"] < (
+                    peak if case["state"] == "failure_peak" else load)))
+        self.assertEqual(seen, {("nominal", False), *itertools.product(STATES[1:], (True, False))})
+
+    def test_confianca(self):
+        """A 90% a ponta ruim da faixa atende, no pico, com os nós que restam; e mais uma não"""
+        rows = ({"min_tokens_per_second": 25}, {"max_tpot_ms": 50}, {"max_ttft_ms": 2500},
+                {"min_tokens_per_second": 25, "max_ttft_ms": 3000},
+                {"max_tpot_ms": 30, "model": "opt-oss-120b", "server": "dgx300"},
+                {"max_tpot_ms": 80, "model": "deepseek-v3.2", "server": "dgx300"})
+        more = 0
+        for changes in rows:
+            with self.subTest(changes):
+                even, sure = (self.rag(ha="n+1", confidence=level, **changes)
+                              for level in ("50%", "90%"))
+                self.assertEqual(even, dict(self.rag(ha="n+1", **changes)))
+                self.assertEqual(sure["parameters"]["confidence"], 0.9)
+                self.assertEqual({item["verdict"] for item in sure["objectives"]}, {"met"})
+                self.assertEqual(len(sure["objectives"]), 3 * len(
+                    set(changes) - {"model", "server"}))
+                self.assertGreaterEqual(sure["results"]["nodes_final"],
+                                        even["results"]["nodes_final"])
+                more += sure["results"]["nodes_final"] > even["results"]["nodes_final"]
+                # uma réplica com uma sessão a mais já passa da ponta ruim
+                results = sure["results"]
+                if results["limited_by"] in ("tpot", "ttft"):
+                    load = dict(changes, nodes=1, confidence="90%")
+                    full = self.rag(**dict(load, concurrency=results["sessions_per_node"]))
+                    self.assertEqual({item["verdict"] for item in full["objectives"]
+                                      if item["state"] == "nominal"}, {"met"})
+                    beyond = self.rag(**dict(load, confidence="50%", concurrency=results[
+                        "sessions_per_node"] + 1))
+                    self.assertIn("at_risk", {item["verdict"] for item in beyond["objectives"]
+                                              if item["state"] == "nominal"})
+        self.assertGreater(more, 2)
+        # a calibração aperta a faixa: 90% custa menos
+        tpot = {"max_tpot_ms": 40, "concurrency": 900}
+        even = self.rag(calibrate_tpot_ms="30@60", **tpot)["results"]["sessions_per_unit"]
+        sure = self.rag(calibrate_tpot_ms="30@60", confidence="90%", **tpot)["results"]
+        self.assertLess(sure["sessions_per_unit"], even)
+
+    def test_confianca_de_uma_taxa(self):
+        """Numa taxa, a 90%, a lei de Little usa a latência da ponta ruim da vazão (÷ 0.76)"""
+        base = {"model": "llama-3.1-70b", "server": "dgx200", "effective_context": "8k"}
+        for rate in (4, 12, 40):
+            even, sure = (json.loads(self.ok(*flags(dict(
+                base, requests_per_second=rate, confidence=level)), "--json"))
+                for level in ("50%", "90%"))
+            self.assertGreaterEqual(sure["results"]["nodes_final"], even["results"]["nodes_final"])
+            result = answer(asking("llama-3.1-70b", "dgx200", 0, 8192,
+                                   requests_per_second=Fraction(rate),
+                                   confidence=Fraction(9, 10)))
+            self.assertEqual(result.concurrency, sure["parameters"]["concurrency"])
+            replica, nodes = replica_of(result), result.nodes_final
+            held = result.concurrency // nodes  # num nó: o menor ponto fixo
+
+            def wanted(sessions, replica=replica, nodes=nodes, rate=rate):
+                full = -(-sessions // replica.per_unit)
+                return rate / nodes * replica.latency_seconds(full) / 0.76
+
+            self.assertEqual(result.concurrency % nodes, 0)
+            self.assertLessEqual(wanted(held), held + 1e-6)
+            self.assertGreater(wanted(max(1, held - replica.per_unit)),
+                               held - replica.per_unit - 1e-6)
+        self.assertGreater(sure["parameters"]["concurrency"], even["parameters"]["concurrency"])
+
+    def test_recusas(self):
+        """--confidence sem objetivo nem taxa, e os valores que não são 50% nem 90%: status 2"""
+        self.refused(flags(dict(BASE, confidence="90%")), "--confidence", "--max-tpot-ms")
+        for value in ("80%", "0.51", "1", "100%", "0", "90", "-1", "nan", "", "alta"):
+            self.refused(flags(dict(BASE, max_tpot_ms=50, confidence=value)), "--confidence")
+        for value in ("0", "-5", "1e999", "abc", "1,5"):
+            self.refused(flags(dict(BASE, min_tokens_per_second=value)),
+                         "--min-tokens-per-second")
+        for value in ("90%", "0.9", "0.90", "50%", ".5"):
+            self.sized(max_tpot_ms=50, confidence=value)
+
+
+def kind_answer(document):
+    """A resposta, como a primeira tela a escreve."""
+    results, parameters = document["results"], document["parameters"]
+    units = results["nodes_final"] // results["nodes_per_unit"]
+    return {"nodes": results["nodes_final"], "sessions": results.get("max_concurrency"),
+            "context": results.get("max_context"),
+            "load": units * results["sessions_per_unit"] - parameters["concurrency"]}[
+        document["question"]]
+
+
+class PrimeiraTela(Case):
+    """A decisão, os vereditos, o risco e o que mudaria: os números das outras execuções"""
+
+    RAG = Objetivos.RAG
+    QUESTIONS = (
+        (dict(BASE, ha="n+1"), "COMPRE 3 × DGX B300  (2 atendem o pico + 1 de reserva)"),
+        (dict(BASE, concurrency=100), "COMPRE 1 × DGX B300  (1 atende o pico, sem reserva)"),
+        ({"model": "opt-oss-120b", "server": "dgx300"},
+         "SEU DGX B300 MANTÉM até 510 sessões de 131072 tokens (o máximo do modelo)"),
+        ({"model": "opt-oss-120b", "server": "dgx300", "nodes": 3, "effective_context": "32k"},
+         "SEUS 3 × DGX B300 MANTÊM até 6117 sessões de 32768 tokens"),
+        ({"model": "opt-oss-120b", "server": "dgx300", "nodes": 1, "concurrency": 1000},
+         "SEU DGX B300 MANTÉM 1000 sessões de até 66963 tokens"),
+        (dict(BASE, nodes=2), "SEUS 2 × DGX B300 MANTÊM 1000 sessões, com 226 vagas livres"),
+        ({"model": "llama-3.1-8b", "server": "dgx200", "requests_per_second": 20,
+          "effective_context": "8k"}, "COMPRE 2 × DGX H200  (2 atendem o pico, sem reserva)"),
+        ({"model": "kimi-k2", "server": "dgx-h100", "concurrency": 100, "ha": "n+1"},
+         "COMPRE 8 × DGX H100  (4 atendem o pico + 4 de reserva)"),
+        ({"model": "kimi-k2", "server": "dgx-h100", "nodes": 13}, "SEUS 12 × DGX H100 MANTÊM até"),
+        (dict(RAG, min_tokens_per_second=25, max_ttft_ms=2000, ha="n+1"), "COMPRE 5 × DGX H200"),
+        (dict(RAG, min_tokens_per_second=25, weights_precision="fp8"), "COMPRE "),
+        (dict(RAG, min_tokens_per_second=25, confidence="90%"), "COMPRE "),
+        (dict(RAG, max_tpot_ms=30, shared_prefix_tokens=3000), "COMPRE "),
+        (dict(RAG, nodes=4, max_tpot_ms=45), "SEUS 4 × DGX H200 MANTÊM 300 sessões, com "),
+        (dict(RAG, max_ttft_ms=1000), "COMPRE "),
+        (dict(RAG, nodes=2, max_tpot_ms=1e6), "SEUS 2 × DGX H200 MANTÊM 300 sessões, com "),
+        ({"model": "opt-oss-120b", "server": "dgx300", "concurrency": 3000,
+          "context_mix": "8k:70%,32k:25%,128k:5%", "max_tpot_ms": 60}, "COMPRE "),
+        ({"model": "opt-oss-120b", "server": "dgx300", "context_mix": "8k:70%,128k:30%",
+          "shared_prefix_tokens": "4k", "nodes": 2}, "SEUS 2 × DGX B300 MANTÊM até "),
+        ({"model": "deepseek-r1", "server": "dgx300", "concurrency": 500, "max_tpot_ms": 90,
+          "effective_context": "32k"}, "COMPRE "),
+        ({"model": "llama-3.1-8b", "server": "dgx200", "requests_per_second": 60, "max_tpot_ms": 20,
+          "effective_context": "8k"}, "COMPRE "))
+
+    @classmethod
+    def setUpClass(cls):
+        """(pergunta, JSON, texto) de cada uma."""
+        cls.each = [(asked, json.loads(run(*flags(asked), "--json").stdout),
+                     run(*flags(asked)).stdout) for asked, _ in cls.QUESTIONS]
+
+    def answer_of(self, asked, **changes):
+        """A resposta da pergunta com as mudanças; None se nada cabe."""
+        asked = {name: value for name, value in dict(asked, **changes).items() if value}
+        done = run(*flags(asked), "--json")
+        self.assertIn(done.returncode, (0, 3), done.stderr)
+        return None if done.returncode else kind_answer(json.loads(done.stdout))
+
+    def test_manchete(self):
+        """Cada pergunta com a sua manchete, em 80 colunas, e os números do JSON"""
+        kinds = set()
+        for (_, headline), (_, document, text) in zip(self.QUESTIONS, self.each):
+            self.assertTrue(text.startswith(headline), text)
+            kinds.add(document["question"])
+            body = self.screen(text, 26)
+            joined = " ".join(" ".join(body).split())
+            nodes, answered = document["results"]["nodes_final"], kind_answer(document)
+            first = body[0].split("  ")[0]
+            self.assertIn("SEU " if nodes == 1 and "SEU" in first else "%d × " % nodes, first)
+            self.assertIn("%d" % answered, joined.split(" Pedido:")[0])
+            self.assertIn("%s, pesos %s, KV %s · " % (
+                document["model"]["name"], document["parameters"]["weights_precision"],
+                document["parameters"]["kv_precision"]), joined)
+            self.assertIn("%s kW" % ("%.2f" % document["physical"]["power_kw"]).rstrip(
+                "0").rstrip("."), joined)
+            self.assertIn("Sessões/", joined)
+            if "HBM por nó" in joined:
+                (bar,) = [line for line in body if line.startswith("[")]
+                self.assertRegex(bar, r"^\[▓+▒+█*░*\.*\]$")
+                self.assertEqual(len(bar), 80)
+        self.assertEqual(kinds, {"nodes", "sessions", "context", "load"})
+
+    def test_barra(self):
+        """A barra da HBM em 80 colunas e as partes que somam, com prefixo, mistura e dp"""
+        for asked in (dict(BASE, shared_prefix_tokens="64k", model=model, server=server,
+                           tensor_parallel=tp)
+                      for model, server in (("opt-oss-120b", "dgx300"), ("deepseek-r1", "dgx300"),
+                                            ("llama-3.1-8b", "dgx200")) for tp in (1, 8)):
+            for mix in (None, "70k:60%,90k:30%,128k:10%"):
+                question = dict(asked, **({"context_mix": mix} if mix else {}))
+                if mix:
+                    del question["effective_context"]
+                text = self.ok(*flags(question))
+                found = re.search(r"HBM por nó +(\d+) GiB: ▓ pesos (\d+) +▒ motor (\d+) +█ KV (\d+)"
+                                  r" +░ livre (\d+) +\. fora (\d+)\n(\[.*\])\n", text)
+                whole, *parts = map(int, found.groups()[:6])
+                self.assertLessEqual(abs(whole - sum(parts)), 3)
+                self.assertEqual(len(found[7]), 80)
+                for mark, part in zip("▓▒█░.", parts):
+                    self.assertLessEqual(abs(found[7].count(mark) - part * 78 / whole), 1)
+
+    def test_vereditos(self):
+        """As palavras da tabela de metas são os vereditos do JSON, na ordem dos estados"""
+        judged = 0
+        for _, document, text in self.each:
+            seen = re.findall(r"(?m)^(TPOT ≤|≥|1º token ≤).*", text)
+            self.assertEqual(bool(seen), bool(document["objectives"]))
+            lines = [line for line in text.splitlines()
+                     if line.startswith(tuple(GOALS.values()))]
+            words = [word for line in lines for word in re.findall(r"\b(ok|RISCO|não)\b", line)]
+            self.assertEqual(words, [WORDS[item["verdict"]] for item in document["objectives"]])
+            self.assertEqual(len(lines), len({item["name"] for item in document["objectives"]}))
+            judged += len(words)
+        self.assertGreater(judged, 20)
+
+    def test_risco(self):
+        """RISCO se a faixa passa do limite; com --confidence 90%, a resposta da própria flag"""
+        counted = collections.Counter()
+        for asked, document, text in self.each:
+            risky = [item for item in document["objectives"] if item["verdict"] == "at_risk"]
+            self.assertEqual("\nRISCO: na ponta ruim" in text, bool(risky))
+            if risky:
+                item = risky[-1]
+                edge = item["low" if item["name"] == "tokens_per_second" else "high"]
+                divisor = 1000 if item["name"] == "ttft_ms" else 1
+                (shown,) = re.findall(r"faixa de 80%, (?:TPOT de |1º token em )?([0-9.]+)", text)
+                self.assertAlmostEqual(float(shown) / (edge / divisor), 1, delta=0.006)
+            found = re.search(r"\nCom --confidence 90%: (nada cabe|\d+)", text)
+            limited = set(asked) & {"max_tpot_ms", "min_tokens_per_second", "max_ttft_ms",
+                                    "requests_per_second"}
+            if not limited or "confidence" in asked:
+                self.assertIsNone(found)
+                continue
+            sure = self.answer_of(asked, confidence="90%")
+            self.assertEqual(bool(found), bool(risky) or sure != kind_answer(document), text)
+            if found:
+                self.assertEqual(found[1], "nada cabe" if sure is None else str(sure))
+                counted[found[1] == "nada cabe"] += 1
+        self.assertTrue(counted[True] and counted[False] > 3, counted)
+
+    def test_mudaria(self):
+        """Cada resposta de "Mudaria" é a da pergunta com a flag que ela nomeia"""
+        seen = set()
+        servers = {server.get("product"): server["name"]
+                   for server in catalogue("servers")["servers"]}
+        for asked, document, text in self.each:
+            found = re.search(r"\nMudaria +(.*)\n", text)
+            for part in found[1].split(" · ") if found else ():
+                change, shown = re.fullmatch(r"(.*): ([0-9]+|nada cabe)(?: [^\d]+)?", part
+                                             ).groups()
+                kind, _, value = change.partition(" ")
+                whole = {"effective_context": document["parameters"]["effective_context"],
+                         "cached_tokens": None, "shared_prefix_tokens": None}
+                prompt = whole["effective_context"] - document["parameters"]["output_tokens"]
+                changes = {
+                    "pesos": {"weights_precision": value}, "KV": {"kv_precision": value},
+                    "n+1": {"ha": "n+1"}, "contexto": {"effective_context": value},
+                    "confiança": {"confidence": value}, "sem": dict(whole, input_tokens=prompt),
+                    "prefixo": dict(whole, input_tokens=1024)}.get(
+                        kind, {"server": servers.get(change)})
+                seen.add(kind if changes.get("server", "") == "" else "servidor")
+                result = self.answer_of(asked, **changes)
+                self.assertEqual(shown, "nada cabe" if result is None else str(result), part)
+                self.assertNotEqual(result, kind_answer(document))
+        self.assertEqual(seen, {"pesos", "KV", "n+1", "contexto", "confiança", "sem", "prefixo",
+                                "servidor"})
+
+
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
 
 # config.json de modelos do catálogo, sem os campos que não mudam nada: o que o leitor entende
@@ -4914,8 +5580,8 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
         self.assertEqual(text, self.ok(*flags(BASE), "--json", "--json-only"))
         document = json.loads(text)
         self.assertEqual(" ".join(document), "schema_version question model server storage "
-                         "parameters results engine performance objectives storage_plan ha_plan physical "
-                         "warnings")
+                         "parameters results engine performance objectives storage_plan ha_plan "
+                         "physical warnings")
         self.assertEqual(document["schema_version"], 1)
         keys = {
             "model": "name num_layers num_key_value_heads head_dim max_position_embeddings "
