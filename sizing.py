@@ -3326,6 +3326,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
 HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
 HEAVY_PREFILL_RATIO, SLOW_TOKENS_PER_SECOND = 0.5, 10
 FAR_CALIBRATION = 2  # medido / previsto
+RISK = "objective_at_risk: "  # o aviso que a primeira tela mostra junto das metas
 MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 
@@ -3347,11 +3348,58 @@ def extrapolations(r: SizingResult) -> list[str]:
     return [text for text, is_outside in outside.items() if is_outside]
 
 
+ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
+           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
+STATES = {"nominal": "com todos os nós", "failure": "depois da falha",
+          "failure_peak": "depois da falha, no pico"}
+# Objetivo → (a ponta ruim da faixa, como se diz, o divisor do que se mostra).
+BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
+             "tokens_per_second": ("low", "%s tokens/s", 1),
+             "ttft_ms": ("high", "1º token em %s s", 1000)}
+
+
+def product_text(server: Server) -> str:
+    return server.product or server.name
+
+
+def risk_texts(r: SizingResult) -> list[str]:
+    """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
+    risky = {item["name"]: item for item in r.objectives if item["verdict"] == "at_risk"}
+    texts = []
+    for name, item in risky.items():  # de cada objetivo, o último estado, o pior
+        edge, text, divisor = BAD_EDGES[name]
+        texts.append("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
+            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]))
+    if r.question.timed and r.question.confidence == EVEN and (risky or confidence_changes(r)):
+        texts.append("Com --confidence 90%: " + confident_text(r))
+    return texts
+
+
+def confidence_changes(r: SizingResult) -> bool:
+    return not r.confident or r.confident.answer != r.answer
+
+
+def confident_text(r: SizingResult) -> str:
+    if not r.confident:
+        return "nada cabe"
+    if r.asks != "nodes":
+        return plural(r.confident.answer, *ANSWERS[r.asks])
+    kw = r.confident.physical["power_kw"]
+    return "%d × %s%s" % (
+        r.confident.nodes_final, product_text(r.question.server),
+        " (%s kW)" % decimal_text(kw, 2) if kw else "")
+
+
+def risk_warning(r: SizingResult) -> Iterator[str]:
+    if risk_texts(r):
+        yield RISK + " ".join(risk_texts(r)).replace("RISCO: ", "")
+
+
 def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
     return list(chain.from_iterable(part(r) for part in (
-        load_warnings, no_speed_warning, speed_warnings, engine_settings_warnings, tight_warning,
-        ceiling_warnings, plan_warnings)))
+        risk_warning, load_warnings, no_speed_warning, speed_warnings, engine_settings_warnings,
+        tight_warning, ceiling_warnings, plan_warnings)))
 
 
 def override_texts(q: Question) -> list[str]:
@@ -3360,6 +3408,11 @@ def override_texts(q: Question) -> list[str]:
         CATALOGUES[kind].singular, entry.name, one_line(entry.overrides))
         for kind, entry in (("models", q.model), ("servers", q.server), ("storage", q.storage))
         if entry.overrides]
+
+
+def other_warnings(r: SizingResult) -> list[str]:
+    """Os avisos, menos o que a primeira tela diz junto das metas."""
+    return [warning for warning in warnings_of(r) if not warning.startswith(RISK)]
 
 
 def load_warnings(r: SizingResult) -> Iterator[str]:
@@ -3890,8 +3943,6 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
 PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação", "launch": "partida dos kernels",
          "prefill_interference": "prefill"}
-ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
-           "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
 LABEL, HBM_LABEL = 12, "HBM por nó"  # colunas do rótulo de cada linha; o da barra
 
 
@@ -3901,17 +3952,13 @@ def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
                        for texts in (question_texts(r), risk_texts(r)))
     sections = [headline(r) + question, goal_lines(r) + risks, limit_lines(r, servers)]
     lines = list(chain.from_iterable([*section, ""] for section in sections if section))[:-1]
-    for warning in warnings_of(r):
+    for warning in other_warnings(r):
         lines += folded("! " + warning, 2)
     return "\n".join([*lines, *folded(where_next(r))]) + "\n"
 
 
 def labelled(label: str, text: str) -> list[str]:
     return folded("%-*s %s" % (LABEL - 1, label, text), LABEL)
-
-
-def product_text(server: Server) -> str:
-    return server.product or server.name
 
 
 def headline(r: SizingResult) -> list[str]:
@@ -4112,42 +4159,6 @@ def goal_lines(r: SizingResult) -> list[str]:
     # Se não cabe, o título em duas linhas; com números enormes, uma linha por grandeza.
     return aligned(rows) or aligned([(title[0], nodes), ("", loads), *goals]) or [
         line for label, cells in rows for line in folded("%s: %s" % (label, "; ".join(cells)), 2)]
-
-
-STATES = {"nominal": "com todos os nós", "failure": "depois da falha",
-          "failure_peak": "depois da falha, no pico"}
-BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
-             "tokens_per_second": ("low", "%s tokens/s", 1),
-             "ttft_ms": ("high", "1º token em %s s", 1000)}
-
-
-def risk_texts(r: SizingResult) -> list[str]:
-    """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
-    risky = [item for item in r.objectives if item["verdict"] == "at_risk"]
-    texts = []
-    for item in risky[-1:]:
-        edge, text, divisor = BAD_EDGES[item["name"]]
-        texts.append("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
-            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]))
-    if r.question.timed and r.question.confidence == EVEN and (
-            risky or confidence_changes(r)):
-        texts.append("Com --confidence 90%: " + confident_text(r))
-    return texts
-
-
-def confidence_changes(r: SizingResult) -> bool:
-    return not r.confident or r.confident.answer != r.answer
-
-
-def confident_text(r: SizingResult) -> str:
-    if not r.confident:
-        return "nada cabe"
-    if r.asks != "nodes":
-        return plural(r.confident.answer, *ANSWERS[r.asks])
-    kw = r.confident.physical["power_kw"]
-    return "%d × %s%s" % (
-        r.confident.nodes_final, product_text(r.question.server),
-        " (%s kW)" % decimal_text(kw, 2) if kw else "")
 
 
 def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, str]]:
@@ -5609,7 +5620,7 @@ def screen(r: SizingResult, servers: Sequence[Server]) -> Markup:
         element("p", " · ".join(physical_amounts(r)), class_="amounts"),
         elements("p", question_texts(r)), goals_table(r),
         elements("p", risk_texts(r), class_="risk"), html_table((), facts, "ll", "facts"),
-        element("ul", elements("li", warnings_of(r)), class_="warnings")]
+        element("ul", elements("li", other_warnings(r)), class_="warnings")]
     return element("header", *parts)
 
 
