@@ -46,7 +46,8 @@ import sizing  # noqa: E402
 
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
-    "catalogue_override", "context_clamped", "single_node", "idle_nodes", "tight_capacity",
+    "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
+    "tight_capacity",
     "slow_decode", "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
     "wider_replica", "replica_spans_nodes", "high_budget_ratio",
     "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
