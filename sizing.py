@@ -6635,7 +6635,7 @@ def answer(given: Flags, ascii_only: bool) -> tuple[Iterable[str], int]:
 
 # O que a codificação da saída não tem → o que se escreve no lugar; da letra acentuada, a letra.
 PLAIN = {"▓": "%", "▒": "=", "█": "#", "░": "-", "→": ">", "×": "x", "…": ".", "·": ".",
-         "≥": ">=", "≤": "<="}
+         "≥": ">", "≤": "<"}
 
 
 def plain_character(error: Any) -> tuple[str, int]:
