@@ -3935,7 +3935,7 @@ class StorageECusto(Case):
                              model.weights_dense_bytes + model.weights_expert_bytes)
 
     def test_so_mostrados(self):
-        """IOPS, escrita e latência de um perfil não entram em conta alguma, e o README o diz"""
+        """IOPS, escrita e latência de um perfil não entram em conta alguma, e USE_CASES o diz"""
         shown = ("iops_read", "iops_write", "throughput_write_gbps", "latency_read_ms_p50",
                  "latency_write_ms_p50", "latency_write_ms_p99")
         profile = dict(listed("storage", "profile_default"), name="outro")
@@ -3948,7 +3948,7 @@ class StorageECusto(Case):
             self.assertEqual({entry[name] for name in shown}, {number})
             documents.append(document)
         self.assertEqual(*documents)
-        told = re.search(r"(?s)\n\*\*Storage\*\*.*?\n\n", text_of("README.md"))[0]
+        told = re.search(r"(?s)\n\*\*Storage\*\*.*?\n\n", text_of("USE_CASES.md"))[0]
         told = told[told.index("só se mostram"):]
         self.assertEqual(set(re.findall("`([a-z_0-9]+)`", told)), set(shown))
 
@@ -5832,7 +5832,7 @@ def shell_output(command):
     O começo de um comando que é uma só execução, sem nada que o shell interprete, roda neste
     processo, e o que vem depois do pipe recebe a saída dela; com --subprocess, tudo é do shell.
     """
-    simple = re.fullmatch(r"python3 sizing\.py ([\w\s.,/+@-]*)(?:\| (.*))?",
+    simple = re.fullmatch(r"python3 sizing\.py ([\w\s.,/+@%:-]*)(?:\| (.*))?",
                           command.replace("\\\n", " "), re.S)
     if SUBPROCESS or not simple:
         return shell(command)
@@ -5894,7 +5894,7 @@ class Documentos(Case):
         """Os cinco casos de uso dão 1, 4, 12, 1 e 3 nós"""
         text = text_of("USE_CASES.md")
         sections = re.split(r"^## ", text, flags=re.M)[1:]
-        nodes = [int(re.search(r"^(\d+) × ", section, re.M)[1]) for section in sections[:5]]
+        nodes = [int(re.search(r"^COMPRE (\d+) × ", section, re.M)[1]) for section in sections[:5]]
         self.assertEqual(nodes, [1, 4, 12, 1, 3])
 
     def test_flags_documentadas(self):
@@ -5911,6 +5911,17 @@ class Documentos(Case):
         section = re.search(r"^### Avisos\n(.*?)^## ", text, re.M | re.S)[1]
         rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section, re.M)
         self.assertEqual(re.findall(r"`(\w+)`", " ".join(rows)), list(WARNINGS))
+
+    def test_chaves_documentadas(self):
+        """O README traz cada bloco do JSON, e só nomes que o programa escreve; em até 449 linhas"""
+        text, source = text_of("README.md"), text_of("sizing.py")
+        section = re.search(r"^## JSON\n(.*?)^### ", text, re.M | re.S)[1]
+        told = set(re.findall(r"`(\w+)`", section))
+        document = self.sized("--explain", "--node-price=1", "--max-tpot-ms=500", ha="n+1")
+        self.assertEqual(set(document) - {"schema_version"} - told, set())
+        self.assertEqual([name for name in told if '"%s"' % name not in source
+                          and '"%s": ' % name not in json.dumps(document)], [])
+        self.assertLess(len(text.splitlines()), 450)
 
     @unittest.skipIf(os.name == "nt", "bash")
     def test_exemplos(self):
