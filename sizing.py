@@ -3552,6 +3552,25 @@ def cold_start_text(r: SizingResult) -> str:
 
 # ── Apêndice: a explicação: explanation_of, cada número com a fórmula, os valores e a fonte
 
+
+FigureRow = Tuple[str, str, str, str, str]
+
+
+def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
+    """Os tempos de uma réplica com `<lead>_per_replica` sessões; `high`: os que se julgam a 90%."""
+    tpot = (
+        "1000 * scale * (step_seconds + sequence_seconds * max(1, %s_per_replica / data_parallel) "
+        "- experts_read_seconds * (1 - touched_ratio)**%s_per_replica + prefill_seconds * "
+        "(%s_per_replica - 1) / output_tokens)" % (lead, lead, lead))
+    ttft = "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + %s_tpot_ms / 2" % lead
+    edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
+    return (
+        (lead + "_tpot_ms", "TPOT com " + sessions, "ms", tpot, "as parcelas do TPOT, somadas"),
+        (lead + "_tpot_high_ms", edge, "ms", "tpot_margin * %s_tpot_ms" % lead, source),
+        (lead + "_ttft_ms", "TTFT com " + sessions, "ms", ttft, "sem fila"),
+        (lead + "_ttft_high_ms", edge, "ms", "ttft_margin * %s_ttft_ms" % lead, source))
+
+
 # (nome, rótulo, unidade, fórmula, fonte), na ordem da conta; vale a primeira linha de cada nome em
 # que toda grandeza tem valor, em `names_of_figures`.
 FIGURES = (
@@ -3587,6 +3606,21 @@ FIGURES = (
      "páginas de 16 tokens"),
     ("ceiling_sessions", "teto físico por unidade", "sessões",
      "sessions_per_replica * replicas_per_unit", ""),
+    ("tpot_limit_ms", "limite do TPOT", "ms", "min(max_tpot_ms, 1000 / min_tokens_per_second)",
+     "o objetivo mais apertado"),
+    ("tpot_limit_ms", "limite do TPOT", "ms", "1000 / min_tokens_per_second", "objetivo dado"),
+    ("tpot_limit_ms", "limite do TPOT", "ms", "max_tpot_ms", "objetivo dado"),
+    ("max_ttft_ms", "limite do TTFT", "ms", "", "objetivo dado"),
+    ("kept_per_replica", "sessões por réplica que cumprem os objetivos", "sessões", "",
+     "o maior número em que os tempos a seguir ficam nos limites"),
+    *time_figures("kept", "essas sessões na réplica"),
+    ("next_per_replica", "uma sessão a mais na réplica", "sessões", "kept_per_replica + 1", ""),
+    *time_figures("next", "uma a mais"),
+    ("next_prefill_ratio", "parte do tempo em prefill, com uma a mais", "",
+     "1000 * scale * prefill_seconds * (next_per_replica - 1) / output_tokens / next_tpot_ms",
+     "de %s em diante os pedidos esperam em fila: não há TTFT" % QUEUE_RATIO),
+    ("objective_sessions", "sessões por unidade que cumprem os objetivos", "sessões",
+     "kept_per_replica * replicas_per_unit", ""),
     ("sessions_per_unit", "sessões por unidade", "sessões",
      "min(plan_sessions, ceiling_sessions, objective_sessions)", "o menor limite vale"),
     ("sessions_per_unit", "sessões por unidade", "sessões",
@@ -3594,6 +3628,14 @@ FIGURES = (
     ("max_concurrency", "sessões que os nós mantêm", "sessões",
      "floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / (1 + "
      "peak_headroom_ratio))", "pico e reserva à parte"),
+    ("full_per_replica", "sessões na réplica cheia", "sessões",
+     "ceil(full_sessions / replicas_per_unit)", ""),
+    *time_figures("full", "a réplica cheia"),
+    ("full_latency_seconds", "latência de um pedido, na ponta ruim da faixa de 80%", "s",
+     "latency_margin * (FIRST_TOKEN_SECONDS + alone_seconds + full_tpot_ms * (output_tokens - "
+     "0.5) / 1000)", "--confidence 90%"),
+    ("full_latency_seconds", "latência de um pedido, com a réplica cheia", "s",
+     "FIRST_TOKEN_SECONDS + alone_seconds + full_tpot_ms * (output_tokens - 0.5) / 1000", ""),
     ("planned_sessions", "sessões que a taxa pede, com a unidade cheia", "sessões",
      "requests_per_second * full_latency_seconds", "lei de Little"),
     ("nodes_minimum", "capacidade pura", "nós",
@@ -3602,12 +3644,14 @@ FIGURES = (
      "ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit", ""),
     ("nodes_bought", "com a reserva de HA", "nós",
      "nodes_with_headroom + ha_spares * nodes_per_unit", ""),
+    ("sessions_in_progress", "sessões em andamento com todos os nós", "sessões", "",
+     "o menor ponto fixo da lei de Little: taxa · latência"),
     ("interrupted_sessions", "em andamento na unidade que cai", "sessões",
-     "ceil(concurrency / (nodes_final / nodes_per_unit))", ""),
+     "ceil(concurrency / floor(nodes_final / nodes_per_unit))", ""),
     ("sessions_after_failure", "admitidas depois da falha", "sessões",
      "nodes_after_failure / nodes_per_unit * sessions_per_unit", ""),
     ("replica_sessions", "sessões na réplica mais cheia", "sessões",
-     "ceil(concurrency / (nodes_final * replicas_per_unit / nodes_per_unit))", ""),
+     "ceil(concurrency / (floor(nodes_final / nodes_per_unit) * replicas_per_unit))", ""),
     ("rows", "sequências por GPU", "", "max(1, replica_sessions / data_parallel)", ""),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
      "1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows "
@@ -3641,9 +3685,9 @@ FIGURES = (
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
     ("alone_seconds", "prefill de um prompt sozinho", "s",
-     "tpot_scale * (max(input_tokens * token_seconds + attention_flops / tensor_parallel / (bf16_flops * "
-     "ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + "
-     "expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * "
+     "tpot_scale * (max(input_tokens * token_seconds + attention_flops / tensor_parallel / "
+     "(bf16_flops * ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * "
+     "WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * "
      "PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS)",
      "ajuste a medidas públicas"),
     ("ttft_ms", "TTFT, sem fila", "ms",
@@ -3682,7 +3726,7 @@ FIGURES = (
      "nós sempre com a carga nominal"))
 SHARED_FIGURES = (  # no lugar das de mesmo nome, com um prefixo comum
     ("kv_total_bytes", "KV de todas as sessões", "B",
-     "concurrency * kv_own_mean_bytes + nodes_final / nodes_per_unit * prefix_copies * "
+     "concurrency * kv_own_mean_bytes + floor(nodes_final / nodes_per_unit) * prefix_copies * "
      "shared_prefix_bytes", "o prefixo, uma vez por réplica"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
      "floor((nodes_per_unit * kv_budget_bytes - prefix_copies * shared_prefix_bytes) / "
@@ -3696,8 +3740,8 @@ PERCENTILE = ("percentil 99 do total: n·μ + z·σ·√n + (z² − 1)/6 · m�
               "sessões é uma aproximação")
 MIXED_FIGURES = (  # e com sessões de vários comprimentos
     ("kv_total_bytes", "KV de todas as sessões, em média", "B",
-     "ceil(concurrency * kv_own_mean_bytes) + nodes_final / nodes_per_unit * prefix_copies * "
-     "shared_prefix_bytes", "média da mistura"),
+     "ceil(concurrency * kv_own_mean_bytes) + floor(nodes_final / nodes_per_unit) * "
+     "prefix_copies * shared_prefix_bytes", "média da mistura"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões", "", PERCENTILE),
     ("sessions_per_replica", "sessões que cabem na réplica", "sessões", "", PERCENTILE),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
@@ -3722,7 +3766,7 @@ def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
                 "sessions": offer.sessions_per_unit, "limited_by": offer.limited_by,
                 "nodes": offer.nodes_with_spares(r.question) if offer.sessions_per_unit else None}
                for offer in r.offers if offer.layout]
-    return {"figures": figures_of(r), "layouts": layouts,
+    return {"plain": plain_paragraphs(r), "figures": figures_of(r), "layouts": layouts,
             "alternatives": alternatives(r, servers), "launch": launch_lines(r)}
 
 
@@ -3780,7 +3824,8 @@ def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
     costs = {name: cost or 0 for name, cost in r.costs.items()}
     per_node = {name + "_per_node": value for name, value in fields_of(q.server).items()}
     return ChainMap(
-        speed_names(r), answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan, r.results,
+        speed_names(r), limit_names(r),
+        answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan, r.results,
         layout_names(r), fields_of(q), fields_of(q.storage), per_node, fields_of(q.server),
         fields_of(q.model), FORMULA_CONSTANTS)
 
@@ -3795,6 +3840,8 @@ def speed_names(r: SizingResult) -> Json:
         **case["breakdown_ms"], **speed.terms, "scale": speed.scale,
         "token_seconds": speed.token_seconds, "prefill_seconds": speed.prefill_seconds,
         "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
+        "step_seconds": speed.step_seconds[0], "sequence_seconds": speed.step_seconds[1],
+        "experts_read_seconds": speed.parts["experts"][0],
         "rows": speed.rows(sessions), "parallel": int(speed.terms["replica_gpus"] > 1),
         "input_tokens": case["input_tokens"], "moe_layers": model.moe_layers or 0,
         "indexer_layers": model.indexer_layers, "tpot_ms": case["tpot_ms"]["estimate"],
@@ -3803,11 +3850,47 @@ def speed_names(r: SizingResult) -> Json:
         "node_rate": case["output_tokens_per_second_per_node"]}
 
 
+def limit_names(r: SizingResult) -> Json:
+    """Os tempos que decidem: em torno do limite dos objetivos ou, se sobram, na réplica cheia."""
+    q, offer, speed = r.question, r.offer, r.offer.speed
+    if not speed or not q.timed:
+        return {}
+    names: Json = {"tpot_limit_ms": q.tpot_limit_ms}
+    if q.confidence != EVEN:
+        names.update(zip(("tpot_margin", "ttft_margin", "latency_margin"), speed.margins))
+    planned, full = offer.demand(q)
+    limited, replicas = offer.limited_by in ("tpot", "ttft"), offer.replicas_per_unit
+    if limited:
+        kept = offer.sessions_per_unit // replicas
+        names.update(objective_sessions=offer.sessions_per_unit)
+        names.update(time_names(q, speed, "kept", kept))
+        names.update(time_names(q, speed, "next", kept + 1))
+    if q.requests_per_second is not None or not limited:
+        names.update(time_names(q, speed, "full", ceil_div(full, replicas)), full_sessions=full)
+    if q.requests_per_second is not None:
+        names.update(planned_sessions=float(planned), sessions_in_progress=r.concurrency,
+                     full_latency_seconds=float(planned / q.requests_per_second))
+    return names
+
+
+def time_names(q: Question, speed: Speed, lead: str, sessions: int) -> Json:
+    """Os tempos de uma réplica com tantas sessões que algum objetivo julga."""
+    tpot_ms = speed.tpot_ms(sessions)
+    names: Json = {"per_replica": sessions, "tpot_ms": tpot_ms}
+    if q.max_ttft_ms:
+        names.update(ttft_ms=speed.ttft_ms(tpot_ms),
+                     prefill_ratio=speed.prefill_ratio(sessions, tpot_ms))
+    for limit, time, margin in ((q.tpot_limit_ms, "tpot", speed.margins[0]),
+                                (q.max_ttft_ms, "ttft", speed.margins[1])):
+        if limit:
+            names[time + "_high_ms"] = names[time + "_ms"] * margin
+    return {"%s_%s" % (lead, name): value for name, value in names.items()}
+
+
 def answer_names(r: SizingResult) -> Json:
     """O que a resposta usa e os blocos do resultado não trazem."""
-    q, offer, rate = r.question, r.offer, r.question.requests_per_second
+    q, offer = r.question, r.offer
     planned, full = offer.demand(q)
-    limited = offer.limited_by in ("tpot", "ttft")
     request = q.context_source == "request"
     return {
         "longest_tokens": q.effective_context if q.context_mix else None,
@@ -3817,10 +3900,8 @@ def answer_names(r: SizingResult) -> Json:
         "concurrency": r.concurrency, "effective_context": q.effective_context,
         "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
         "kv_budget_bytes": r.capacity.kv_budget_bytes, "plan_sessions": offer.plan_sessions,
-        "objective_sessions": offer.sessions_per_unit if limited else None,
         "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "full_sessions": full,
-        "planned_sessions": float(planned) if rate else planned,
-        "full_latency_seconds": rate and float(planned / rate),
+        "planned_sessions": planned,
         "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
         "recovering_nodes": offer.nodes_per_unit if q.storage.shared else 1,
         "starting_nodes": r.nodes_final if q.storage.shared else 1}
@@ -3938,11 +4019,244 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
     return words
 
 
+# A página em português de `--explain`, um parágrafo por passo da conta; os mesmos números estão,
+# com a fórmula, em `figures_of`.
+
+PARTS = {"weights": "leitura dos pesos", "experts": "especialistas", "kv": "leitura do KV",
+         "communication": "comunicação entre GPUs", "launch": "partida dos kernels",
+         "prefill_interference": "prefill dos outros pedidos"}
+SOURCES = {"flag": "", "request": ", a soma do pedido", "model": ", o máximo do modelo",
+           "answer": ", a resposta"}
+SESSION_RATE = "output_tokens_per_second_per_session"
+
+
+def plain_paragraphs(r: SizingResult) -> list[str]:
+    """O que se pediu, o que limita, cada passo, a convenção, a medida e a previsão."""
+    return [text for text in (part(r) for part in (
+        asked_plain, request_plain, limit_plain, memory_plain, plan_plain, engine_plain,
+        objectives_plain, nodes_plain, speed_plain, failure_plain, convention_plain,
+        measured_plain, predicted_plain)) if text]
+
+
+def asked_plain(r: SizingResult) -> str:
+    q, server, rate = r.question, r.question.server.product or r.question.server.name, ""
+    model = "%s (pesos %s, KV %s)" % (q.model.name, q.weights_precision, q.kv_precision)
+    load = "%s de %s" % (sessions_text(r.concurrency), model)
+    if q.requests_per_second is not None:
+        rate = number_text(q.requests_per_second, 9)
+        load = "%s %s por segundo a %s, %s ao mesmo tempo" % (
+            rate, "pedido" if rate == "1" else "pedidos", model, sessions_text(r.concurrency))
+    keep = "mantém" if r.nodes_final == 1 else "mantêm"
+    given = "%d × %s" % (r.nodes_final, server)
+    text = {"nodes": "quantos %s para %s" % (server, load),
+            "sessions": "quantas sessões de %s %s %s" % (model, given, keep),
+            "context": "até que contexto %s %s %s" % (given, keep, load),
+            "load": "se %s %s %s" % (given, keep, load)}[r.asks]
+    extra = ["%s de pico" % percent_text(q.peak_headroom_ratio)] * bool(q.peak_headroom_ratio)
+    extra += ["reserva " + q.ha_mode.upper()] * bool(q.ha_spares)
+    return "Pergunta: %s%s." % (text, ", com " + " e ".join(extra) if extra else "")
+
+
+def request_plain(r: SizingResult) -> str:
+    q, ends = r.question, r.question.ends
+    tokens, each = plural(q.effective_context, "token"), "por pedido"
+    if q.context_mix:
+        shares = ["%s de %d" % (percent_text(share), length) for length, share in q.context_mix]
+        tokens, each = "%s tokens" % ", ".join(shares), "na maior"
+    source = "answer" if r.asks == "context" else q.context_source
+    cached = q.prompt_tokens - ends[0]
+    text = "Sessão: %s%s; %s, %s%s e %s" % (
+        tokens, SOURCES[source], each, "%d em cache, " % cached if cached else "",
+        plural(ends[0], "novo"), plural(q.output_tokens, "gerado"))
+    if len(ends) > 1:
+        text += " (ou %d novos, resto em cache)" % ends[1]
+    if q.shared_prefix_tokens:
+        text += "; prefixo comum: %d" % q.shared_prefix_tokens
+    return text + "."
+
+
+LIMITING = {"plan": "o plano", "engine_memory": "a memória do motor",
+            "tpot": "o TPOT pedido", "ttft": "o TTFT pedido"}
+
+
+def limit_plain(r: SizingResult) -> str:
+    offer, others = r.offer, {"plan": "plano: %d" % r.offer.plan_sessions}
+    if offer.layout:
+        others["engine_memory"] = "motor: %d" % offer.layout.ceiling_sessions
+    others.pop(offer.limited_by, None)
+    return "Limite: %s, com %s por %s%s." % (
+        LIMITING[offer.limited_by], sessions_text(offer.sessions_per_unit),
+        unit_text(offer.nodes_per_unit), " (%s)" % "; ".join(others.values()) if others else "")
+
+
+def memory_plain(r: SizingResult) -> str:
+    q, own = r.question, mean_bytes(r.capacity.own_kv_sizes)
+    text = "KV: uma sessão guarda " + size_text(r.capacity.kv_per_session_bytes)
+    if q.context_mix:
+        text = "KV: a maior sessão guarda %s, a média %s" % (
+            size_text(r.capacity.kv_per_session_bytes), size_text(own))
+    text += "; %s, %s" % (sessions_text(r.concurrency), size_text(r.results["kv_total_bytes"]))
+    if q.shared_prefix_tokens:
+        text += ", com %s comuns por réplica" % size_text(r.capacity.shared_prefix_bytes)
+    if q.context_mix:
+        text += "; cabe o percentil 99 do total"
+    return text + "."
+
+
+def plan_plain(r: SizingResult) -> str:
+    q, unit = r.question, r.offer.nodes_per_unit
+    text = "Plano: %s dos %s GB do nó menos %s GiB são %s de KV: %s" % (
+        percent_text(q.kv_budget_ratio), decimal_text(q.server.total_hbm_gb, 1),
+        decimal_text(q.runtime_overhead_gib, 3), size_text(r.capacity.kv_budget_bytes),
+        sessions_text(r.offer.plan_sessions))
+    return text + (" em %d nós." % unit if unit > 1 else ".")
+
+
+def engine_plain(r: SizingResult) -> str:
+    q, layout = r.question, r.offer.layout
+    if not layout:
+        return "Motor: sem teto, %s; só o plano limita." % missing_text(r.capacity.missing)
+    each = "em cada uma das %d réplicas" % layout.replicas_per_unit
+    if layout.replicas_per_unit == 1:
+        each = "na réplica, que ocupa " + ("o nó" if layout.nodes_per_unit == 1 else
+                                           "%d nós" % layout.nodes_per_unit)
+    return "Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s: %s %s (%s)." % (
+        percent_text(q.gpu_memory_utilization),
+        decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2), size_text(layout.weights_bytes),
+        size_text(layout.runtime_bytes), size_text(layout.kv_capacity_bytes),
+        sessions_text(layout.sessions_per_replica), each, layout)
+
+
+def near_text(value: float, limit: float) -> str:
+    """Um tempo com os algarismos que o distinguem do limite."""
+    digits = [n for n in range(3, 10) if number_text(value, n) != number_text(limit, n)]
+    return number_text(value, digits[0] if digits else 9)
+
+
+def objectives_plain(r: SizingResult) -> str:
+    """O tempo que limita, com as sessões admitidas e com uma a mais; ou todos, se não limitam."""
+    q, offer, names, parts = r.question, r.offer, limit_names(r), []
+    limited = offer.limited_by in ("tpot", "ttft")
+    lead = "kept" if limited else "full"
+    for time, limit in (("tpot", q.tpot_limit_ms), ("ttft", q.max_ttft_ms)):
+        if not limit or (limited and time != offer.limited_by):
+            continue
+        text = "%s de %s ms (limite %s)" % (
+            time.upper(), near_text(names["%s_%s_high_ms" % (lead, time)], limit),
+            number_text(limit, 6))
+        if limited:
+            more_ms = names["next_%s_high_ms" % time]
+            more = "%s ms" % near_text(more_ms, limit) if more_ms > limit else "já há fila"
+            text += "; com uma a mais, %s; %d × %d = %d" % (
+                more, names["kept_per_replica"], offer.replicas_per_unit, offer.sessions_per_unit)
+        parts.append(text)
+    if not parts:
+        return ""
+    return "Objetivos: com %s na réplica%s, %s." % (
+        sessions_text(names[lead + "_per_replica"]),
+        "" if q.confidence == EVEN else ", na ponta ruim da faixa", " e ".join(parts))
+
+
+def nodes_plain(r: SizingResult) -> str:
+    q, offer = r.question, r.offer
+    (planned, full), spares = offer.demand(q), offer.nodes_per_unit * q.ha_spares
+    each = "%d por %s" % (full, unit_text(offer.nodes_per_unit))
+    if full < offer.sessions_per_unit:  # as que sobram da divisão pelas réplicas não servem
+        each += " (%d por réplica)" % (full // offer.replicas_per_unit)
+    if r.asks == "sessions":
+        return "Nós: %d%s, a %s%s: %s." % (
+            r.nodes_final, " menos %d de reserva" % spares if spares else "", each,
+            " e com o pico à parte" if q.peak_headroom_ratio else "", sessions_text(r.concurrency))
+    load = sessions_text(int(planned))
+    if q.requests_per_second is not None:
+        load = "%s pedidos/s × %s s de latência%s = %s sessões" % (
+            number_text(q.requests_per_second, 4),
+            number_text(float(planned / q.requests_per_second), 4),
+            "" if q.confidence == EVEN else " (ponta ruim)", number_text(float(planned), 4))
+    text = "Nós: %s, a %s: %d" % (load, each, r.nodes_minimum)
+    if q.peak_headroom_ratio:
+        text += "; com o pico, %d" % r.nodes_with_headroom
+    if spares:
+        text += "; com %d de reserva, %d" % (spares, r.nodes_with_headroom + spares)
+    if q.nodes:
+        text += ", de %s" % plural(q.nodes, "dado")
+    if r.asks == "context" and q.effective_context < q.model.max_position_embeddings:
+        text += "; um contexto maior não cabe"
+    return text + "."
+
+
+def speed_plain(r: SizingResult) -> str:
+    case = r.nominal
+    if not case:
+        return "Velocidade: não se prevê%s." % (
+            ", " + speed_gap(r) if r.offer.layout else ", pela mesma falta")
+    part = case["binding"]
+    text = "Velocidade: até %s por réplica, TPOT (por token) de %s ms, %s de %s: %s " % (
+        sessions_text(case["sessions_per_replica"]), number_text(case["tpot_ms"]["estimate"]),
+        number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[SESSION_RATE]))
+    text += "tokens/s; TTFT (1º token) "
+    if not case["ttft_ms"]:
+        return text + "em fila."
+    return text + "de %s s sem fila." % number_text(case["ttft_ms"]["estimate"] / 1000)
+
+
+def failure_plain(r: SizingResult) -> str:
+    ha, unit, back = r.ha_plan, r.offer.nodes_per_unit, r.storage_plan["node_recovery_seconds"]
+    text = "Falha: um nó que cai %sinterrompe %s%s. " % (
+        "para os %d da sua réplica, " % unit if unit > 1 else "",
+        sessions_text(ha["interrupted_sessions"]),
+        " e volta em ~" + seconds_text(back) if back else "")
+    left = ha["nodes_after_failure"]
+    text += "Com %s, " % plural(ha["failed_nodes"], "queda")
+    if not left:
+        return text + "o serviço para."
+    if r.question.requests_per_second is not None:
+        return text + "%s no ar; a taxa pede %d, e o pico, %d." % (
+            plural(left, "nó"), r.nodes_minimum, r.nodes_with_headroom)
+    return text + "%s para %s%s." % (
+        plural(ha["sessions_after_failure"], "vaga"), sessions_text(r.concurrency),
+        " (%d no pico)" % r.peak_sessions if r.question.peak_headroom_ratio else "")
+
+
+def convention_plain(r: SizingResult) -> str:
+    q, engine = r.question, ""
+    if r.offer.layout:
+        engine = ", %s do motor" % percent_text(q.gpu_memory_utilization)
+    return "Convenção (há flags): %s e %s GiB do plano%s, pico, reserva." % (
+        percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3), engine)
+
+
+def measured_plain(r: SizingResult) -> str:
+    q, read, parts = r.question, r.storage_plan["checkpoint_bytes"], []
+    if q.server.hbm_usable_gib_per_gpu:
+        parts.append("HBM que o driver mostra")
+    if read and not q.converted:
+        parts.append("checkpoint de %s GB" % decimal_text(Fraction(read, GB), 1))
+    text = " e ".join(parts) + " (fontes: as notas)" if parts else "nada"
+    return "Medido: %s%s." % (text, "; pesos %s só contados" % q.weights_precision
+                              if q.converted else "")
+
+
+def predicted_plain(r: SizingResult) -> str:
+    """O que é previsão e até onde ela erra."""
+    q, case = r.question, r.nominal
+    if not case:
+        return "Previsto: a memória do motor." if r.offer.layout else ""
+    text = ("Previsto: os tempos e a memória do motor. Faixa de 80%%: TPOT × %s a %s (%s a %s ms)"
+            % tuple(map(number_text, (
+                *tpot_range(q), case["tpot_ms"]["low"], case["tpot_ms"]["high"]))))
+    if case["ttft_ms"]:
+        text += ", TTFT × %s a %s" % TTFT_RANGE
+    if q.calibration:
+        text += "; calibrado por %s ms" % number_text(q.calibration[0], 9)
+    outside = extrapolations(r)
+    if outside:
+        text += ". Fora das medidas, pode errar mais: " + ", ".join(outside)
+    return text + "."
+
+
 # ── Apêndice: visões: text_report, explanation_text, json_document e os seus blocos
 
-PARTS = {"weights": "pesos", "experts": "especialistas", "kv": "leitura do KV",
-         "communication": "comunicação", "launch": "partida dos kernels",
-         "prefill_interference": "prefill"}
 LABEL, HBM_LABEL = 12, "HBM por nó"  # colunas do rótulo de cada linha; o da barra
 
 
@@ -4355,8 +4669,8 @@ def where_next(r: SizingResult) -> str:
 
 
 def explanation_text(r: SizingResult, explanation: Json) -> str:
-    """`--explain` em 80 colunas: números, leiautes, avisos, o que mudaria e o comando do motor."""
-    lines = headline(r) + [line for text in question_texts(r) for line in folded(text, 2)]
+    """`--explain` em 80 colunas: a página, as contas, os leiautes, os avisos, o que mudaria."""
+    lines = [*plain_page(r, explanation["plain"]), "", "As contas, uma a uma:"]
     for row in explanation["figures"]:
         lines += figure_lines(row)
     if explanation["layouts"]:
@@ -4377,6 +4691,12 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     return "\n".join([*lines, "", "Para pôr no ar (%s):" % ENGINE, *explanation["launch"], ""])
 
 
+def plain_page(r: SizingResult, paragraphs: Sequence[str]) -> list[str]:
+    """A decisão e os parágrafos que a explicam."""
+    texts = [HEADLINES[r.asks](r), *paragraphs]
+    return list(chain.from_iterable(folded(text, 2) for text in texts))
+
+
 def figure_text(row: Json) -> str:
     """O valor de um número da explicação, com a unidade."""
     value, unit = row["value"], row["unit"]
@@ -4387,7 +4707,8 @@ def figure_text(row: Json) -> str:
 def figure_lines(row: Json) -> list[str]:
     """Um número da explicação: o valor, a fórmula, a conta e a fonte."""
     lines = ["", *folded("%s: %s" % (row["label"], figure_text(row)), 2)]
-    for key, lead in (("formula", row["name"] + " = "), ("numbers", "= "), ("source", "fonte: ")):
+    source = "fonte: " if row["formula"] else row["name"] + ", fonte: "
+    for key, lead in (("formula", row["name"] + " = "), ("numbers", "= "), ("source", source)):
         if row[key]:
             lines += folded("  " + lead + row[key], 4)
     return lines

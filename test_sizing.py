@@ -285,6 +285,32 @@ def explanation_of(answer):
     return parts, sizing.explanation_text(answer.internal, parts)
 
 
+number_text, decimal_text = sizing.number_text, sizing.decimal_text
+size_text, seconds_text = sizing.size_text, sizing.seconds_text
+
+
+def unseen_of(answer):
+    """O que a página diz e o JSON não traz sem velocidade: os tokens de um pedido e as réplicas."""
+    question = answer.question
+    return {*question.ends, question.prompt_tokens - question.ends[0],
+            answer.internal.offer.replicas_per_unit}
+
+
+def paragraphs_of(answer):
+    """Os parágrafos da página de --explain."""
+    return sizing.plain_paragraphs(answer.internal)
+
+
+def plain_page_of(answer):
+    """As linhas da página de --explain, com a decisão."""
+    return sizing.plain_page(answer.internal, paragraphs_of(answer))
+
+
+def figures_of(answer):
+    """Os números da explicação, cada um com a sua conta."""
+    return sizing.figures_of(answer.internal)
+
+
 def layouts_of(answer):
     """(leiaute, nós que ele compra, sessões do teto por unidade) do escolhido ao pior."""
     return [(str(offer.layout), offer.nodes_with_spares(answer.question),
@@ -2383,6 +2409,70 @@ def forward_nodes(question, **changes):
     return nodes_for(changed(question, nodes=None, **changes))
 
 
+def numbers_in(value):
+    """Todos os números de um documento JSON."""
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+
+
+def written(value):
+    """As formas em que um número pode aparecer numa frase."""
+    return [str(value), *(number_text(value, digits) for digits in range(3, 10)),
+            number_text(value / 1000), decimal_text(value * 100, 2), decimal_text(value, 2),
+            decimal_text(value, 3), decimal_text(value / 1e9, 1), size_text(value).split()[0],
+            seconds_text(value).split()[0]]
+
+
+def any_question(generator):
+    """Uma pergunta ao acaso, de todo tipo; None se as escolhas não combinam."""
+    pick = generator.choice
+    ways = {
+        "kv_precision": ("fp8", "fp16"), "ha_mode": ("none", "n+1", "n+2"),
+        "peak_headroom_ratio": (Fraction(0), Fraction(1, 3)),
+        "kv_budget_ratio": (Fraction(1, 2), Fraction("0.712345")),
+        "runtime_overhead_gib": (3, Fraction("120.7")), "weights_precision": ("fp8", "bf16"),
+        "input_tokens": (1, 500, 2000), "cached_tokens": (0, 700, 4000), "output_tokens": (1, 400),
+        "shared_prefix_tokens": (1, 600, 3000),
+        "context_mix": (((2048, Fraction(2, 3)), (9000, Fraction(1, 3))),
+                        ((8192, Fraction(7, 10)), (32768, Fraction(1, 4)),
+                         (65536, Fraction(1, 20)))),
+        "max_tpot_ms": (20.0, 45.0), "min_tokens_per_second": (12.0, 30.0),
+        "max_ttft_ms": (900.0, 9000.0), "confidence": (Fraction(9, 10),),
+        "requests_per_second": (Fraction(3, 10), Fraction(30)), "calibration": ((30.0, 2),),
+        "node_price": (400000,), "energy_price": (Fraction("0.37"),), "years": (Fraction(5, 2),)}
+    asked = {name: pick(ways[name])
+             for name in generator.sample(sorted(ways), generator.randint(0, 6))}
+    if "context_mix" in asked:
+        asked.pop("cached_tokens", None)
+        asked.pop("calibration", None)
+    if not {"node_price", "energy_price"} & asked.keys():
+        asked.pop("years", None)
+    elif "energy_price" in asked:
+        asked.setdefault("years", Fraction(5, 2))
+    if {"max_tpot_ms", "min_tokens_per_second", "max_ttft_ms",
+            "requests_per_second"}.isdisjoint(asked):
+        asked.pop("confidence", None)
+    asks = pick(("nodes", "nodes", "nodes", "sessions", "sessions", "load", "load", "context"))
+    context = concurrency = 0
+    if "context_mix" not in asked and asks != "context":
+        context = pick((0, 1, 777, 8192, 30000))
+    if asks == "sessions":
+        asked.pop("requests_per_second", None)
+    elif "requests_per_second" not in asked:
+        concurrency = pick((1, 17, 1000, 123457))
+    if asks != "nodes":
+        asked["nodes"] = pick((1, 2, 9, 1000))
+    asked["storage"] = in_catalogue("storage", pick(FUZZ_STORAGE))
+    server = pick(sorted(set(",".join(FUZZ_SERVERS).split(","))))
+    question = changed(asking(pick(("opt-oss-120b", "kimi-k2", "deepseek-v3.2", "llama-3.1-8b",
+                                    "llama-3.1-405b", "gemma-3-27b", "qwen3-next-80b")), server,
+                              concurrency, context), **asked)
+    return question if question.request_fits or question.asks == "context" else None
+
+
 def evaluated(text, exact):
     """O valor de uma conta de --explain: em frações exatas, ou em ponto flutuante."""
     from math import ceil, floor
@@ -3284,7 +3374,170 @@ class Explicacao(Case):
          "effective_context": "8k", "weights_precision": "fp8"},
         {"model": "gpt-oss-20b", "server": "gb200-nvl72", "concurrency": 10**6,
          "effective_context": 64, "node_price": 1},
-        dict(BASE, kv_budget_ratio="0.1234567891"))  # o orçamento não é inteiro
+        dict(BASE, kv_budget_ratio="0.1234567891"),  # o orçamento não é inteiro
+        {"model": "kimi-k2.5", "server": "dgx-spark", "concurrency": 1000, "nodes": 1000,
+         "effective_context": 17})  # os nós não são um múltiplo dos da réplica
+
+    def check(self, question, figures):
+        """Cada conta, refeita, dá o valor que se mostra."""
+        for row in figures:
+            with self.subTest(question=question, row=row):
+                if row["numbers"]:
+                    seen = evaluated(row["numbers"], isinstance(row["value"], int))
+                    if isinstance(row["value"], int):
+                        self.assertEqual(seen, row["value"])
+                    else:
+                        self.assertAlmostEqual(float(seen) / (row["value"] or 1),
+                                               1 if row["value"] else 0, places=6)
+                self.assertTrue(row["label"] and (row["numbers"] or row["source"]), row)
+
+    def random_answers(self, seed, count):
+        """Tantas respostas a perguntas de todo tipo, as que têm resposta."""
+        generator, found = random.Random(seed), 0
+        while found < count:
+            question = any_question(generator)
+            with contextlib.suppress(SizingError):
+                if question:
+                    result = answer(question)
+                    found += 1
+                    yield result
+
+    def test_ao_acaso(self):
+        """Perguntas ao acaso de todo tipo: cada conta fecha, e a página repete o que diz o JSON"""
+        seen = collections.Counter()
+        for result in self.random_answers(13, rounds(1000, 150)):
+            figures = figures_of(result)
+            self.check(vars(result.question), figures)
+            seen.update(row["name"] for row in figures)
+            seen.update((result.asks, result.limited_by, result.unit > 1))
+            page = plain_page_of(result)
+            with self.subTest(page=page):
+                self.assertLessEqual(len(page), 25)
+                self.assertLessEqual(max(map(len, page)), 80)
+                self.stated(result, figures)
+        for name in ("nodes", "sessions", "context", "load", "plan", "engine_memory", "tpot",
+                     "ttft", True, "objective_sessions", "kept_tpot_high_ms", "next_ttft_ms",
+                     "full_latency_seconds", "sessions_in_progress", "replica_sessions"):
+            self.assertGreater(seen[name], 3, name)
+
+    def stated(self, result, figures):
+        """Todo número dos parágrafos é um dos que o JSON traz, por extenso."""
+        document = json.loads(json.dumps(document_of(result)))
+        results, speed = document["results"], document["performance"] or {}
+        known = set(numbers_in([document, [row["value"] for row in figures]]))
+        spares = results["nodes_per_unit"] * {"none": 0, "n+1": 1, "n+2": 2}[
+            document["parameters"]["ha_mode"]]
+        known |= {spares, results["nodes_with_headroom"] + spares, *unseen_of(result)}
+        known |= {float(number) for row in figures
+                  for number in re.findall(r"\d+(?:\.\d+)?", row["numbers"])}
+        for figure in (speed.get("tpot_ms"), speed.get("ttft_ms")):
+            if figure:
+                known |= {figure[end] / figure["estimate"] for end in ("low", "high")}
+        texts = {text for value in known for text in written(value)}
+        for text in paragraphs_of(result):
+            for name in (document["model"]["name"], document["server"]["product"] or "", "1º",
+                         "de 80%", "percentil 99", "acima de 32768"):
+                text = text.replace(name, "")
+            if text.startswith(("Motor", "Pergunta")):  # tp 8, kv fp8
+                text = re.sub(r"[a-z]+ ?\d+\)|n?[a-z]+\d+|N\+\d", "", text)
+            if text.startswith("Medido"):
+                text = re.sub(r"pesos \w+", "", text)
+            text = re.sub(r"\w+_\w+", "", text)  # um campo do catálogo
+            for number in re.findall(r"\d+(?:\.\d+)?", text):
+                self.assertTrue(number in texts, (number, text))
+
+    def test_pagina(self):
+        """A página da pergunta de sempre, de objetivos, de taxa e sem teto, por extenso"""
+        bare = {name: value for name, value in listed("servers", "dgx300").items() if name in (
+            "name", "gpus", "total_hbm_gb", "hbm_per_gpu_gb", "source", "notes")}
+        rows = (
+            (dict(BASE, ha="n+1"), [
+                "Pergunta: quantos DGX B300 para 1000 sessões de opt-oss-120b (pesos mxfp4, KV fp8)"
+                ", com 20% de pico e reserva N+1.",
+                "Limite: o plano, com 613 sessões por nó (motor: 794).",
+                "KV: uma sessão guarda 2.2522 GiB; 1000 sessões, 2.1994 TiB.",
+                "Nós: 1000 sessões, a 613 por nó: 2; com o pico, 2; com 1 de reserva, 3.",
+                "Convenção (há flags): 70% e 120 GiB do plano, 90% do motor, pico, reserva."]),
+            ({"model": "llama-3.1-70b", "server": "dgx200", "concurrency": 300,
+              "weights_precision": "fp8", "cached_tokens": 4000, "input_tokens": 2000,
+              "output_tokens": 400, "min_tokens_per_second": 25}, [
+                "Sessão: 6400 tokens, a soma do pedido; por pedido, 4000 em cache, 2000 novos e "
+                "400 gerados.",
+                "Limite: o TPOT pedido, com {sessions_per_unit} sessões por nó (plano: 630; motor: "
+                "712).",
+                "Objetivos: com {kept_per_replica} sessões na réplica, TPOT de {kept_tpot_ms:.3g} "
+                "ms (limite 40); com uma a mais, {next_tpot_ms:.3g} ms; {kept_per_replica} × "
+                "{replicas_per_node} = {sessions_per_unit}.",
+                "Velocidade: até {replica_sessions} sessões por réplica, TPOT (por token) de "
+                "{tpot_ms:.3g} ms, {prefill_interference:.3g} de prefill dos outros pedidos: "
+                "{session_rate:.3g} tokens/s; TTFT (1º token) de {ttft_s:.3g} s sem fila.",
+                "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
+                "Previsto: os tempos e a memória do motor. Faixa de 80%: TPOT × 0.88 a 1.2 "
+                "({low:.3g} a {high:.3g} ms), TTFT × 0.6 a 5.3."]),
+            ({"model": "llama-3.1-70b", "server": "dgx200", "requests_per_second": 12,
+              "effective_context": "64k", "confidence": "90%", "weights_precision": "fp8"}, [
+                "Falha: um nó que cai interrompe {interrupted_sessions} sessões e volta em ~2.28 "
+                "min. Com 1 queda, {nodes_after_failure} nós no ar; a taxa pede {nodes_minimum}, e "
+                "o pico, {nodes_with_headroom}.",
+                "Nós: 12 pedidos/s × {full_latency_seconds:.4g} s de latência (ponta ruim) = "
+                "{planned_sessions:.0f} sessões, a {full_sessions} por nó ({full_per_replica} por "
+                "réplica): {nodes_minimum}; com o pico, {nodes_with_headroom}."]),
+            (dict(BASE, nodes=3, ha="n+1", concurrency=None), [
+                "Pergunta: quantas sessões de opt-oss-120b (pesos mxfp4, KV fp8) 3 × DGX B300 "
+                "mantêm, com 20% de pico e reserva N+1.",
+                "Nós: 3 menos 1 de reserva, a 613 por nó e com o pico à parte: 1021 sessões."]))
+        for question, sentences in rows:
+            question = {name: value for name, value in question.items() if value is not None}
+            document = json.loads(self.ok(*flags(question), "--explain", "--json"))
+            speed, plain = document["performance"], document["explanation"]["plain"]
+            names = {row["name"]: row["value"] for row in document["explanation"]["figures"]}
+            names.update(document["results"], low=speed["tpot_ms"]["low"],
+                         replicas_per_node=document["engine"]["replicas_per_node"],
+                         ttft_s=names["ttft_ms"] / 1000, high=speed["tpot_ms"]["high"],
+                         nodes_after_failure=document["ha_plan"]["nodes_after_failure"],
+                         full_sessions=names.get("full_per_replica", 0) * document["engine"][
+                             "replicas_per_node"])  # sem as que sobram da divisão
+            for sentence in sentences:
+                self.assertIn(sentence.format(**names), plain)
+            self.assertEqual(bool(speed["extrapolated"]), "pode errar mais" in plain[-1])
+            text = self.ok(*flags(question), "--explain").split("\nAs contas")[0]
+            headline, *_ = self.ok(*flags(question)).splitlines()
+            self.assertTrue(headline.startswith(text.splitlines()[0]), text)
+            self.assertEqual(" ".join(text.split()).split("Pergunta: ")[1], " ".join(
+                document["explanation"]["plain"]).split("Pergunta: ")[1])
+        with temporary_file({"servers": [dict(bare, name="caixa")]}) as path:
+            text = " ".join(self.ok(*flags(dict(BASE, server="caixa", servers_file=path)),
+                                    "--explain").split())
+        self.assertIn("Motor: sem teto, falta no catálogo hbm_usable_gib_per_gpu; só o plano "
+                      "limita.", text)
+
+    def test_objetivos(self):
+        """As sessões dos objetivos são as maiores em que o tempo, com a margem, fica no limite"""
+        rag = {"model": "llama-3.1-70b", "server": "dgx200", "concurrency": 300,
+               "weights_precision": "fp8", "cached_tokens": 4000, "input_tokens": 2000,
+               "output_tokens": 400}
+        cases = (({"min_tokens_per_second": 25}, "tpot", "tpot_limit_ms"),
+                 ({"max_tpot_ms": 40, "confidence": "90%"}, "tpot", "tpot_limit_ms"),
+                 ({"max_ttft_ms": 270, "tensor_parallel": 2}, "ttft", "max_ttft_ms"))
+        for objective, name, limit in cases:
+            document = json.loads(self.ok(*flags(dict(rag, **objective)), "--explain", "--json"))
+            rows = {row["name"]: row["value"] for row in document["explanation"]["figures"]}
+            results, edge = document["results"], "_high_ms" if "confidence" in objective else "_ms"
+            self.assertEqual(results["limited_by"], name)
+            self.assertLessEqual(rows["kept_" + name + edge], rows[limit])
+            self.assertGreater(rows["next_" + name + edge], rows[limit])
+            self.assertEqual(rows["objective_sessions"], results["sessions_per_unit"])
+            self.assertEqual(rows["next_per_replica"], rows["kept_per_replica"] + 1)
+            factor = document["performance"]["tpot_ms"]
+            if "confidence" in objective:
+                self.assertAlmostEqual(rows["kept_tpot_high_ms"] / rows["kept_tpot_ms"],
+                                       factor["high"] / factor["estimate"], places=6)
+        rate = dict(rag, requests_per_second=30, confidence="90%")
+        del rate["concurrency"]
+        figures = json.loads(self.ok(*flags(rate), "--explain", "--json"))["explanation"]["figures"]
+        latency = next(row for row in figures if row["name"] == "full_latency_seconds")
+        self.assertIn("ponta ruim", latency["label"])
+        self.assertIn("latency_margin", latency["formula"])
 
     def test_contas(self):
         """Cada conta, com os números no lugar dos nomes, dá o valor que se mostra"""
@@ -3293,16 +3546,7 @@ class Explicacao(Case):
             figures = document["explanation"]["figures"]
             self.assertGreater(len(figures), 20, question)
             self.assertEqual(len({row["name"] for row in figures}), len(figures))
-            for row in figures:
-                with self.subTest(question=question, row=row):
-                    if row["numbers"]:
-                        seen = evaluated(row["numbers"], isinstance(row["value"], int))
-                        if isinstance(row["value"], int):
-                            self.assertEqual(seen, row["value"])
-                        else:
-                            self.assertAlmostEqual(float(seen) / (row["value"] or 1),
-                                                   1 if row["value"] else 0, places=6)
-                    self.assertTrue(row["label"] and (row["numbers"] or row["source"]), row)
+            self.check(question, figures)
             shown = {row["name"]: row["value"] for row in figures}
             for name in ("kv_per_session_bytes", "nodes_minimum", "nodes_with_headroom"):
                 self.assertEqual(shown[name], document["results"][name], (question, name))
