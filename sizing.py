@@ -3209,7 +3209,8 @@ def objectives_shortfall(error: NothingFits) -> str:
     ttft, ttft_where = min((speed.ttft_ms(tpots_ms[where]) * speed.margins[1], where)
                            for speed, where in alone)
     for limit, best, where, text in (
-            (q.max_tpot_ms, tpot, tpot_where, "TPOT de %s ms fora do alcance: o melhor é %s ms (%s)"),
+            (q.max_tpot_ms, tpot, tpot_where,
+             "TPOT de %s ms fora do alcance: o melhor é %s ms (%s)"),
             (q.max_ttft_ms, ttft, ttft_where,
              "TTFT de %s ms fora do alcance: o melhor é %s ms (%s)")):
         if limit is not None and best > limit:
@@ -3933,7 +3934,8 @@ def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
         options.update(load_alternatives(r))
     if r.asks == "nodes" and not q.ha_spares:
         options["n+1"] = replace(q, ha_mode="n+1")
-    larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb]
+    larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb
+              and not q.calibration]  # o que se mediu num servidor não vale em outro
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
         options[server.product or server.name] = replace(on_server(q, server),
                                                          tensor_parallel=None)
@@ -4353,8 +4355,6 @@ def question_texts(r: SizingResult) -> list[str]:
     asked = [request_text(r)]
     if q.gpu_memory_utilization != DEFAULT_GPU_MEMORY_UTILIZATION:
         asked.append(percent_text(q.gpu_memory_utilization) + " da HBM")
-    if q.storage.name != "profile_default":
-        asked.append(q.storage.name)
     if q.confidence != EVEN:
         asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
@@ -4658,14 +4658,17 @@ def hbm_bar(r: SizingResult) -> str:
     return "[%s]" % bar
 
 
-def where_next(r: SizingResult) -> str:
-    """Quanto confiar na resposta e onde ver mais."""
-    outside, sheet = extrapolations(r), "  Planilha: --csv-excel"
-    text = "Contas: --explain"
+def certainty_text(r: SizingResult) -> str:
+    """Quanto confiar na resposta; o storage é o do tempo de carga."""
+    outside, texts = extrapolations(r), ["Storage: " + r.question.storage.name]
     if r.performance:
-        text = "%s. %s" % ("Previsão; fora do medido: " + ", ".join(outside) if outside
-                           else "Previsão, não medição", text)
-    return text + sheet if len(text + sheet) <= WIDTH else text
+        texts.insert(0, "Previsão; fora do medido: " + ", ".join(outside) if outside
+                     else "Previsão, não medição")
+    return ". ".join(texts) + "."
+
+
+def where_next(r: SizingResult) -> str:
+    return certainty_text(r) + " Contas: --explain"
 
 
 def explanation_text(r: SizingResult, explanation: Json) -> str:
@@ -5947,7 +5950,7 @@ def screen(r: SizingResult, servers: Sequence[Server]) -> Markup:
 
 def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = EMPTY) -> str:
     """A página de uma resposta: a primeira tela, as curvas, a comparação, as contas, as fontes."""
-    q, outside = r.question, extrapolations(r)
+    q = r.question
     body = [
         screen(r, servers),
         element("section", element("h2", "Curvas"), element(
@@ -5956,8 +5959,7 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
         element("section", element("h2", "Fórmulas"), figures_table(r)),
         element("section", element("h2", "Catálogos"), element(
             "ul", *map(source_item, (q.model, q.server, q.storage)), class_="sources")),
-        element("footer", "Previsão, não medição%s. %s, sizing.py %s." % (
-            "; fora do medido: " + ", ".join(outside) if outside else "", ENGINE, __version__))]
+        element("footer", "%s %s, sizing.py %s." % (certainty_text(r), ENGINE, __version__))]
     head = [PAGE_META, element("title", HEADLINES[r.asks](r)),
             element("style", Markup(PAGE_STYLE))]
     return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body),
