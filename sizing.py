@@ -4041,7 +4041,7 @@ def plain_paragraphs(r: SizingResult) -> list[str]:
 
 
 def asked_plain(r: SizingResult) -> str:
-    q, server, rate = r.question, r.question.server.product or r.question.server.name, ""
+    q, server, rate = r.question, product_text(r.question.server), ""
     model = "%s (pesos %s, KV %s)" % (q.model.name, q.weights_precision, q.kv_precision)
     load = "%s de %s" % (sessions_text(r.concurrency), model)
     if q.requests_per_second is not None:
