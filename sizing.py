@@ -5542,73 +5542,60 @@ PAGE_STYLE = """\
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --dim: #57606a; --line: #d0d7de;
   --tint: #f3f6f9; --blue: #0b5cad; --green: #1a7f4b; --red: #b3261e; --gold: #9a6700;
   --free: #dfe5eb }
-@media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e6e8ea; --dim: #a6adb5;
-  --line: #3a4149; --tint: #1d2226; --blue: #6cb6ff; --green: #5fc98f; --red: #ff8f85;
-  --gold: #e0b252; --free: #343b42 } }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --page: #14171a; --ink: #e6e8ea; --dim: #a6adb5; --line: #3a4149; --tint: #1d2226;
+    --blue: #6cb6ff; --green: #5fc98f; --red: #ff8f85; --gold: #e0b252; --free: #343b42 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1rem; max-width: 64rem; background: var(--page);
   color: var(--ink); font: 15px/1.45 system-ui, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
   overflow-wrap: anywhere }
 h1 { font-size: 1.45rem; line-height: 1.25; margin: 0 0 .4rem }
-h2 { font-size: 1.1rem; margin: 1.6rem 0 .5rem; padding-bottom: .15rem;
-  border-bottom: 2px solid var(--line) }
-p, ul { margin: .4rem 0 }
-table { border-collapse: collapse; width: 100% }
+h2 { font-size: 1.1rem; margin: 1.6rem 0 .5rem; border-bottom: 2px solid var(--line) }
+p, ul { margin: .4rem 0 } ul { padding-left: 1.2rem }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top }
 th { overflow-wrap: break-word }
 thead th { color: var(--dim); font-size: .85em; border-bottom-width: 2px }
 .number { text-align: right; font-variant-numeric: tabular-nums }
-.wide { overflow-x: auto }
-.compared td, .compared th { overflow-wrap: normal; white-space: nowrap }
+.wide { overflow-x: auto } .compared td, .compared th, .goals span { white-space: nowrap }
 .best { background: var(--tint); font-weight: 600 }
 .amounts { font-size: 1.1rem; color: var(--dim) }
-.met { color: var(--green) } .risk { color: var(--gold); font-weight: 600 }
-.missed { color: var(--red); font-weight: 600 }
-.goals { margin: .6rem 0 }
-.goals span { white-space: nowrap }
-ul { padding-left: 1.2rem }
-.facts th { width: 24%; color: var(--dim); font-weight: 600 }
-.figures { font-size: .85em }
-.figures tbody th { width: 24%; font-weight: 600 }
+.met { color: var(--green) } .at_risk, .missed { color: var(--gold); font-weight: 600 }
+.missed { color: var(--red) }
+.facts th { width: 24%; color: var(--dim) }
+.figures { font-size: .85em } .figures tbody th { width: 24% }
 .figures td:nth-child(2) { width: 23% }
 code, small { color: var(--dim) }
 code { font: .9em/1.3 ui-monospace, Consolas, "DejaVu Sans Mono", monospace }
 @media (max-width: 36rem) {
-  .goals { font-size: .76em } .goals th, .goals td { padding: .25rem .15rem }
+  .goals, .compared { font-size: .76em } .goals th, .goals td { padding: .25rem .15rem }
   .figures tr { display: grid; grid-template-columns: 1fr 1fr }
-  .figures tbody th { width: auto; border-bottom: 0 }
-  .figures td:nth-child(2) { width: auto; border-bottom: 0; text-align: right }
+  .figures tbody th, .figures td:nth-child(2) { width: auto; border-bottom: 0 }
   .figures tr > :last-child { grid-column: 1 / -1 } }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));
   gap: .5rem 1.5rem }
-figure { margin: 0; break-inside: avoid }
-figure:last-child { grid-column: 1 / -1 }
+figure { margin: 0; break-inside: avoid } figure:last-child { grid-column: 1 / -1 }
 figcaption { font-weight: 600; margin-bottom: .2rem }
 svg { display: block; width: 100%; height: auto; print-color-adjust: exact }
 svg text { font: 11px system-ui, Arial, sans-serif; fill: var(--dim) }
-.legend { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: .2rem 0; padding: 0;
-  list-style: none; font-size: .85em }
-.legend svg { display: inline-block; width: 1em; height: 1em; margin-right: .35em;
-  vertical-align: -.12em }
-.grid { stroke: var(--line) }
-.curve { fill: none; stroke: var(--blue); stroke-width: 2 }
-.other { fill: none; stroke: var(--green); stroke-width: 2; stroke-dasharray: 7 3 }
-.curve.band, .other.band { stroke: none; opacity: .18 }
-.curve.band, .dot { fill: var(--blue) }
-.other.band { fill: var(--green) }
-.goal { stroke: var(--red); stroke-width: 1.5; stroke-dasharray: 4 3 }
-.ring { fill: var(--page); stroke: var(--gold); stroke-width: 2.5 }
-.box { fill: var(--red) }
-.part { stroke: var(--page) }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0; list-style: none;
+  font-size: .85em }
+.legend svg { display: inline-block; width: 1em; margin-right: .35em; vertical-align: -.12em }
+.grid { stroke: var(--line) } .curve, .other, .goal { fill: none; stroke-width: 2 }
+.curve { stroke: var(--blue) } .other { stroke: var(--green); stroke-dasharray: 7 3 }
+.goal { stroke: var(--red); stroke-dasharray: 4 3 } .band { stroke: none; opacity: .18 }
+.curve.band, .dot { fill: var(--blue) } .other.band { fill: var(--green) }
+.ring { fill: var(--page); stroke: var(--gold); stroke-width: 2.5 } .box { fill: var(--red) }
 .part0 { fill: var(--blue) } .part1 { fill: var(--gold) } .part2 { fill: var(--green) }
 .part3 { fill: var(--free) } .part4 { fill: var(--dim) }
 footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
 @page { size: A4; margin: 10mm }
 @media print {
+  :root { color-scheme: light }
   body { padding: 0; max-width: none; font-size: 8pt; line-height: 1.25 }
   h1 { font-size: 14pt } h2 { font-size: 10pt; margin: 7pt 0 3pt; break-after: avoid }
-  p, ul { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
+  p, ul, table { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
   .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
   .compared { font-size: 7pt } .compared td, .compared th { white-space: normal }
   .figures, .sources { font-size: 6.2pt; line-height: 1.15 }
@@ -5623,9 +5610,7 @@ PAGE_META = Markup("""\
 <meta http-equiv="Content-Security-Policy"
   content="default-src 'none'; style-src 'unsafe-inline'">
 """)
-VERDICT_CLASSES = {VERDICTS["met"]: "met", VERDICTS["at_risk"]: "risk",
-                   VERDICTS["missed"]: "missed"}
-HBM_CLASSES = ("part0", "part1", "part2", "part3", "part4")
+VERDICT_CLASSES = {text: name for name, text in VERDICTS.items()}
 CHART_WIDTH, CHART_HEIGHT = 360, 210
 PLOT = (46, 20, 350, 171)  # esquerda, topo, direita e base do quadro de um gráfico
 CHART_POINTS = 40  # de cada curva
@@ -5645,10 +5630,6 @@ def element(name: str, *content: Any, **attributes: Any) -> Markup:
         str(part).replace(GLUE, "\u00a0")) for part in content)
     ends_line = any(isinstance(part, Markup) for part in content)  # não dentro de um texto
     return Markup("<%s%s>%s</%s>%s" % (name, written, inner, name, "\n" if ends_line else ""))
-
-
-def spaced(words: Iterable[Markup]) -> Markup:
-    return Markup(" ".join(words))
 
 
 def elements(name: str, contents: Iterable[Any], **attributes: Any) -> Markup:
@@ -5791,60 +5772,58 @@ def nodes_chart(r: SizingResult) -> Markup:
         ("box", "na resposta: " + plural(r.nodes_final, "nó"))])
 
 
-# Estado de `performance` → (marca, como se diz).
-STATE_MARKS = {"nominal": ("dot", "todos os nós, carga nominal"),
-               "failure": ("ring", "na falha, carga nominal"),
-               "failure_peak": ("box", "na falha, no pico")}
+STATE_MARKS = {"nominal": "dot", "failure": "ring", "failure_peak": "box"}
+
+
+def session_rate(case: Json) -> Json:
+    """Tokens/s de cada sessão numa carga: a previsão e a faixa."""
+    return GOALS["tokens_per_second"][0](case) or {}
 
 
 def speed_chart(r: SizingResult) -> Markup:
     """Tokens/s de uma sessão pela carga de uma unidade, até a que a memória admite."""
-    offer, layout = r.offer, r.offer.layout
+    offer, layout, limit_ms = r.offer, r.offer.layout, r.question.tpot_limit_ms
     if not r.performance or not layout:
         return element("p", "Sem velocidade prevista: %s." % speed_gap(r))
-    replicas, rate = offer.replicas_per_unit, "output_tokens_per_second_per_session"
-    most = max(case["sessions_per_replica"] for case in r.performance)
-    fullest = min(ceil_div(min(offer.plan_sessions, layout.ceiling_sessions), replicas), 4 * most)
-    counts = sorted({1 + (fullest - 1) * part**2 // CHART_POINTS**2  # a curva cai mais no começo
-                     for part in range(CHART_POINTS + 1)})
-    limit_ms, legend, curves, marks = r.question.tpot_limit_ms, [], [], []
+    most = 4 * max(case["sessions_per_replica"] for case in r.performance)
+    admitted = ceil_div(min(offer.plan_sessions, layout.ceiling_sessions), offer.replicas_per_unit)
     goal = 1e3 / limit_ms if limit_ms else 0.0
-    highest = max(case[rate + "_range"]["high"] for case in r.performance)
-    axes = Axes(float(fullest * replicas), 1.5 * max(highest, goal))
-    for kind, end in (("curve", offer), ("other", offer.other_end)):
-        if end and end.speed:
-            cases = [performance_of(r.question, end.speed, replicas, offer.nodes_per_unit,
-                                    count * replicas, "") for count in counts]
-            curves += [axes.path(band_of(cases, rate), kind + " band"),
-                       axes.path([(case["sessions"], case[rate]) for case in cases], kind)]
-            legend.append((kind, end_text(cases[0])))
+    axes = Axes(float(min(most, admitted) * offer.replicas_per_unit),
+                1.5 * max(goal, *(session_rate(case)["high"] for case in r.performance)))
+    curves, legend = speed_curves(r, axes)
     if goal:
         curves.append(axes.path([(0, goal), (axes.most_x, goal)], "goal"))
         legend.append(("goal", "objetivo: %s tokens/s" % number_text(goal)))
-    for state, (kind, text) in STATE_MARKS.items():
+    marks = []
+    for state, kind in STATE_MARKS.items():
         cases = [case for case in r.performance if case["state"] == state]
-        marks += [MARKS[kind](*axes.at(case["sessions_per_replica"] * replicas, case[rate]))
-                  for case in cases]
-        if cases:
-            legend.append((kind, "%s: %s" % (text, " e ".join(
-                range_text(dict(case[rate + "_range"], estimate=case[rate])) for case in cases))))
+        marks += [MARKS[kind](*axes.at(case["sessions_per_replica"] * offer.replicas_per_unit,
+                                       session_rate(case)["estimate"])) for case in cases]
+        rates = " e ".join(range_text(session_rate(case)) for case in cases)
+        legend += [(kind, "%s: %s" % (STATES[state], rates))] if cases else []
     frame = axes.frame("sessões por " + unit_text(offer.nodes_per_unit), "tokens/s de uma sessão",
                        False)
     return html_chart("velocidade", "Velocidade pela carga, com a faixa de 80%",
                       Markup("".join([frame, axes.inside(curves), *marks[::-1]])), legend)
 
 
-def band_of(cases: Sequence[Json], rate: str) -> list[tuple[float, float]]:
-    """O contorno da faixa: o alto na ida, o baixo na volta."""
-    def edge(name: str) -> list[tuple[float, float]]:
-        return [(case["sessions"], case[rate + "_range"][name]) for case in cases]
-
-    return edge("high") + edge("low")[::-1]
-
-
-def end_text(case: Json) -> str:
-    return "prefixo em cache (+%d tokens)" % case["input_tokens"] if case["cached_tokens"] else (
-        "prompt novo (%d tokens)" % case["input_tokens"])
+def speed_curves(r: SizingResult, axes: Axes) -> tuple[list[Markup], list[tuple[str, str]]]:
+    """(as curvas das pontas da carga, cada uma com a sua faixa; a legenda)."""
+    curves, legend, replicas = [], [], r.offer.replicas_per_unit
+    fullest = round(axes.most_x) // replicas
+    counts = sorted({1 + (fullest - 1) * part**2 // CHART_POINTS**2  # a curva cai mais no começo
+                     for part in range(CHART_POINTS + 1)})
+    for kind, end in (("curve", r.offer), ("other", r.offer.other_end)):
+        if end and end.speed:
+            cases = [performance_of(r.question, end.speed, replicas, end.nodes_per_unit,
+                                    count * replicas, "") for count in counts]
+            estimate, low, high = (
+                [(case["sessions"], session_rate(case)[edge]) for case in cases]
+                for edge in ("estimate", "low", "high"))
+            curves += [axes.path(high + low[::-1], kind + " band"), axes.path(estimate, kind)]
+            legend.append((kind, plural(end.input_tokens, "token novo", "tokens novos")
+                           + " por pedido"))
+    return curves, legend
 
 
 def hbm_chart(r: SizingResult) -> Markup:
@@ -5852,11 +5831,10 @@ def hbm_chart(r: SizingResult) -> Markup:
     if not r.offer.layout:
         return element("p", "Sem a divisão da HBM: %s." % missing_text(r.capacity.missing))
     total, seen, drawing, legend = sum(hbm_parts(r).values()), Fraction(0), [], []
-    for kind, (label, size_gib) in zip(HBM_CLASSES, hbm_parts(r).items()):
-        x, width = (float(CHART_WIDTH * part / total) for part in (seen, size_gib))
-        drawing.append(element("rect", x="%.1f" % x, y=0, width="%.1f" % width, height=16,
-                               class_=kind))
-        legend.append((kind, "%s: %s GiB" % (label[2:], decimal_text(size_gib, 0))))
+    for number, (label, size_gib) in enumerate(hbm_parts(r).items()):
+        x, width = ("%.1f" % (CHART_WIDTH * part / total) for part in (seen, size_gib))
+        legend.append(("part%d" % number, "%s: %s GiB" % (label[2:], decimal_text(size_gib, 0))))
+        drawing.append(element("rect", x=x, y=0, width=width, height=16, class_=legend[-1][0]))
         seen += size_gib
     return html_chart("hbm", "HBM de um nó: %s GiB visíveis" % decimal_text(total, 0),
                       Markup("".join(drawing)), legend, 16)
@@ -5883,12 +5861,16 @@ def figures_table(r: SizingResult) -> Markup:
 def goals_table(r: SizingResult) -> Markup:
     """As metas em cada estado, com a faixa de 80% e o veredito."""
     if not r.performance:
-        return Markup("")
+        return EMPTY
     (corner, titles), *rows = goal_rows(r)
-    table = html_table((corner, *titles), [
-        (label, *(spaced(element("span", word, class_=VERDICT_CLASSES.get(word, ""))
-                         for word in cell.split()) for cell in cells))
-        for label, cells in rows], "l" + "r" * len(titles), "goals")
+
+    def unbroken(cell: str) -> Markup:
+        """Cada palavra numa linha só; a do veredito, na sua cor."""
+        return Markup(" ".join(element("span", word, class_=VERDICT_CLASSES.get(word, "plain"))
+                               for word in cell.split()))
+
+    table = html_table((corner, *titles), [(label, *map(unbroken, cells)) for label, cells in rows],
+                       "l" + "r" * len(titles), "goals")
     return element("div", table, class_="wide")
 
 
@@ -5943,8 +5925,8 @@ def screen(r: SizingResult, servers: Sequence[Server]) -> Markup:
         element("h1", HEADLINES[r.asks](r)),
         element("p", " · ".join(physical_amounts(r)), class_="amounts"),
         elements("p", question_texts(r)), goals_table(r),
-        elements("p", risk_texts(r), class_="risk"), html_table((), facts, "ll", "facts"),
-        element("ul", elements("li", other_warnings(r)), class_="warnings")]
+        elements("p", risk_texts(r), class_="at_risk"), html_table((), facts, "ll", "facts"),
+        element("ul", elements("li", other_warnings(r)))]
     return element("header", *parts)
 
 

@@ -352,7 +352,7 @@ MUTANTS = (
     ("nodes_chart", "(peak, r.nodes_with_headroom)", "(planned, r.nodes_with_headroom)",
      "PaginaHtml.test_nos_pela_carga"),
     ("speed_chart", "1e3 / limit_ms", "2e3 / limit_ms", "PaginaHtml.test_velocidade_pela_carga"),
-    ("band_of", '"low")[::-1]', '"low")', "PaginaHtml.test_velocidade_pela_carga"),
+    ("speed_curves", "low[::-1]", "low", "PaginaHtml.test_velocidade_pela_carga"),
     ("hbm_chart", "seen += size_gib", "seen += 0", "PaginaHtml.test_hbm"),
     ("preferred", "new.scenario == RECOMMENDED", "False", "PaginaHtml.test_comparacao_sem"),
     ("preferred", "load_of(new.question) == load_of(old.question)", "True",

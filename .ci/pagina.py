@@ -96,7 +96,7 @@ class Chromium:
             [path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--hide-scrollbars", "--remote-debugging-pipe", "--user-data-dir=" + profile],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False,
-            preexec_fn=connect)
+            preexec_fn=connect, start_new_session=True)
         os.close(theirs[0])
         os.close(ours[1])
         self.sink, self.source, self.rest = theirs[1], os.fdopen(ours[0], "rb", 0), b""
@@ -160,13 +160,20 @@ class Chromium:
             "Page.captureScreenshot", clip=area, captureBeyondViewport=whole)["data"])
 
     def printed(self):
-        return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+        return base64.b64decode(self.call(
+            "Page.printToPDF", preferCSSPageSize=True, generateTaggedPDF=False)["data"])
 
     def close(self):
-        self.process.kill()
+        """Termina o navegador e os processos dele, que escrevem no perfil até o fim."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.source.close()
         os.close(self.sink)
+
+
+def undated(sheet):
+    """O PDF sem a data e sem os identificadores, que mudam a cada vez."""
+    return re.sub(rb"/(Creation|Mod)Date \([^)]*\)|/ID ?\[[^]]*\]", b"", sheet)
 
 
 def saved(folder, name, data):
@@ -184,17 +191,19 @@ def checked(chromium, folder, name, whole):
     if run.returncode:
         return ["%s: status %d: %s" % (name, run.returncode, run.stderr.decode())]
     path, faults = saved(folder, name + ".html", run.stdout), []
-    pictures = {}
+    pictures, sheets = {}, {}
     for width, scheme in itertools.product((360, 1000), ("light", "dark")):
         where = "%s, %d px, %s" % (name, width, scheme)
         faults += [where + ": " + fault for fault in chromium.open(path, width, scheme)]
         pictures[width, scheme] = chromium.picture(whole)
         saved(folder, "%s-%d-%s.png" % (name, width, scheme), pictures[width, scheme])
+        sheets[scheme] = chromium.printed()
     if len(set(pictures.values())) < len(pictures):
         faults.append(name + ": a clara e a escura, ou duas larguras, são iguais")
-    sheets = chromium.printed()
-    saved(folder, name + ".pdf", sheets)
-    count = len(re.findall(rb"/Type\s*/Page\b", sheets))
+    if len({undated(sheet) for sheet in sheets.values()}) > 1:
+        faults.append(name + ": o papel muda com o tema da tela")
+    saved(folder, name + ".pdf", sheets["dark"])
+    count = len(re.findall(rb"/Type\s*/Page\b", sheets["dark"]))
     if not 1 <= count <= most_sheets:
         faults.append("%s: %d folhas A4, no máximo %d" % (name, count, most_sheets))
     return faults
@@ -206,15 +215,16 @@ def main(argv):
     if not path:
         print("a página não foi vista: não há Chromium nem como instalá-lo")
         return 0
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = os.path.abspath(argv[0]) if argv else temporary
-        os.makedirs(folder, exist_ok=True)
-        chromium = Chromium(path, os.path.join(temporary, "perfil"))
-        try:
-            faults = [fault for name in PAGES
-                      for fault in checked(chromium, folder, name, bool(argv))]
-        finally:
-            chromium.close()
+    temporary = tempfile.mkdtemp()
+    folder = os.path.abspath(argv[0]) if argv else temporary
+    os.makedirs(folder, exist_ok=True)
+    chromium = Chromium(path, os.path.join(temporary, "perfil"))
+    try:
+        faults = [fault for name in PAGES
+                  for fault in checked(chromium, folder, name, bool(argv))]
+    finally:
+        chromium.close()
+        shutil.rmtree(temporary, ignore_errors=True)
     print("\n".join(faults) or "%d páginas vistas, claras e escuras, de 360 px a A4" % len(PAGES))
     return 1 if faults else 0
 
