@@ -4478,7 +4478,8 @@ def goal_lines(r: SizingResult) -> list[str]:
 def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, str]]:
     """(rótulo, texto): o que limita, a memória, a falha e o que mudaria a resposta."""
     rows = [("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r)),
-            ("KV", session_kv_text(r)), ("Nós", nodes_text(r))]
+            ("KV", session_kv_text(r)),
+            ("Nós", "%s; storage %s" % (nodes_text(r), r.question.storage.name))]
     if r.results.get("by_context"):
         rows.append(("Contextos", " · ".join(
             "%dk:%s%d" % (row["effective_context"] // 1024, GLUE, row["max_concurrency"])
@@ -4659,16 +4660,15 @@ def hbm_bar(r: SizingResult) -> str:
 
 
 def certainty_text(r: SizingResult) -> str:
-    """Quanto confiar na resposta; o storage é o do tempo de carga."""
-    outside, texts = extrapolations(r), ["Storage: " + r.question.storage.name]
-    if r.performance:
-        texts.insert(0, "Previsão; fora do medido: " + ", ".join(outside) if outside
-                     else "Previsão, não medição")
-    return ". ".join(texts) + "."
+    """Quanto confiar nos tempos; vazio se não há."""
+    outside = extrapolations(r)
+    text = "Previsão; fora do medido: %s. " % ", ".join(outside) if outside else (
+        "Previsão, não medição. ")
+    return text if r.performance else ""
 
 
 def where_next(r: SizingResult) -> str:
-    return certainty_text(r) + " Contas: --explain"
+    return certainty_text(r) + "Contas: --explain"
 
 
 def explanation_text(r: SizingResult, explanation: Json) -> str:
@@ -5941,7 +5941,7 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
         element("section", element("h2", "Fórmulas"), figures_table(r)),
         element("section", element("h2", "Catálogos"), element(
             "ul", *map(source_item, (q.model, q.server, q.storage)), class_="sources")),
-        element("footer", "%s %s, sizing.py %s." % (certainty_text(r), ENGINE, __version__))]
+        element("footer", "%s%s, sizing.py %s." % (certainty_text(r), ENGINE, __version__))]
     head = [PAGE_META, element("title", HEADLINES[r.asks](r)),
             element("style", Markup(PAGE_STYLE))]
     return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body),

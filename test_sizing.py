@@ -475,8 +475,7 @@ class Case(unittest.TestCase):
         self.assertRegex(lines[0], r"^(COMPRE \d+ × |SEU \S.* MANTÉM|SEUS \d+ × )")
         self.assertLessEqual(max(map(len, lines)), 80, text)
         warned = [i for i, line in enumerate(lines) if line.startswith("! ")]
-        ends = [i for i, line in enumerate(lines) if line.startswith(("Previsão", "Storage:"))
-                and not line.startswith("Previsto")]
+        ends = [i for i, line in enumerate(lines) if line.startswith(("Previsão", "Contas:"))]
         self.assertTrue(ends, text)
         body = lines[:(warned or ends)[0]] + lines[ends[0]:]
         self.assertLessEqual(len(body), most, text)
@@ -1840,7 +1839,7 @@ class Velocidade(Case):
         text = self.ok(*flags(dict(BASE, nodes=2)))
         self.assertTrue(text.startswith(
             "SEUS 2 × DGX B300 MANTÊM 1000 sessões, com 226 vagas livres\n"))
-        self.assertIn("\nNós         2 dados; o mínimo é 2\n", text)
+        self.assertIn("\nNós         2 dados; o mínimo é 2; storage profile_default\n", text)
 
     def test_pedidos_por_segundo(self):
         """Lei de Little: o menor ponto fixo, no menor número de nós em que ele cabe"""
@@ -2173,7 +2172,7 @@ class Velocidade(Case):
         long = self.ok(*flags(dict(BASE, model="deepseek-r1", server="gb200-nvl72",
                                    concurrency=10**5, effective_context=163840, output_tokens=100,
                                    max_tpot_ms=50)))
-        self.screen(long, 25)
+        self.screen(long, 26)
         self.assertNotIn("wider_replica", self.codes(self.sized(
             model="minimax-m2", server="l40s-8x", concurrency=30, weights_precision="int8")))
 
@@ -2277,7 +2276,7 @@ class Velocidade(Case):
         self.assertIn(" 0.07 (0.06-0.08) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
-        self.screen(many, 23)
+        self.screen(many, 24)
         self.assertRegex(many, r"\nPrevisto +19576 nós +19575 nós +19575 nós\n"
                          r" +10000000 +10000000 +pico 11999475/12000000\ntokens/s, novo ")
 
@@ -5781,7 +5780,7 @@ tokens/s por nó, cache      13.6k (10-16)      14.5k (11-17)      14.8k (11-18)
 
 Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (vLLM ~794, tp 8)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
-Nós         capacidade pura 2 → com pico 2 → com N+1 3
+Nós         capacidade pura 2 → com pico 2 → com N+1 3; storage profile_default
 HBM por nó  2142 GiB: ▓ pesos 90 ▒ motor 47 █ KV 1381 ░ livre 410 . fora 214
 [▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
