@@ -153,9 +153,6 @@ class SizingError(Exception):
         other.expected = expected
         return other
 
-    def with_more(self, text: str) -> SizingError:
-        return self.saying(self.expected + text)
-
 
 class NothingFits(SizingError):
     """Pergunta correta, mas sem resposta; guarda o que a mensagem da recusa precisa dizer.
@@ -173,27 +170,6 @@ class NothingFits(SizingError):
         super().__init__("nada cabe", expected)
         self.question, self.short_of, self.nodes_needed = question, short_of, nodes_needed
         self.layouts, self.offers = layouts, offers
-
-
-def one_line(text: str) -> str:
-    """Com os caracteres de controle escapados."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def path_text(path: Path) -> str:
-    """("models", 0, "notes") é `models[0].notes`."""
-    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
-                   for key in path).lstrip(".")
-
-
-def value_text(value: Any) -> str:
-    """Até 60 caracteres; listas e objetos, só o tipo."""
-    if isinstance(value, dict):
-        return "{…}"
-    if isinstance(value, list):
-        return "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # ── Cache KV: Group e group_of, session_kv_bytes
@@ -556,10 +532,6 @@ class Question:
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
 
-    def with_load(self, **load: Any) -> Question:
-        """A mesma pergunta com outra carga; como `replace`, sem o custo de reler cada campo."""
-        return Question(**dict(vars(self), **load))
-
     @property
     def asks(self) -> str:
         """O que se quer saber: nodes, sessions, context ou load (se a carga cabe nos nós)."""
@@ -729,11 +701,6 @@ MAX_NODES_PER_REPLICA = 8
 def lacking(entry: Any, fields: str) -> list[str]:
     """Os campos que o catálogo não traz."""
     return [name for name in fields.split() if getattr(entry, name) is None]
-
-
-def missing_text(fields: Sequence[str]) -> str:
-    verb = "falta" if len(fields) == 1 else "faltam"
-    return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1615,8 +1582,7 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
     most, wrong = used.sessions_per_replica, ""
     if sessions > most:
-        wrong = "espera-se até %d %s, o que uma réplica admite (%s)" % (
-            most, "sessão" if most == 1 else "sessões", used)
+        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), used)
     elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
         wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
             format(Decimal("%.3g" % predicted_ms), "f"), used)
@@ -1954,6 +1920,32 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> list[str]:
             lines[-1:] = [lines[-1][:width], " " * indent + lines[-1][width:]]
         lines[-1] += " "
     return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
+
+
+def one_line(text: str) -> str:
+    """Com os caracteres de controle escapados."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def path_text(path: Path) -> str:
+    """("models", 0, "notes") é `models[0].notes`."""
+    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
+                   for key in path).lstrip(".")
+
+
+def value_text(value: Any) -> str:
+    """Até 60 caracteres; listas e objetos, só o tipo."""
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def missing_text(fields: Sequence[str]) -> str:
+    verb = "falta" if len(fields) == 1 else "faltam"
+    return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
 
 
 # ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
@@ -3160,7 +3152,7 @@ Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não
 def explained(error: SizingError) -> SizingError:
     """O erro com o que falta e por quanto, se é uma recusa que ainda não o diz."""
     if isinstance(error, NothingFits) and not error.expected:
-        return error.with_more(SHORTFALLS[error.short_of](error))
+        return error.saying(error.expected + SHORTFALLS[error.short_of](error))
     return error
 
 
@@ -6280,7 +6272,7 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
     try:
         return MS_READER(flag, ms), COUNT_READER(flag, sessions)
     except SizingError as error:
-        wrong = error.with_more(" (MS@SESSÕES, como 38.5@64)")
+        wrong = error.saying(error.expected + " (MS@SESSÕES, como 38.5@64)")
         wrong.value = text
         raise wrong from None
 
@@ -6436,7 +6428,8 @@ def several_values(flag: str, text: str) -> list[Any]:
     try:
         return [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
-        raise error.with_more("; a vírgula separa os valores a comparar") from None
+        raise error.saying(
+            error.expected + "; a vírgula separa os valores a comparar") from None
 
 
 def os_reason(error: OSError) -> str:
@@ -6492,8 +6485,8 @@ def require_catalogue(given: Flags, kind: str) -> list[Any]:
     """As entradas de um catálogo sem problemas."""
     entries, problems = read_catalogue(given, kind)
     if len(problems) > 1:
-        raise problems[0].with_more(" (e mais %s: veja --validate)" % plural(
-            len(problems) - 1, "problema"))
+        first, more = problems[0], plural(len(problems) - 1, "problema")
+        raise first.saying("%s (e mais %s: veja --validate)" % (first.expected, more))
     if problems:
         raise problems[0]
     return entries
@@ -6725,7 +6718,7 @@ def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
         capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
         for concurrency, (base, capacity), ha_mode, storage in product(
                 asked.concurrencies, capacities, asked.ha_modes, asked.storages):
-            q = base.with_load(concurrency=concurrency, ha_mode=ha_mode, storage=storage)
+            q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
             if "--scenarios" in given:
                 yield from scenario_rows(given, q)
             else:

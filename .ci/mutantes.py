@@ -181,7 +181,7 @@ MUTANTS = (
     ("check_index", "* 10 > computed", "* 5 > computed", "HuggingFace"),
     ("context_limit", "max(limit, int(", "max(0, int(", "HuggingFace"),
     # Recusas e o que caberia no lugar
-    ("explained", "error.with_more(SHORTFALLS[error.short_of](error))", "error",
+    ("explained", "error.saying(error.expected + SHORTFALLS[error.short_of](error))", "error",
      "FlagsRuins.test_nada_cabe"),
     ("capacity_or_refusal", "explained(error)", "error", "Comparacoes.test_nenhuma_cabe"),
     ("memory_shortfall", "max(error", "min(error", "TetoFisico"),
@@ -390,7 +390,7 @@ MUTANTS = (
      "Invertida.test_carga_literal"),
     ("Asked.count", ", self.ha_modes", "", "Comparacoes.test_uma_lista_so"),
     ("Asked.count", "self.kv_precisions, ", "", "Comparacoes.test_uma_lista_so"),
-    ("rows_of", "base.with_load(", "bases[0].with_load(", "Comparacoes.test_linhas_iguais"),
+    ("rows_of", "replace(base, ", "replace(bases[0], ", "Comparacoes.test_linhas_iguais"),
     ("rows_of", "concurrency=concurrency, ", "", "Comparacoes.test_linhas_iguais"),
     ("rows_of", ", ha_mode=ha_mode", "", "Comparacoes.test_linhas_iguais"),
     ("rows_of", ", storage=storage", "", "Comparacoes.test_replicas_de_cada_linha"),
