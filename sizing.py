@@ -204,17 +204,20 @@ class Group:
     def token_bytes(self, element_bytes: int) -> int:
         return self.layers * (self.elements_per_token * element_bytes + self.bytes_per_token)
 
-    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
-        """Bytes de uma sessão, em páginas de `page_tokens` tokens."""
+    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1,
+                      tp: int = 1) -> int:
+        """Bytes de uma sessão em cada GPU do tp, em páginas de `page_tokens` tokens."""
         tokens = ceil_div(self.held_tokens(context), page_tokens) * page_tokens
-        return tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
+        total = tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
+        return ceil_div(total, min(tp, self.shards))
 
-    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1) -> int:
+    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1,
+                     tp: int = 1) -> int:
         """Bytes do prefixo que as sessões dividem, em páginas cheias; janelas não o guardam."""
         if self.cap_tokens:
             return 0
-        return (self.held_tokens(prefix) // page_tokens * page_tokens
-                * self.token_bytes(element_bytes))
+        tokens = self.held_tokens(prefix) // page_tokens * page_tokens
+        return ceil_div(tokens * self.token_bytes(element_bytes), min(tp, self.shards))
 
     def read_bytes(self, context: int, element_bytes: int) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
@@ -289,14 +292,16 @@ def group_of(kind: str, layers: int, **fields: int) -> Group:
     return Group(kind=kind, layers=layers, **KINDS[kind][1](**fields))
 
 
-def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
-    """A conta do `kv_cache_interface.py` do vLLM, sem o arredondamento a páginas.
+def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str,
+                     page_tokens: int = 1, tp: int = 1) -> int:
+    """A conta do `kv_cache_interface.py` do vLLM; com página e tp, a de cada GPU.
 
     >>> window = group_of("sliding", 36, kv_heads=8, k_dim=64, v_dim=64, window=128)
     >>> session_kv_bytes([window], 64, "fp16")
     4718592
     """
-    return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
+    element_bytes = KV_PRECISIONS[kv_precision]
+    return sum([group.session_bytes(context, element_bytes, page_tokens, tp) for group in groups])
 
 
 Sizes = Tuple[Tuple[int, Fraction], ...]  # (bytes de uma sessão, parte das sessões), crescentes
@@ -335,10 +340,9 @@ def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
     >>> sessions_fitting(1000, ((5, Fraction(1, 2)), (15, Fraction(1, 2))))
     89
     """
-    most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
-    if not most or len(sizes) == 1:
-        return most
-    return largest(room_bytes // mean_bytes(sizes), lambda n: total_fits(n, room_bytes, sizes), most)
+    most = max(0, room_bytes // sizes[-1][0])
+    limit = room_bytes // mean_bytes(sizes) if most else 0
+    return largest(limit, lambda sessions: total_fits(sessions, room_bytes, sizes), most)
 
 
 # ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
@@ -654,17 +658,17 @@ def kv_per_session_bytes(q: Question) -> int:
     return session_kv_bytes(q.model.kv_groups, q.effective_context, q.kv_precision)
 
 
-def shared_prefix_bytes(q: Question) -> int:
-    """Do prefixo comum, que cada réplica guarda uma vez."""
-    return sum(group.shared_bytes(q.shared_prefix_tokens, q.element_bytes)
-               for group in q.model.kv_groups)
+def shared_prefix_bytes(q: Question, page_tokens: int = 1, tp: int = 1) -> int:
+    """Do prefixo comum, que cada réplica guarda uma vez; com página e tp, numa GPU dela."""
+    return sum([group.shared_bytes(q.shared_prefix_tokens, q.element_bytes, page_tokens, tp)
+                for group in q.model.kv_groups])
 
 
-def own_kv_sizes(q: Question) -> Sizes:
-    """O que cada sessão guarda só para si."""
-    shared = shared_prefix_bytes(q)
-    return tuple([(session_kv_bytes(q.model.kv_groups, context, q.kv_precision) - shared, share)
-                  for context, share in q.lengths])
+def own_kv_sizes(q: Question, page_tokens: int = 1, tp: int = 1) -> Sizes:
+    """O que cada sessão guarda só para si; com página e tp, em cada GPU."""
+    groups, shared = q.model.kv_groups, shared_prefix_bytes(q, page_tokens, tp)
+    return tuple([(session_kv_bytes(groups, context, q.kv_precision, page_tokens, tp) - shared,
+                   share) for context, share in q.lengths])
 
 
 def kv_total_bytes(q: Question, sessions: int, copies: int) -> int:
@@ -892,19 +896,10 @@ def replicas_of(q: Question, nodes: int) -> list[Replica]:
     return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
 
 
-Shards = Tuple[Tuple[int, int], ...]  # de cada grupo: (bytes em páginas, GPUs que os dividem)
-
-
-def bytes_per_gpu(parts: Shards, tp: int) -> int:
-    return sum([ceil_div(size_bytes, min(tp, shards)) for size_bytes, shards in parts])
-
-
-def layout_of(q: Question, replica: Replica, sessions: Sequence[tuple[Shards, Fraction]],
-              prefix: Shards) -> Layout:
-    """As sessões que cabem numa réplica, com o prefixo comum; de cada comprimento, a parte."""
+def layout_of(q: Question, replica: Replica) -> Layout:
+    """As sessões que cabem numa réplica, com o prefixo comum."""
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    shared = bytes_per_gpu(prefix, tp)
-    sizes = tuple([(bytes_per_gpu(each, tp) - shared, share) for each, share in sessions])
+    shared, sizes = shared_prefix_bytes(q, PAGE_TOKENS, tp), own_kv_sizes(q, PAGE_TOKENS, tp)
     room = replica.kv_capacity_bytes - shared
     limit, most = q.max_num_seqs, sessions_fitting(room, sizes)
     if most > limit:  # cada sessão a mais também aumenta o amostrador
@@ -933,12 +928,7 @@ class Replicas:
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
-    groups, each = q.model.kv_groups, q.element_bytes
-    sessions = [(tuple([(group.session_bytes(context, each, PAGE_TOKENS), group.shards)
-                        for group in groups]), share) for context, share in q.lengths]
-    prefix = tuple([(group.shared_bytes(q.shared_prefix_tokens, each, PAGE_TOKENS), group.shards)
-                    for group in groups])
-    return [layout_of(q, replica, sessions, prefix) for replica in replicas]
+    return [layout_of(q, replica) for replica in replicas]
 
 
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
