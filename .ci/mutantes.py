@@ -280,8 +280,7 @@ MUTANTS = (
     ("failure_plain", 'r.question.requests_per_second is not None', "False", "Explicacao"),
     ("predicted_plain", "outside = extrapolations(r)", "outside = []", "Explicacao"),
     ("measured_plain", "read and not q.converted", "read", "Explicacao"),
-    ("names_of_figures", "answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan, r.results",
-     "r.results, answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan", "Explicacao"),
+    ("names_of_figures", "limit_names(r), answer_names(r)", "results_of(r), answer_names(r)", "Explicacao"),
     ("alternatives", ", tensor_parallel=None", "", "Explicacao.test_o_que_mudaria"),
     ("alternatives", " and half.request_fits", "", "Explicacao"),
     ("launch_words", "ceil_div(r.offer.sessions_per_unit,", "ceil_div(layout.ceiling_sessions,",
@@ -290,7 +289,7 @@ MUTANTS = (
     ("upper_kv_bytes", "cap_tokens=None", "stride=1", "Interface Valores TetoFisico"),
     ("ceiling_text", "len(others) > 3", "len(others) >= 3", "Interface.test_relatorio"),
     # Comparações
-    ("SORTS", "-r.results", "r.results", "Comparacoes"),
+    ("SORTS", "-results_of(r)", "results_of(r)", "Comparacoes"),
     ("REFUSED", "((True, 1),)", "((False, 0),)", "Comparacoes"),
     ("rank", "key is None", "False", "Comparacoes"),
     ("load_of", ", q.ha_mode", "", "Documentos.test_comandos"),
