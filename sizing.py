@@ -303,9 +303,7 @@ def total_fits(sessions: int, room_bytes: Exact, sizes: Sizes) -> bool:
     mean = mean_bytes(sizes)
     variance, third = (sum(((size - mean)**power * share for size, share in sizes), Fraction(0))
                        for power in (2, 3))
-    if not variance:
-        return False
-    skewed = (NORMAL_99**2 - 1) / 6 * max(third, Fraction(0)) / variance
+    skewed = (NORMAL_99**2 - 1) / 6 * max(third, Fraction(0)) / (variance or 1)
     room = Fraction(room_bytes - sessions * mean - skewed)
     return room >= 0 and room**2 >= NORMAL_99**2 * variance * sessions
 
@@ -1403,12 +1401,12 @@ def recompute_seconds(q: Question, offer: Offer) -> float | None:
     return speed_of(whole, offer.layout, 0, offer.tpot_scale).alone_seconds
 
 
-def storage_plan_of(q: Question, offer: Offer, kv_bytes: int, nodes: int, sessions: int) -> Json:
+def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
     """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
     checkpoint, shared = checkpoint_bytes(q), q.storage.shared
     parked = sessions if shared else ceil_div(sessions, nodes)
     parked_bytes = kv_total_bytes(q, parked, 1)
-    restore = kv_bytes / GB / float(q.storage.throughput_read_gbps)
+    restore = kv_per_session_bytes(q) / GB / float(q.storage.throughput_read_gbps)
     recompute, faster = recompute_seconds(q, offer), None
     if recompute is not None:
         faster = "restore" if restore < recompute else "recompute"
@@ -1565,17 +1563,17 @@ class SizingResult:
         return ha_plan_of(self.question, self.offer, self.concurrency, self.nodes_minimum,
                           self.nodes_with_headroom, self.nodes_final)
 
-    def performance_with(self, speed: Speed, nodes: int, state: str, headroom: Exact) -> Json:
-        """A velocidade de uma ponta da carga com `nodes` nós no ar; unidade: 1 nó."""
-        q, replicas = self.question, nodes * self.offer.replicas_per_unit
-        sessions = self.offer.sessions_in_progress(q, speed, headroom, nodes)
-        return performance_of(q, speed, replicas, nodes, sessions, state)
+    def performance_with(self, speed: Speed, state: str, nodes: int, headroom: Exact) -> Json:
+        """De uma ponta da carga, com `nodes` nós no ar; a unidade de uma velocidade é um nó."""
+        sessions = self.offer.sessions_in_progress(self.question, speed, headroom, nodes)
+        return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
+                              sessions, state)
 
     @cached_property
     def nominal(self) -> Json | None:
         """A velocidade da carga dos objetivos com todos os nós; None se não se prevê."""
         speed = self.offer.speed
-        return self.performance_with(speed, self.nodes_final, "nominal", 0) if speed else None
+        return self.performance_with(speed, "nominal", self.nodes_final, 0) if speed else None
 
     @cached_property
     def performance(self) -> list[Json]:
@@ -1583,11 +1581,9 @@ class SizingResult:
         if not self.nominal:
             return []
         left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
-        states: list[tuple[int, str, Exact]] = [(self.nodes_final, "nominal", 0)]
-        if left:
-            states.append((left, "failure", 0))
-        if left and peak:
-            states.append((left, "failure_peak", peak))
+        states: list[tuple[str, int, Exact]] = [("nominal", self.nodes_final, 0)]
+        states += [("failure", left, 0)] if left else []
+        states += [("failure_peak", left, peak)] if left and peak else []
         ends = [end.speed for end in (self.offer, self.offer.other_end) if end and end.speed]
         _, *others = product(ends, states)
         return [self.nominal, *(self.performance_with(speed, *state) for speed, state in others)]
@@ -1601,8 +1597,7 @@ class SizingResult:
 
     @cached_property
     def storage_plan(self) -> Json:
-        return storage_plan_of(self.question, self.offer, kv_per_session_bytes(self.question),
-                               self.nodes_final, self.concurrency)
+        return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
 
     @cached_property
     def physical(self) -> Json:
