@@ -5,9 +5,10 @@
 
 Fórmulas (n tokens, b bytes por elemento):
 
+    contexto          o dado, ou cached_tokens + input_tokens + output_tokens
     KV de uma sessão  Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
     orçamento de KV   total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
-    sessões por nó    S = ⌊orçamento / KV de uma sessão⌋, até o teto físico e os objetivos
+    sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
     TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
@@ -19,6 +20,9 @@ Contas com ⌊ ⌋ ou ⌈ ⌉ são exatas: nenhum arredondamento compra ou deixa
 Glossário, com o sentido que cada palavra tem em todo o módulo:
 
     sessão      uma conversa em andamento, com `effective_context` tokens de cache KV
+    pedido      uma volta dela: tokens já em cache, novos e gerados; a soma é o contexto
+    prefixo comum  os tokens iguais em todas as sessões: cada réplica os guarda uma vez
+    mistura     sessões de vários comprimentos: admite-se o percentil 99 do KV total delas
     grupo       camadas do modelo que guardam o cache do mesmo jeito
     nó          um servidor: o que se compra e o que falha
     réplica     as GPUs que guardam uma cópia dos pesos e servem as mesmas sessões
@@ -29,7 +33,9 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
     admitidas   o menor entre plano, teto e o que os objetivos de tempo dão: `sessions_per_unit`
     oferta      o que uma unidade de um leiaute admite, com a velocidade
     ponta       um extremo da carga: todo pedido com prompt novo, ou com o prefixo em cache
+    confiança   onde se julgam os objetivos: na previsão, ou na ponta ruim da sua faixa de 80%
     pico        a carga nominal mais o headroom; a reserva de HA são nós além dele
+    estado      em que se prevê: com todos os nós, depois da falha, depois da falha no pico
 
 >>> hybrid = (group_of("full", 18, kv_heads=8, k_dim=64, v_dim=64),
 ...           group_of("sliding", 18, kv_heads=8, k_dim=64, v_dim=64, window=128))
@@ -39,8 +45,9 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
 6
 
 Primeiro o artigo, até `size`, que basta para refazer à mão qualquer resposta; depois os apêndices.
-Cada seção usa o que está acima dela e diz, na primeira linha, o que oferece às outras. Do catálogo
-carregado ao texto impresso só há funções puras (só `in_order` guarda linhas num arquivo à parte).
+Cada seção usa o que está acima dela (menos os textos dos erros, com os outros) e diz, na primeira
+linha, o que oferece às outras. Do catálogo carregado ao texto impresso só há funções puras (só
+`in_order` guarda linhas num arquivo à parte).
 """
 from __future__ import annotations
 
@@ -150,7 +157,7 @@ class NothingFits(SizingError):
         self.layouts, self.offers = layouts, offers
 
 
-# ── Cache KV: Group e group_of, session_kv_bytes
+# ── Cache KV: Group e group_of, session_kv_bytes; sessions_fitting, as sessões que cabem
 
 KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
 
@@ -460,7 +467,7 @@ class Storage:
         return (self.scope or self.type) not in ("node", "local")
 
 
-# ── A pergunta: Question, com os seus padrões; kv_per_session_bytes e kv_budget_bytes
+# ── A pergunta: Question, o pedido e os padrões; o KV dela, de uma sessão ao orçamento de um nó
 
 HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
 
@@ -1534,7 +1541,7 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
 
 @dataclass(frozen=True, eq=False)
 class SizingResult:
-    """Tudo o que as visões mostram, com os nomes do JSON; cada bloco se calcula ao ser lido."""
+    """A resposta, com os nomes do JSON; cada bloco se calcula ao ser lido."""
 
     asked: Question
     question: Question  # com a carga ou o contexto que a resposta deu
@@ -1675,7 +1682,7 @@ def longest_context(q: Question) -> Question:
     return at(longest(inside + 1, limit) or longest(first, inside) or first)
 
 
-# ── Apêndice: textos: como se escrevem números, tamanhos, durações e linhas de 80 colunas
+# ── Apêndice: textos: como se escrevem números, tamanhos, durações, erros e linhas de 80 colunas
 
 WIDTH = 80
 GLUE = "\x00"  # um espaço em que a linha não se parte
