@@ -289,11 +289,11 @@ def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str,
     return sum([group.session_bytes(context, element_bytes, page_tokens, tp) for group in groups])
 
 
-Sizes = Tuple[Tuple[int, Fraction], ...]  # (bytes de uma sessão, parte das sessões), crescentes
+Sizes = Tuple[Tuple[int, Exact], ...]  # (bytes de uma sessão, parte das sessões), crescentes
 
 
-def mean_bytes(sizes: Sizes) -> Fraction:
-    return sum((size * share for size, share in sizes), Fraction(0))
+def mean_bytes(sizes: Sizes) -> Exact:
+    return sum([size * share for size, share in sizes])
 
 
 NORMAL_99 = Fraction(2326, 1000)  # desvios-padrão até o percentil 99
@@ -308,10 +308,10 @@ def total_fits(sessions: int, room_bytes: Exact, sizes: Sizes) -> bool:
     if sessions * sizes[-1][0] <= room_bytes:
         return True
     mean = mean_bytes(sizes)
-    variance, third = (sum(((size - mean)**power * share for size, share in sizes), Fraction(0))
+    variance, third = (sum([(size - mean)**power * share for size, share in sizes])
                        for power in (2, 3))
-    skewed = (NORMAL_99**2 - 1) / 6 * max(third, Fraction(0)) / (variance or 1)
-    room = Fraction(room_bytes - sessions * mean - skewed)
+    skewed = (NORMAL_99**2 - 1) / 6 * max(third, 0) / (variance or 1)
+    room = room_bytes - sessions * mean - skewed
     return room >= 0 and room**2 >= NORMAL_99**2 * variance * sessions
 
 
@@ -323,8 +323,8 @@ def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
     >>> sessions_fitting(1000, ((5, Fraction(1, 2)), (15, Fraction(1, 2))))
     89
     """
-    most = max(0, room_bytes // sizes[-1][0])
-    limit = room_bytes // mean_bytes(sizes) if most else 0
+    most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
+    limit = room_bytes // mean_bytes(sizes) if most and len(sizes) > 1 else most
     return largest(limit, lambda sessions: total_fits(sessions, room_bytes, sizes), most)
 
 
@@ -594,9 +594,9 @@ class Question:
         return min(self.requested_context or limit, limit)
 
     @property
-    def lengths(self) -> tuple[tuple[int, Fraction], ...]:
+    def lengths(self) -> tuple[tuple[int, Exact], ...]:
         """(tokens, parte das sessões), da mais curta à mais longa."""
-        return self.context_mix or ((self.effective_context, Fraction(1)),)
+        return self.context_mix or ((self.effective_context, 1),)
 
     @property
     def output_tokens(self) -> int:
