@@ -8,7 +8,8 @@ Fórmulas (n tokens, b bytes por elemento):
     contexto          o dado, ou cached_tokens + input_tokens + output_tokens
     KV de uma sessão  Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
     orçamento de KV   total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
-    sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto e os objetivos
+    sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto
+                      físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
     TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
@@ -199,7 +200,7 @@ class Group:
     def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1,
                      tp: int = 1) -> int:
         """Bytes do prefixo que as sessões dividem, em páginas cheias; janelas não o guardam."""
-        if self.cap_tokens:
+        if self.cap_tokens or not prefix:
             return 0
         tokens = self.held_tokens(prefix) // page_tokens * page_tokens
         return ceil_div(tokens * self.token_bytes(element_bytes), min(tp, self.shards))
@@ -324,7 +325,7 @@ def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
     89
     """
     most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
-    limit = room_bytes // mean_bytes(sizes) if most and len(sizes) > 1 else most
+    limit = room_bytes // mean_bytes(sizes) if most else 0
     return largest(limit, lambda sessions: total_fits(sessions, room_bytes, sizes), most)
 
 
@@ -771,17 +772,15 @@ def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str,
     model, hidden = q.model, q.model.hidden_size or 0
     batch_bytes = 2 * q.max_num_batched_tokens  # de um número em 16 bits por token
     logits = 4 * sequences * (model.vocab_size or 0)
-    ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
-    parts = {"sampler_bytes": batch_bytes * hidden + ceil_div(
-        logits * SAMPLER_COPIES_PERCENT, 100),
-             "ffn_bytes": batch_bytes * ffn, "moe_bytes": 0,
-             "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-             "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
+    ffn, moe = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden, 0
     if model.num_experts and q.weights_precision != "mxfp4":  # os kernels MXFP4 são fundidos
         width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
-        each = max(2 * width, hidden) + width
-        parts["moe_bytes"] = batch_bytes * (model.experts_per_token or 0) * each
-    return parts
+        moe = (model.experts_per_token or 0) * (max(2 * width, hidden) + width)
+    return {
+        "sampler_bytes": batch_bytes * hidden + ceil_div(logits * SAMPLER_COPIES_PERCENT, 100),
+        "ffn_bytes": batch_bytes * ffn, "moe_bytes": batch_bytes * moe,
+        "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
+        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
 
 
 def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
