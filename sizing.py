@@ -20,7 +20,7 @@ Contas com ⌊ ⌋ ou ⌈ ⌉ são exatas: nenhum arredondamento compra ou deixa
 
 Glossário, com o sentido que cada palavra tem em todo o módulo:
 
-    sessão      uma conversa em andamento, com `effective_context` tokens de cache KV
+    sessão      uma conversa em andamento, com até `effective_context` tokens de cache KV
     pedido      uma volta dela: tokens já em cache, novos e gerados; a soma é o contexto
     prefixo comum  os tokens iguais em todas as sessões: cada réplica os guarda uma vez
     mistura     sessões de vários comprimentos: admite-se o percentil 99 do KV total delas
@@ -1588,8 +1588,10 @@ class SizingResult:
             return []
         left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
         states: list[tuple[str, int, Exact]] = [("nominal", self.nodes_final, 0)]
-        states += [("failure", left, 0)] if left else []
-        states += [("failure_peak", left, peak)] if left and peak else []
+        if left:
+            states.append(("failure", left, 0))
+        if left and peak:
+            states.append(("failure_peak", left, peak))
         ends = [end.speed for end in (self.offer, self.offer.other_end) if end and end.speed]
         _, *others = product(ends, states)
         return [self.nominal, *(self.performance_with(speed, *state) for speed, state in others)]
