@@ -5,9 +5,11 @@
 
 Fórmulas (n tokens, b bytes por elemento):
 
+    contexto          o dado, ou cached_tokens + input_tokens + output_tokens
     KV de uma sessão  Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
     orçamento de KV   total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
-    sessões por nó    S = ⌊orçamento / KV de uma sessão⌋, até o teto físico e os objetivos
+    sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto
+                      físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
     TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
@@ -18,7 +20,10 @@ Contas com ⌊ ⌋ ou ⌈ ⌉ são exatas: nenhum arredondamento compra ou deixa
 
 Glossário, com o sentido que cada palavra tem em todo o módulo:
 
-    sessão      uma conversa em andamento, com `effective_context` tokens de cache KV
+    sessão      uma conversa em andamento, com até `effective_context` tokens de cache KV
+    pedido      uma volta dela: tokens já em cache, novos e gerados; a soma é o contexto
+    prefixo comum  os tokens iguais em todas as sessões: cada réplica os guarda uma vez
+    mistura     sessões de vários comprimentos: admite-se o percentil 99 do KV total delas
     grupo       camadas do modelo que guardam o cache do mesmo jeito
     nó          um servidor: o que se compra e o que falha
     réplica     as GPUs que guardam uma cópia dos pesos e servem as mesmas sessões
@@ -29,7 +34,9 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
     admitidas   o menor entre plano, teto e o que os objetivos de tempo dão: `sessions_per_unit`
     oferta      o que uma unidade de um leiaute admite, com a velocidade
     ponta       um extremo da carga: todo pedido com prompt novo, ou com o prefixo em cache
+    confiança   onde se julgam os objetivos: na previsão, ou na ponta ruim da sua faixa de 80%
     pico        a carga nominal mais o headroom; a reserva de HA são nós além dele
+    estado      em que se prevê: com todos os nós, depois da falha, depois da falha no pico
 
 >>> hybrid = (group_of("full", 18, kv_heads=8, k_dim=64, v_dim=64),
 ...           group_of("sliding", 18, kv_heads=8, k_dim=64, v_dim=64, window=128))
@@ -39,8 +46,9 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
 6
 
 Primeiro o artigo, até `size`, que basta para refazer à mão qualquer resposta; depois os apêndices.
-Cada seção usa o que está acima dela e diz, na primeira linha, o que oferece às outras. Do catálogo
-carregado ao texto impresso só há funções puras (só `in_order` guarda linhas num arquivo à parte).
+Cada seção usa o que está acima dela (menos os textos dos erros, com os outros) e diz, na primeira
+linha, o que oferece às outras. Do catálogo carregado ao texto impresso só há funções puras (só
+`in_order` guarda linhas num arquivo à parte).
 """
 from __future__ import annotations
 
@@ -67,27 +75,9 @@ Json = Dict[str, Any]
 Path = Tuple[Union[str, int], ...]  # até um valor, num documento JSON
 
 
-# ── Unidades e números: GB, GIB, TIB; exact_decimal, ceil_div, largest, rounded, gib
+# ── Unidades e números: GB, GIB, TIB; ceil_div (⌈ ⌉), largest (bisseção), rounded
 
 GB, GIB, TIB = 10**9, 2**30, 2**40  # GB dos fabricantes; GiB dos drivers e dos motores
-MAX_DIGITS = 30  # algarismos de um número, e o maior expoente: a conta não explode
-
-
-def exact_decimal(text: str) -> Fraction | None:
-    """O valor exato; None se não é um número ou se passa de `MAX_DIGITS`.
-
-    >>> exact_decimal("0.1"), exact_decimal("1e3"), exact_decimal("1e400"), exact_decimal("nan")
-    (Fraction(1, 10), Fraction(1000, 1), None, None)
-    """
-    text = re.sub("(?<=[0-9])_(?=[0-9])", "", text)
-    mantissa, _, exponent = text.lower().partition("e")
-    digits = len(mantissa.strip("+-").replace(".", ""))
-    if max(digits, len(exponent)) > MAX_DIGITS or set(text) - set("0123456789.eE+-"):
-        return None
-    try:
-        return Fraction(text) if abs(int(exponent or 0)) <= MAX_DIGITS else None
-    except ValueError:
-        return None
 
 
 def ceil_div(numerator: Exact, denominator: Exact) -> int:
@@ -113,10 +103,6 @@ def largest(limit: int, accepts: Callable[[int], bool], low: int = 0) -> int:
 def rounded(value: Exact | float) -> float:
     """Nove algarismos significativos."""
     return float("%.9g" % value)
-
-
-def gib(size_bytes: Exact) -> float:
-    return rounded(size_bytes / GIB)
 
 
 # ── Erros: SizingError, da pergunta ou do catálogo; NothingFits, da pergunta sem resposta
@@ -153,9 +139,6 @@ class SizingError(Exception):
         other.expected = expected
         return other
 
-    def with_more(self, text: str) -> SizingError:
-        return self.saying(self.expected + text)
-
 
 class NothingFits(SizingError):
     """Pergunta correta, mas sem resposta; guarda o que a mensagem da recusa precisa dizer.
@@ -175,28 +158,7 @@ class NothingFits(SizingError):
         self.layouts, self.offers = layouts, offers
 
 
-def one_line(text: str) -> str:
-    """Com os caracteres de controle escapados."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def path_text(path: Path) -> str:
-    """("models", 0, "notes") é `models[0].notes`."""
-    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
-                   for key in path).lstrip(".")
-
-
-def value_text(value: Any) -> str:
-    """Até 60 caracteres; listas e objetos, só o tipo."""
-    if isinstance(value, dict):
-        return "{…}"
-    if isinstance(value, list):
-        return "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-# ── Cache KV: Group e group_of, session_kv_bytes
+# ── Cache KV: Group e group_of, session_kv_bytes; sessions_fitting, as sessões que cabem
 
 KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
 
@@ -228,17 +190,20 @@ class Group:
     def token_bytes(self, element_bytes: int) -> int:
         return self.layers * (self.elements_per_token * element_bytes + self.bytes_per_token)
 
-    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1) -> int:
-        """Bytes de uma sessão, em páginas de `page_tokens` tokens."""
+    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1,
+                      tp: int = 1) -> int:
+        """Bytes de uma sessão em cada GPU do tp, em páginas de `page_tokens` tokens."""
         tokens = ceil_div(self.held_tokens(context), page_tokens) * page_tokens
-        return tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
+        total = tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
+        return ceil_div(total, min(tp, self.shards))
 
-    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1) -> int:
+    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1,
+                     tp: int = 1) -> int:
         """Bytes do prefixo que as sessões dividem, em páginas cheias; janelas não o guardam."""
-        if self.cap_tokens:
+        if self.cap_tokens or not prefix:
             return 0
-        return (self.held_tokens(prefix) // page_tokens * page_tokens
-                * self.token_bytes(element_bytes))
+        tokens = self.held_tokens(prefix) // page_tokens * page_tokens
+        return ceil_div(tokens * self.token_bytes(element_bytes), min(tp, self.shards))
 
     def read_bytes(self, context: int, element_bytes: int) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
@@ -313,21 +278,23 @@ def group_of(kind: str, layers: int, **fields: int) -> Group:
     return Group(kind=kind, layers=layers, **KINDS[kind][1](**fields))
 
 
-def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
-    """A conta do `kv_cache_interface.py` do vLLM, sem o arredondamento a páginas.
+def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str,
+                     page_tokens: int = 1, tp: int = 1) -> int:
+    """A conta do `kv_cache_interface.py` do vLLM; com página e tp, a de cada GPU.
 
     >>> window = group_of("sliding", 36, kv_heads=8, k_dim=64, v_dim=64, window=128)
     >>> session_kv_bytes([window], 64, "fp16")
     4718592
     """
-    return sum(group.session_bytes(context, KV_PRECISIONS[kv_precision]) for group in groups)
+    element_bytes = KV_PRECISIONS[kv_precision]
+    return sum([group.session_bytes(context, element_bytes, page_tokens, tp) for group in groups])
 
 
-Sizes = Tuple[Tuple[int, Fraction], ...]  # (bytes de uma sessão, parte das sessões), crescentes
+Sizes = Tuple[Tuple[int, Exact], ...]  # (bytes de uma sessão, parte das sessões), crescentes
 
 
-def mean_bytes(sizes: Sizes) -> Fraction:
-    return sum((size * share for size, share in sizes), Fraction(0))
+def mean_bytes(sizes: Sizes) -> Exact:
+    return sum([size * share for size, share in sizes])
 
 
 NORMAL_99 = Fraction(2326, 1000)  # desvios-padrão até o percentil 99
@@ -342,12 +309,10 @@ def total_fits(sessions: int, room_bytes: Exact, sizes: Sizes) -> bool:
     if sessions * sizes[-1][0] <= room_bytes:
         return True
     mean = mean_bytes(sizes)
-    variance, third = (sum(((size - mean)**power * share for size, share in sizes), Fraction(0))
+    variance, third = (sum([(size - mean)**power * share for size, share in sizes])
                        for power in (2, 3))
-    if not variance:
-        return False
-    skewed = (NORMAL_99**2 - 1) / 6 * max(third, Fraction(0)) / variance
-    room = Fraction(room_bytes - sessions * mean - skewed)
+    skewed = (NORMAL_99**2 - 1) / 6 * max(third, 0) / (variance or 1)
+    room = room_bytes - sessions * mean - skewed
     return room >= 0 and room**2 >= NORMAL_99**2 * variance * sessions
 
 
@@ -360,9 +325,8 @@ def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
     89
     """
     most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
-    if not most or len(sizes) == 1:
-        return most
-    return largest(room_bytes // mean_bytes(sizes), lambda n: total_fits(n, room_bytes, sizes), most)
+    limit = room_bytes // mean_bytes(sizes) if most else 0
+    return largest(limit, lambda sessions: total_fits(sessions, room_bytes, sizes), most)
 
 
 # ── Modelo, servidor e storage: Model, Server, Storage, as entradas dos catálogos
@@ -504,7 +468,7 @@ class Storage:
         return (self.scope or self.type) not in ("node", "local")
 
 
-# ── A pergunta: Question, com os seus padrões; kv_per_session_bytes e kv_budget_bytes
+# ── A pergunta: Question, o pedido e os padrões; o KV dela, de uma sessão ao orçamento de um nó
 
 HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
 
@@ -555,10 +519,6 @@ class Question:
     node_price: Exact | None = None
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
-
-    def with_load(self, **load: Any) -> Question:
-        """A mesma pergunta com outra carga; como `replace`, sem o custo de reler cada campo."""
-        return Question(**dict(vars(self), **load))
 
     @property
     def asks(self) -> str:
@@ -635,9 +595,9 @@ class Question:
         return min(self.requested_context or limit, limit)
 
     @property
-    def lengths(self) -> tuple[tuple[int, Fraction], ...]:
+    def lengths(self) -> tuple[tuple[int, Exact], ...]:
         """(tokens, parte das sessões), da mais curta à mais longa."""
-        return self.context_mix or ((self.effective_context, Fraction(1)),)
+        return self.context_mix or ((self.effective_context, 1),)
 
     @property
     def output_tokens(self) -> int:
@@ -682,17 +642,17 @@ def kv_per_session_bytes(q: Question) -> int:
     return session_kv_bytes(q.model.kv_groups, q.effective_context, q.kv_precision)
 
 
-def shared_prefix_bytes(q: Question) -> int:
-    """Do prefixo comum, que cada réplica guarda uma vez."""
-    return sum(group.shared_bytes(q.shared_prefix_tokens, q.element_bytes)
-               for group in q.model.kv_groups)
+def shared_prefix_bytes(q: Question, page_tokens: int = 1, tp: int = 1) -> int:
+    """Do prefixo comum, que cada réplica guarda uma vez; com página e tp, numa GPU dela."""
+    return sum([group.shared_bytes(q.shared_prefix_tokens, q.element_bytes, page_tokens, tp)
+                for group in q.model.kv_groups])
 
 
-def own_kv_sizes(q: Question) -> Sizes:
-    """O que cada sessão guarda só para si."""
-    shared = shared_prefix_bytes(q)
-    return tuple([(session_kv_bytes(q.model.kv_groups, context, q.kv_precision) - shared, share)
-                  for context, share in q.lengths])
+def own_kv_sizes(q: Question, page_tokens: int = 1, tp: int = 1) -> Sizes:
+    """O que cada sessão guarda só para si; com página e tp, em cada GPU."""
+    groups, shared = q.model.kv_groups, shared_prefix_bytes(q, page_tokens, tp)
+    return tuple([(session_kv_bytes(groups, context, q.kv_precision, page_tokens, tp) - shared,
+                   share) for context, share in q.lengths])
 
 
 def kv_total_bytes(q: Question, sessions: int, copies: int) -> int:
@@ -729,11 +689,6 @@ MAX_NODES_PER_REPLICA = 8
 def lacking(entry: Any, fields: str) -> list[str]:
     """Os campos que o catálogo não traz."""
     return [name for name in fields.split() if getattr(entry, name) is None]
-
-
-def missing_text(fields: Sequence[str]) -> str:
-    verb = "falta" if len(fields) == 1 else "faltam"
-    return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -817,17 +772,15 @@ def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str,
     model, hidden = q.model, q.model.hidden_size or 0
     batch_bytes = 2 * q.max_num_batched_tokens  # de um número em 16 bits por token
     logits = 4 * sequences * (model.vocab_size or 0)
-    ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
-    parts = {"sampler_bytes": batch_bytes * hidden + ceil_div(
-        logits * SAMPLER_COPIES_PERCENT, 100),
-             "ffn_bytes": batch_bytes * ffn, "moe_bytes": 0,
-             "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-             "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
+    ffn, moe = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden, 0
     if model.num_experts and q.weights_precision != "mxfp4":  # os kernels MXFP4 são fundidos
         width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
-        each = max(2 * width, hidden) + width
-        parts["moe_bytes"] = batch_bytes * (model.experts_per_token or 0) * each
-    return parts
+        moe = (model.experts_per_token or 0) * (max(2 * width, hidden) + width)
+    return {
+        "sampler_bytes": batch_bytes * hidden + ceil_div(logits * SAMPLER_COPIES_PERCENT, 100),
+        "ffn_bytes": batch_bytes * ffn, "moe_bytes": batch_bytes * moe,
+        "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
+        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
 
 
 def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
@@ -925,19 +878,10 @@ def replicas_of(q: Question, nodes: int) -> list[Replica]:
     return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
 
 
-Shards = Tuple[Tuple[int, int], ...]  # de cada grupo: (bytes em páginas, GPUs que os dividem)
-
-
-def bytes_per_gpu(parts: Shards, tp: int) -> int:
-    return sum([ceil_div(size_bytes, min(tp, shards)) for size_bytes, shards in parts])
-
-
-def layout_of(q: Question, replica: Replica, sessions: Sequence[tuple[Shards, Fraction]],
-              prefix: Shards) -> Layout:
-    """As sessões que cabem numa réplica, com o prefixo comum; de cada comprimento, a parte."""
+def layout_of(q: Question, replica: Replica) -> Layout:
+    """As sessões que cabem numa réplica, com o prefixo comum."""
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    shared = bytes_per_gpu(prefix, tp)
-    sizes = tuple([(bytes_per_gpu(each, tp) - shared, share) for each, share in sessions])
+    shared, sizes = shared_prefix_bytes(q, PAGE_TOKENS, tp), own_kv_sizes(q, PAGE_TOKENS, tp)
     room = replica.kv_capacity_bytes - shared
     limit, most = q.max_num_seqs, sessions_fitting(room, sizes)
     if most > limit:  # cada sessão a mais também aumenta o amostrador
@@ -966,12 +910,7 @@ class Replicas:
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
-    groups, each = q.model.kv_groups, q.element_bytes
-    sessions = [(tuple([(group.session_bytes(context, each, PAGE_TOKENS), group.shards)
-                        for group in groups]), share) for context, share in q.lengths]
-    prefix = tuple([(group.shared_bytes(q.shared_prefix_tokens, each, PAGE_TOKENS), group.shards)
-                    for group in groups])
-    return [layout_of(q, replica, sessions, prefix) for replica in replicas]
+    return [layout_of(q, replica) for replica in replicas]
 
 
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
@@ -1025,10 +964,10 @@ def tensor_peak(server: Server, precision: str) -> tuple[float, float]:
     """(FLOP/s densos, parte alcançada no prefill) na precisão em que a GPU calcula estes pesos."""
     mxfp4 = "fp8" if server.tflops_fp4 else "bf16"
     unit = {"mxfp4": mxfp4, "nvfp4": "fp4"}.get(precision, precision)
-    peaks = {"fp4": server.tflops_fp4, "fp8": server.tflops_fp8}
-    if peaks.get(unit) is None:
-        return float(server.tflops_bf16 or 0) * 1e12, PREFILL_MFU["bf16"]
-    return float(peaks[unit] or 0) * 1e12, PREFILL_MFU[unit]
+    peak = {"fp4": server.tflops_fp4, "fp8": server.tflops_fp8}.get(unit)
+    if peak is None:
+        unit, peak = "bf16", server.tflops_bf16 or 0
+    return float(peak) * 1e12, PREFILL_MFU[unit]
 
 
 def mxfp4_bias(q: Question) -> tuple[float, float]:
@@ -1084,42 +1023,38 @@ def link_bandwidth(server: Server, gpus: int) -> float:
     return float(server.pcie_bandwidth_gbps or 0) * GB or 1
 
 
+def absorbed_flops(model: Model, context: int) -> float:
+    """FLOPs da atenção latente de uma sessão num passo de decode, na forma absorvida."""
+    heads = model.num_attention_heads or 0
+    return sum([2 * heads * group.pair_dims * group.layers
+                * min(context, group.read_tokens or context) / group.stride
+                for group in model.kv_groups if group.kind in LATENT])
+
+
 def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
     """As grandezas das fórmulas, com a sessão no meio da geração; `mean_*`, entre as sessões."""
     model, server, (dense_bytes, expert_bytes) = q.model, q.server, weight_bytes(q)
     embedding, experts = model.params_embedding or 0, model.params_experts or 0
-    heads, tp = model.num_attention_heads or 0, layout.tensor_parallel
     linear = (model.params_total or 0) - embedding - experts
     linear_bytes = max(0, dense_bytes - 2 * embedding)
     head = (model.hidden_size or 0) * (model.vocab_size or 0)
     dense_peak, dense_mfu = tensor_peak(server, dense_precision(q, linear, linear_bytes))
-
-    def mean(amount: Callable[[int], float]) -> float:
-        return sum([float(share) * amount(context) for context, share in q.lengths])
-
-    def kv_read_bytes(context: int) -> float:
-        middle = context - q.output_tokens // 2
-        return sum(group.read_bytes(middle, q.element_bytes) / min(tp, group.shards)
-                   for group in model.kv_groups)
-
-    def absorbed_flops(context: int) -> float:
-        middle = context - q.output_tokens // 2
-        return sum(
-            2 * heads * group.pair_dims * group.layers * min(middle, group.read_tokens or middle)
-            / group.stride for group in model.kv_groups if group.kind in LATENT)
-
-    def prompt_flops(context: int) -> float:
-        new = q.new_tokens(end, context)
-        return attention_flops(model, new, context - q.output_tokens - new)
-
+    mean_input = kv_read = absorbed = attention = mean_attention = 0.0
+    for context, share in q.lengths:  # a última é a mais longa
+        new, middle, part = q.new_tokens(end, context), context - q.output_tokens // 2, float(share)
+        attention = attention_flops(model, new, context - q.output_tokens - new)
+        mean_input += part * new
+        mean_attention += part * attention
+        absorbed += part * absorbed_flops(model, middle)
+        kv_read += part * sum([
+            group.read_bytes(middle, q.element_bytes) / min(layout.tensor_parallel, group.shards)
+            for group in model.kv_groups])
     return {
-        "input_tokens": q.ends[end],
-        "mean_input_tokens": mean(lambda context: q.new_tokens(end, context)),
+        "input_tokens": q.ends[end], "mean_input_tokens": mean_input,
         "linear_params": linear, "head_params": head, "expert_params": experts,
         "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
-        "kv_read_bytes": mean(kv_read_bytes), "absorbed_flops": mean(absorbed_flops),
-        "attention_flops": prompt_flops(q.effective_context),
-        "mean_attention_flops": mean(prompt_flops),
+        "kv_read_bytes": kv_read, "absorbed_flops": absorbed,
+        "attention_flops": attention, "mean_attention_flops": mean_attention,
         "blocks": sublayers(model),
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
@@ -1269,39 +1204,20 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     fullest = ceil_div(sessions, replicas)
     tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
     parts, prefill_ratio = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest, tpot)
-    per_session = interval(1e3 / tpot, 1 / high, 1 / low)
+    rate, per_session = "output_tokens_per_second_per_", interval(1e3 / tpot, 1 / high, 1 / low)
     per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
                         *THROUGHPUT_RANGE)
-    case: Json = {
+    return {
         "state": state, "input_tokens": speed.input_tokens,
         "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
         "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
         "ttft_ms": interval(speed.ttft_ms(tpot), *TTFT_RANGE) if prefill_ratio < QUEUE_RATIO
-        else None}
-    for name, rate in (("session", per_session), ("node", per_node)):
-        name = "output_tokens_per_second_per_" + name
-        case[name] = rate.pop("estimate")
-        case[name + "_range"] = rate
-    return dict(case, breakdown_ms={part: rounded(ms) for part, ms in parts.items()},
-                binding=max(parts, key=lambda part: parts[part]),
-                prefill_ratio=rounded(prefill_ratio))
-
-
-def objective_of(name: str, limit: float, case: Json) -> Json:
-    """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%."""
-    rate, figure = "output_tokens_per_second_per_session", case.get(name)
-    if name == "tokens_per_second":
-        figure = dict(case[rate + "_range"], estimate=case[rate])
-    verdict, limit = "missed", rounded(limit)
-    if figure:
-        good, bad = figure["low"], figure["high"]
-        if name == "tokens_per_second":  # mais é melhor
-            good, bad, limit = -bad, -good, -limit
-        if good <= limit:
-            verdict = "met" if bad <= limit else "at_risk"
-    figure = figure or dict.fromkeys(("estimate", "low", "high"))
-    return {"name": name, "limit": abs(limit), "state": case["state"], **figure,
-            "verdict": verdict}
+        else None,
+        rate + "session": per_session.pop("estimate"), rate + "session_range": per_session,
+        rate + "node": per_node.pop("estimate"), rate + "node_range": per_node,
+        "breakdown_ms": {part: rounded(ms) for part, ms in parts.items()},
+        "binding": max(parts, key=lambda part: parts[part]),
+        "prefill_ratio": rounded(prefill_ratio)}
 
 
 # ── Nós e falhas: Offer, o que uma unidade de um leiaute admite; ha_plan_of
@@ -1327,7 +1243,6 @@ class Offer:
 
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
     layout: Layout | None
-    plan_sessions: int  # por unidade
     predictable: bool  # há dados para prever a velocidade
     tpot_scale: float  # medido / previsto, da calibração
     end: int = 0  # a ponta da carga, em `Question.ends`
@@ -1349,6 +1264,13 @@ class Offer:
     def input_tokens(self) -> int:
         """Novos, por pedido."""
         return self.question.ends[self.end]
+
+    @cached_property
+    def plan_sessions(self) -> int:
+        """As da convenção de planejamento, por unidade."""
+        q = self.question
+        shared = self.prefix_copies * shared_prefix_bytes(q)
+        return sessions_fitting(self.nodes_per_unit * kv_budget_bytes(q) - shared, own_kv_sizes(q))
 
     @cached_property
     def other_end(self) -> Offer | None:
@@ -1485,12 +1407,12 @@ def recompute_seconds(q: Question, offer: Offer) -> float | None:
     return speed_of(whole, offer.layout, 0, offer.tpot_scale).alone_seconds
 
 
-def storage_plan_of(q: Question, offer: Offer, kv_bytes: int, nodes: int, sessions: int) -> Json:
+def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
     """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
     checkpoint, shared = checkpoint_bytes(q), q.storage.shared
     parked = sessions if shared else ceil_div(sessions, nodes)
     parked_bytes = kv_total_bytes(q, parked, 1)
-    restore = kv_bytes / GB / float(q.storage.throughput_read_gbps)
+    restore = kv_per_session_bytes(q) / GB / float(q.storage.throughput_read_gbps)
     recompute, faster = recompute_seconds(q, offer), None
     if recompute is not None:
         faster = "restore" if restore < recompute else "recompute"
@@ -1537,7 +1459,6 @@ def costs_of(q: Question, nodes: int, sessions: int, energy_mwh_year: Exact | No
 
 # ── O dimensionamento: size, attempt e SizingResult; capacity_of, o que não depende da carga
 
-USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
 ABSURD_CALIBRATION = 100  # medido / previsto, ou o inverso, a partir do qual se recusa
 
 
@@ -1546,28 +1467,10 @@ class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
-    kv_per_session_bytes: int  # da mais longa, com o prefixo comum
-    shared_prefix_bytes: int
-    own_kv_sizes: Sizes
-    kv_budget_bytes: Exact  # de um nó
     replicas: Replicas
     missing: list[str]  # os campos que faltam para o teto físico
     speed_missing: list[str]  # e para a velocidade
-    tpot_scale: float
     offers: tuple[Offer, ...]  # uma por leiaute, da melhor à pior na carga de `question`
-
-    def offer(self, layout: Layout | None) -> Offer:
-        """A oferta de um leiaute na primeira ponta da carga."""
-        bare = Offer(question=self.question, layout=layout, plan_sessions=0,
-                     predictable=not self.speed_missing, tpot_scale=self.tpot_scale)
-        room = (bare.nodes_per_unit * self.kv_budget_bytes
-                - bare.prefix_copies * self.shared_prefix_bytes)
-        return replace(bare, plan_sessions=sessions_fitting(room, self.own_kv_sizes))
-
-    @cached_property
-    def wide_offers(self) -> list[Offer]:
-        """As das réplicas de vários nós."""
-        return list(map(self.offer, layouts_of(self.question, self.replicas.wide)))
 
 
 def require_speed(q: Question, missing: Sequence[str]) -> None:
@@ -1594,13 +1497,9 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         raise NothingFits(q, "network")
     if q.calibration:
         layouts, tpot_scale = calibrated(q, layouts)
-    bare = Capacity(
-        question=q, kv_per_session_bytes=kv_per_session_bytes(q),
-        shared_prefix_bytes=shared_prefix_bytes(q), own_kv_sizes=own_kv_sizes(q),
-        kv_budget_bytes=kv_budget_bytes(q), replicas=replicas, missing=missing,
-        speed_missing=speed_missing, tpot_scale=tpot_scale, offers=())
-    offers = sorted(map(bare.offer, layouts), key=lambda offer: offer.preference(q))
-    return replace(bare, offers=tuple(offers) or (bare.offer(None),))
+    offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
+    offers.sort(key=lambda offer: offer.preference(q))
+    return Capacity(q, replicas, missing, speed_missing, tuple(offers))
 
 
 def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
@@ -1615,8 +1514,7 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
     most, wrong = used.sessions_per_replica, ""
     if sessions > most:
-        wrong = "espera-se até %d %s, o que uma réplica admite (%s)" % (
-            most, "sessão" if most == 1 else "sessões", used)
+        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), used)
     elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
         wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
             format(Decimal("%.3g" % predicted_ms), "f"), used)
@@ -1642,7 +1540,7 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
 
 @dataclass(frozen=True, eq=False)
 class SizingResult:
-    """Tudo o que as visões mostram, com os nomes do JSON; cada bloco se calcula ao ser lido."""
+    """A resposta, com os nomes do JSON; cada bloco se calcula ao ser lido."""
 
     asked: Question
     question: Question  # com a carga ou o contexto que a resposta deu
@@ -1667,44 +1565,21 @@ class SizingResult:
                 "context": self.question.effective_context, "load": self.spare_sessions}[self.asks]
 
     @cached_property
-    def results(self) -> Json:
-        offer, kv_bytes = self.offer, self.capacity.kv_per_session_bytes
-        copies = self.nodes_final // offer.nodes_per_unit * offer.prefix_copies
-        budget, total = self.capacity.kv_budget_bytes, kv_total_bytes(
-            self.question, self.concurrency, copies)
-        block = {
-            "kv_per_session_gib": gib(kv_bytes), "kv_per_session_bytes": kv_bytes,
-            "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
-            "kv_own_mean_bytes": json_number(mean_bytes(self.capacity.own_kv_sizes)),
-            "shared_prefix_bytes": self.capacity.shared_prefix_bytes,
-            "kv_budget_gib": gib(budget), "kv_budget_bytes": budget // 1,
-            "sessions_per_node": offer.sessions_per_unit // offer.nodes_per_unit,
-            "sessions_per_unit": offer.sessions_per_unit, "nodes_per_unit": offer.nodes_per_unit,
-            "limited_by": offer.limited_by, "peak_sessions": self.peak_sessions,
-            "nodes_minimum": self.nodes_minimum, "nodes_with_headroom": self.nodes_with_headroom,
-            "nodes_final": self.nodes_final}
-        if self.asks == "sessions":
-            block.update(max_concurrency=self.concurrency, by_context=by_context(self.question))
-        if self.asks == "context":
-            block["max_context"] = self.question.effective_context
-        return block
-
-    @cached_property
     def ha_plan(self) -> Json:
         return ha_plan_of(self.question, self.offer, self.concurrency, self.nodes_minimum,
                           self.nodes_with_headroom, self.nodes_final)
 
-    def performance_with(self, speed: Speed, nodes: int, state: str, headroom: Exact) -> Json:
-        """A velocidade de uma ponta da carga com `nodes` nós no ar; unidade: 1 nó."""
-        q, replicas = self.question, nodes * self.offer.replicas_per_unit
-        sessions = self.offer.sessions_in_progress(q, speed, headroom, nodes)
-        return performance_of(q, speed, replicas, nodes, sessions, state)
+    def performance_with(self, speed: Speed, state: str, nodes: int, headroom: Exact) -> Json:
+        """De uma ponta da carga, com `nodes` nós no ar; a unidade de uma velocidade é um nó."""
+        sessions = self.offer.sessions_in_progress(self.question, speed, headroom, nodes)
+        return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
+                              sessions, state)
 
     @cached_property
     def nominal(self) -> Json | None:
         """A velocidade da carga dos objetivos com todos os nós; None se não se prevê."""
         speed = self.offer.speed
-        return self.performance_with(speed, self.nodes_final, "nominal", 0) if speed else None
+        return self.performance_with(speed, "nominal", self.nodes_final, 0) if speed else None
 
     @cached_property
     def performance(self) -> list[Json]:
@@ -1712,23 +1587,14 @@ class SizingResult:
         if not self.nominal:
             return []
         left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
-        states: list[tuple[int, str, Exact]] = [(self.nodes_final, "nominal", 0)]
+        states: list[tuple[str, int, Exact]] = [("nominal", self.nodes_final, 0)]
         if left:
-            states.append((left, "failure", 0))
+            states.append(("failure", left, 0))
         if left and peak:
-            states.append((left, "failure_peak", peak))
+            states.append(("failure_peak", left, peak))
         ends = [end.speed for end in (self.offer, self.offer.other_end) if end and end.speed]
         _, *others = product(ends, states)
         return [self.nominal, *(self.performance_with(speed, *state) for speed, state in others)]
-
-    @cached_property
-    def objectives(self) -> list[Json]:
-        """Cada objetivo em cada estado da carga que ele julga."""
-        q = self.question
-        limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
-                  "ttft_ms": q.max_ttft_ms}
-        return [objective_of(name, limit, case) for name, limit in limits.items() if limit
-                for case in self.performance if case["input_tokens"] == self.offer.input_tokens]
 
     @cached_property
     def confident(self) -> SizingResult | None:
@@ -1738,18 +1604,8 @@ class SizingResult:
         return attempt(replace(self.asked, confidence=CONFIDENT))
 
     @cached_property
-    def nodes_other_end(self) -> int | None:
-        """Os nós com o prefixo em cache; None: a velocidade não os decide, ou nada cabe."""
-        q, others = self.question, [offer.other_end for offer in self.offers if offer.other_end]
-        if self.asks != "nodes" or not q.timed or not others:
-            return None
-        best = min(others, key=lambda offer: offer.preference(q))
-        return best.nodes_with_spares(q) if best.sessions_per_unit else None
-
-    @cached_property
     def storage_plan(self) -> Json:
-        return storage_plan_of(self.question, self.offer, self.capacity.kv_per_session_bytes,
-                               self.nodes_final, self.concurrency)
+        return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
 
     @cached_property
     def physical(self) -> Json:
@@ -1799,17 +1655,6 @@ def attempt(q: Question) -> SizingResult | None:
         return None
 
 
-def by_context(q: Question) -> list[Json]:
-    """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
-    contexts = () if q.calibration else USUAL_CONTEXTS
-    asked = [replace(q, concurrency=None, requested_context=context, context_mix=(),
-                     requested_cached_tokens=None) for context in contexts
-             if context <= q.model.max_position_embeddings]
-    return [{"effective_context": item.effective_context,
-             "max_concurrency": getattr(attempt(item), "concurrency", 0)}
-            for item in asked if item.request_fits]
-
-
 def longest_context(q: Question) -> Question:
     """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível.
 
@@ -1838,10 +1683,28 @@ def longest_context(q: Question) -> Question:
     return at(longest(inside + 1, limit) or longest(first, inside) or first)
 
 
-# ── Apêndice: textos: como se escrevem números, tamanhos, durações e linhas de 80 colunas
+# ── Apêndice: textos: como se escrevem números, tamanhos, durações, erros e linhas de 80 colunas
 
 WIDTH = 80
 GLUE = "\x00"  # um espaço em que a linha não se parte
+MAX_DIGITS = 30  # algarismos de um número, e o maior expoente: a conta não explode
+
+
+def exact_decimal(text: str) -> Fraction | None:
+    """O valor exato; None se não é um número ou se passa de `MAX_DIGITS`.
+
+    >>> exact_decimal("0.1"), exact_decimal("1e3"), exact_decimal("1e400"), exact_decimal("nan")
+    (Fraction(1, 10), Fraction(1000, 1), None, None)
+    """
+    text = re.sub("(?<=[0-9])_(?=[0-9])", "", text)
+    mantissa, _, exponent = text.lower().partition("e")
+    digits = len(mantissa.strip("+-").replace(".", ""))
+    if max(digits, len(exponent)) > MAX_DIGITS or set(text) - set("0123456789.eE+-"):
+        return None
+    try:
+        return Fraction(text) if abs(int(exponent or 0)) <= MAX_DIGITS else None
+    except ValueError:
+        return None
 
 
 def decimal_text(value: Exact, places: int) -> str:
@@ -1954,6 +1817,110 @@ def folded(text: str, indent: int = 0, width: int = WIDTH) -> list[str]:
             lines[-1:] = [lines[-1][:width], " " * indent + lines[-1][width:]]
         lines[-1] += " "
     return [line.replace(GLUE, " ") for line in map(str.rstrip, lines) if line]
+
+
+def one_line(text: str) -> str:
+    """Com os caracteres de controle escapados."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def path_text(path: Path) -> str:
+    """("models", 0, "notes") é `models[0].notes`."""
+    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
+                   for key in path).lstrip(".")
+
+
+def value_text(value: Any) -> str:
+    """Até 60 caracteres; listas e objetos, só o tipo."""
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def missing_text(fields: Sequence[str]) -> str:
+    verb = "falta" if len(fields) == 1 else "faltam"
+    return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
+
+
+# ── Apêndice: blocos: results_of, objectives_of, nodes_other_end e by_context, que as visões leem
+
+USUAL_CONTEXTS = tuple(1024 * 2**n for n in range(2, 11))  # da tabela da pergunta invertida
+
+
+def gib(size_bytes: Exact) -> float:
+    return rounded(size_bytes / GIB)
+
+
+def results_of(r: SizingResult) -> Json:
+    """A memória e os nós: bytes inteiros, GiB arredondados."""
+    q, offer, kv_bytes = r.question, r.offer, kv_per_session_bytes(r.question)
+    copies = r.nodes_final // offer.nodes_per_unit * offer.prefix_copies
+    budget, total = kv_budget_bytes(q), kv_total_bytes(q, r.concurrency, copies)
+    block = {
+        "kv_per_session_gib": gib(kv_bytes), "kv_per_session_bytes": kv_bytes,
+        "kv_total_tib": rounded(total / TIB), "kv_total_bytes": total,
+        "kv_own_mean_bytes": json_number(mean_bytes(own_kv_sizes(q))),
+        "shared_prefix_bytes": shared_prefix_bytes(q),
+        "kv_budget_gib": gib(budget), "kv_budget_bytes": budget // 1,
+        "sessions_per_node": offer.sessions_per_unit // offer.nodes_per_unit,
+        "sessions_per_unit": offer.sessions_per_unit, "nodes_per_unit": offer.nodes_per_unit,
+        "limited_by": offer.limited_by, "peak_sessions": r.peak_sessions,
+        "nodes_minimum": r.nodes_minimum, "nodes_with_headroom": r.nodes_with_headroom,
+        "nodes_final": r.nodes_final}
+    if r.asks == "sessions":
+        block["max_concurrency"] = r.concurrency
+    if r.asks == "context":
+        block["max_context"] = q.effective_context
+    return block
+
+
+def by_context(q: Question) -> list[Json]:
+    """As sessões que os nós mantêm nos contextos usuais; um TPOT medido vale num contexto só."""
+    contexts = () if q.calibration else USUAL_CONTEXTS
+    asked = [replace(q, concurrency=None, requested_context=context, context_mix=(),
+                     requested_cached_tokens=None) for context in contexts
+             if context <= q.model.max_position_embeddings]
+    return [{"effective_context": item.effective_context,
+             "max_concurrency": getattr(attempt(item), "concurrency", 0)}
+            for item in asked if item.request_fits]
+
+
+def objective_of(name: str, limit: float, case: Json) -> Json:
+    """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%."""
+    rate, figure = "output_tokens_per_second_per_session", case.get(name)
+    if name == "tokens_per_second":
+        figure = dict(case[rate + "_range"], estimate=case[rate])
+    verdict, limit = "missed", rounded(limit)
+    if figure:
+        good, bad = figure["low"], figure["high"]
+        if name == "tokens_per_second":  # mais é melhor
+            good, bad, limit = -bad, -good, -limit
+        if good <= limit:
+            verdict = "met" if bad <= limit else "at_risk"
+    figure = figure or dict.fromkeys(("estimate", "low", "high"))
+    return {"name": name, "limit": abs(limit), "state": case["state"], **figure,
+            "verdict": verdict}
+
+
+def objectives_of(r: SizingResult) -> list[Json]:
+    """Cada objetivo em cada estado da carga que ele julga."""
+    q = r.question
+    limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
+              "ttft_ms": q.max_ttft_ms}
+    return [objective_of(name, limit, case) for name, limit in limits.items() if limit
+            for case in r.performance if case["input_tokens"] == r.offer.input_tokens]
+
+
+def nodes_other_end(r: SizingResult) -> int | None:
+    """Os nós com o prefixo em cache; None: a velocidade não os decide, ou nada cabe."""
+    q, others = r.question, [offer.other_end for offer in r.offers if offer.other_end]
+    if r.asks != "nodes" or not q.timed or not others:
+        return None
+    best = min(others, key=lambda offer: offer.preference(q))
+    return best.nodes_with_spares(q) if best.sessions_per_unit else None
 
 
 # ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
@@ -3160,7 +3127,7 @@ Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não
 def explained(error: SizingError) -> SizingError:
     """O erro com o que falta e por quanto, se é uma recusa que ainda não o diz."""
     if isinstance(error, NothingFits) and not error.expected:
-        return error.with_more(SHORTFALLS[error.short_of](error))
+        return error.saying(error.expected + SHORTFALLS[error.short_of](error))
     return error
 
 
@@ -3365,7 +3332,7 @@ def product_text(server: Server) -> str:
 
 def risk_texts(r: SizingResult) -> list[str]:
     """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
-    risky = {item["name"]: item for item in r.objectives if item["verdict"] == "at_risk"}
+    risky = {item["name"]: item for item in objectives_of(r) if item["verdict"] == "at_risk"}
     texts = []
     for name, item in risky.items():  # de cada objetivo, o último estado, o pior
         edge, text, divisor = BAD_EDGES[name]
@@ -3438,8 +3405,10 @@ def wider_warning(r: SizingResult) -> Iterator[str]:
     q, offer = r.question, r.offer
     if offer.limited_by != "engine_memory" or offer.nodes_per_unit > 1 or q.timed or q.nodes:
         return
-    wide = [item for item in r.capacity.wide_offers if item.sessions_per_unit]
-    best = min(wide, key=lambda item: item.preference(q), default=None)
+    wide = [replace(offer, layout=layout)
+            for layout in layouts_of(offer.question, r.capacity.replicas.wide)]
+    best = min((item for item in wide if item.sessions_per_unit),
+               key=lambda item: item.preference(q), default=None)
     if best and 2 * best.nodes_with_spares(q) < r.nodes_final:
         yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede "
                "entre eles servisse" % (
@@ -3521,7 +3490,7 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
 
 
 def plan_warnings(r: SizingResult) -> Iterator[str]:
-    q, kv_bytes = r.question, r.capacity.kv_per_session_bytes
+    q, kv_bytes = r.question, kv_per_session_bytes(r.question)
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
@@ -3811,7 +3780,7 @@ def group_figures(r: SizingResult) -> list[Json]:
             names, name, "KV do grupo %d, %s" % (number, group.kind), "B",
             "layers * (held_tokens * (elements_per_token * element_bytes + bytes_per_token) + "
             "fixed_bytes)", "vLLM, kv_cache_interface.py"))
-    total = dict(parts, kv_per_session_bytes=r.capacity.kv_per_session_bytes)
+    total = dict(parts, kv_per_session_bytes=kv_per_session_bytes(r.question))
     return [*rows, figure(total, "kv_per_session_bytes", "KV de uma sessão", "B",
                           " + ".join(parts))]
 
@@ -3825,10 +3794,9 @@ def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
     costs = {name: cost or 0 for name, cost in r.costs.items()}
     per_node = {name + "_per_node": value for name, value in fields_of(q.server).items()}
     return ChainMap(
-        speed_names(r), limit_names(r),
-        answer_names(r), costs, r.physical, r.storage_plan, r.ha_plan, r.results,
-        layout_names(r), fields_of(q), fields_of(q.storage), per_node, fields_of(q.server),
-        fields_of(q.model), FORMULA_CONSTANTS)
+        speed_names(r), limit_names(r), answer_names(r), costs, r.physical, r.storage_plan,
+        r.ha_plan, results_of(r), layout_names(r), fields_of(q), fields_of(q.storage), per_node,
+        fields_of(q.server), fields_of(q.model), FORMULA_CONSTANTS)
 
 
 def speed_names(r: SizingResult) -> Json:
@@ -3897,10 +3865,10 @@ def answer_names(r: SizingResult) -> Json:
         "longest_tokens": q.effective_context if q.context_mix else None,
         "request_cached_tokens": q.prompt_tokens - offer.input_tokens if request else None,
         "request_new_tokens": offer.input_tokens, "prefix_copies": offer.prefix_copies,
-        "kv_own_mean_bytes": mean_bytes(r.capacity.own_kv_sizes),
+        "kv_own_mean_bytes": mean_bytes(own_kv_sizes(r.question)),
         "concurrency": r.concurrency, "effective_context": q.effective_context,
         "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
-        "kv_budget_bytes": r.capacity.kv_budget_bytes, "plan_sessions": offer.plan_sessions,
+        "kv_budget_bytes": kv_budget_bytes(r.question), "plan_sessions": offer.plan_sessions,
         "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "full_sessions": full,
         "planned_sessions": planned,
         "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
@@ -4092,14 +4060,14 @@ def limit_plain(r: SizingResult) -> str:
 
 
 def memory_plain(r: SizingResult) -> str:
-    q, own = r.question, mean_bytes(r.capacity.own_kv_sizes)
-    text = "KV: uma sessão guarda " + size_text(r.capacity.kv_per_session_bytes)
+    q, own = r.question, mean_bytes(own_kv_sizes(r.question))
+    text = "KV: uma sessão guarda " + size_text(kv_per_session_bytes(q))
     if q.context_mix:
         text = "KV: a maior sessão guarda %s, a média %s" % (
-            size_text(r.capacity.kv_per_session_bytes), size_text(own))
-    text += "; %s, %s" % (sessions_text(r.concurrency), size_text(r.results["kv_total_bytes"]))
+            size_text(kv_per_session_bytes(q)), size_text(own))
+    text += "; %s, %s" % (sessions_text(r.concurrency), size_text(results_of(r)["kv_total_bytes"]))
     if q.shared_prefix_tokens:
-        text += ", com %s comuns por réplica" % size_text(r.capacity.shared_prefix_bytes)
+        text += ", com %s comuns por réplica" % size_text(shared_prefix_bytes(r.question))
     if q.context_mix:
         text += "; cabe o percentil 99 do total"
     return text + "."
@@ -4109,7 +4077,7 @@ def plan_plain(r: SizingResult) -> str:
     q, unit = r.question, r.offer.nodes_per_unit
     text = "Plano: %s dos %s GB do nó menos %s GiB são %s de KV: %s" % (
         percent_text(q.kv_budget_ratio), decimal_text(q.server.total_hbm_gb, 1),
-        decimal_text(q.runtime_overhead_gib, 3), size_text(r.capacity.kv_budget_bytes),
+        decimal_text(q.runtime_overhead_gib, 3), size_text(kv_budget_bytes(r.question)),
         sessions_text(r.offer.plan_sessions))
     return text + (" em %d nós." % unit if unit > 1 else ".")
 
@@ -4412,7 +4380,7 @@ class Goal:
 
 def goals_of(r: SizingResult) -> list[Goal]:
     """As metas, e as previsões sem meta, nas duas pontas da carga se são duas."""
-    goals, verdicts = [], {(item["name"], item["state"]): item for item in r.objectives}
+    goals, verdicts = [], {(item["name"], item["state"]): item for item in objectives_of(r)}
     several = len(r.question.ends) > 1
     for new, group in groupby(r.performance, lambda case: case["input_tokens"]):
         cases, first = list(group), new == r.offer.input_tokens
@@ -4449,7 +4417,7 @@ def state_titles(r: SizingResult) -> list[tuple[str, str]]:
 
 def goal_rows(r: SizingResult) -> list[tuple[str, list[str]]]:
     """(rótulo, células) da tabela de metas; a primeira linha é a dos títulos."""
-    titles = ("Meta" if r.objectives else "Previsto", list(map(", ".join, state_titles(r))))
+    titles = ("Meta" if objectives_of(r) else "Previsto", list(map(", ".join, state_titles(r))))
     return [titles, *((goal.label, goal.cells) for goal in goals_of(r))]
 
 
@@ -4480,10 +4448,11 @@ def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, st
     rows = [("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r)),
             ("KV", session_kv_text(r)),
             ("Nós", "%s; storage %s" % (nodes_text(r), r.question.storage.name))]
-    if r.results.get("by_context"):
+    contexts = by_context(r.question) if r.asks == "sessions" else []
+    if contexts:
         rows.append(("Contextos", " · ".join(
             "%dk:%s%d" % (row["effective_context"] // 1024, GLUE, row["max_concurrency"])
-            for row in r.results["by_context"])))
+            for row in contexts)))
     if r.costs:
         rows.append(("Custo", cost_text(r)))
     if r.offer.layout:
@@ -4509,15 +4478,15 @@ def upper_kv_bytes(q: Question) -> int:
 
 
 def session_kv_text(r: SizingResult) -> str:
-    text, common = size_text(r.capacity.kv_per_session_bytes), r.capacity.shared_prefix_bytes
+    text, common = size_text(kv_per_session_bytes(r.question)), shared_prefix_bytes(r.question)
     if r.question.context_mix:
         text = "%s em média, %s na mais longa" % (
-            size_text(mean_bytes(r.capacity.own_kv_sizes) + common), text)
+            size_text(mean_bytes(own_kv_sizes(r.question)) + common), text)
     else:
         text += " por sessão"
     text += " (comuns: %s)" % size_text(common) if common else ""
     return "%s, %s ao todo; orçamento %s/nó" % (
-        text, size_text(r.results["kv_total_bytes"]), size_text(r.capacity.kv_budget_bytes))
+        text, size_text(results_of(r)["kv_total_bytes"]), size_text(kv_budget_bytes(r.question)))
 
 
 def nodes_text(r: SizingResult) -> str:
@@ -4784,11 +4753,14 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
 
 def answer_json(r: SizingResult) -> Json:
     """O resultado sem as entradas dos catálogos nem o motor: bytes inteiros, GiB arredondados."""
+    results = results_of(r)
+    if r.asks == "sessions":
+        results["by_context"] = by_context(r.question)
     document = {
         "schema_version": 1, "question": r.asks,
         "parameters": dict(parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
                            context_source=context_source(r)),
-        "results": r.results, "performance": performance_json(r), "objectives": r.objectives,
+        "results": results, "performance": performance_json(r), "objectives": objectives_of(r),
         "storage_plan": r.storage_plan,
         "ha_plan": r.ha_plan, "physical": numbers(r.physical)}
     if r.costs:
@@ -4829,7 +4801,7 @@ def performance_json(r: SizingResult) -> Json | None:
                  / fullest)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
                 saturated_output_tokens_per_second_per_node=rounded(saturated),
-                nodes_other_end=r.nodes_other_end, cases=r.performance)
+                nodes_other_end=nodes_other_end(r), cases=r.performance)
 
 
 def engine_json(r: SizingResult) -> Json:
@@ -4930,7 +4902,7 @@ ANSWER_COLUMNS = {"nodes": "nós", "sessions": "mantém", "context": "até token
 SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
     "nodes": ("menos nós", "nós", lambda r: r.nodes_final),
     "sessions_per_node": ("mais sessões por nó", "sessões/nó",
-                          lambda r: -r.results["sessions_per_node"]),
+                          lambda r: -results_of(r)["sessions_per_node"]),
     "tpot_ms": ("menor TPOT", "TPOT ms", lambda r: r.offer.speed and tpot_of(r)["estimate"]),
     "ttft_ms": ("menor TTFT", "TTFT ms", lambda r: (ttft_of(r) or {}).get("estimate")),
     "power_kw": ("menos kW", "kW", lambda r: r.physical["power_kw"]),
@@ -4989,7 +4961,7 @@ def rate_text(r: SizingResult) -> str:
 
 def verdict_text(r: SizingResult) -> str:
     """O pior veredito das metas, com todos os nós ou depois da falha."""
-    given = {item["verdict"] for item in r.objectives}
+    given = {item["verdict"] for item in objectives_of(r)}
     return next((text for name, text in reversed(list(VERDICTS.items())) if name in given), "-")
 
 
@@ -5443,7 +5415,7 @@ def csv_values(row: Row) -> Json:
         concurrency=r.concurrency, peak_sessions=r.peak_sessions,
         effective_context=r.question.effective_context, input_tokens=r.offer.input_tokens,
         output_tokens=r.question.output_tokens, layout=r.offer.layout,
-        kv_per_session_bytes=r.capacity.kv_per_session_bytes,
+        kv_per_session_bytes=kv_per_session_bytes(r.question),
         nodes_final=r.nodes_final, nodes_minimum=r.nodes_minimum,
         nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,
         sessions_per_node=r.offer.sessions_per_unit // r.offer.nodes_per_unit,
@@ -6280,7 +6252,7 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
     try:
         return MS_READER(flag, ms), COUNT_READER(flag, sessions)
     except SizingError as error:
-        wrong = error.with_more(" (MS@SESSÕES, como 38.5@64)")
+        wrong = error.saying(error.expected + " (MS@SESSÕES, como 38.5@64)")
         wrong.value = text
         raise wrong from None
 
@@ -6436,7 +6408,8 @@ def several_values(flag: str, text: str) -> list[Any]:
     try:
         return [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
-        raise error.with_more("; a vírgula separa os valores a comparar") from None
+        raise error.saying(
+            error.expected + "; a vírgula separa os valores a comparar") from None
 
 
 def os_reason(error: OSError) -> str:
@@ -6492,8 +6465,8 @@ def require_catalogue(given: Flags, kind: str) -> list[Any]:
     """As entradas de um catálogo sem problemas."""
     entries, problems = read_catalogue(given, kind)
     if len(problems) > 1:
-        raise problems[0].with_more(" (e mais %s: veja --validate)" % plural(
-            len(problems) - 1, "problema"))
+        first, more = problems[0], plural(len(problems) - 1, "problema")
+        raise first.saying("%s (e mais %s: veja --validate)" % (first.expected, more))
     if problems:
         raise problems[0]
     return entries
@@ -6725,7 +6698,7 @@ def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
         capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
         for concurrency, (base, capacity), ha_mode, storage in product(
                 asked.concurrencies, capacities, asked.ha_modes, asked.storages):
-            q = base.with_load(concurrency=concurrency, ha_mode=ha_mode, storage=storage)
+            q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
             if "--scenarios" in given:
                 yield from scenario_rows(given, q)
             else:

@@ -235,8 +235,8 @@ def answer(question):
     return Answer(
         result.asks, asked, offer.sessions_per_unit, offer.nodes_per_unit, offer.limited_by,
         result.concurrency, result.peak_sessions, result.nodes_minimum, result.nodes_with_headroom,
-        result.nodes_final, asked.effective_context, result.capacity.kv_per_session_bytes,
-        result.capacity.kv_budget_bytes, result)
+        result.nodes_final, asked.effective_context, sizing.kv_per_session_bytes(asked),
+        sizing.kv_budget_bytes(asked), result)
 
 
 def answer_to(question):
