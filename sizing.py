@@ -306,8 +306,9 @@ def total_fits(sessions: int, room_bytes: Exact, sizes: Sizes) -> bool:
     De vários tamanhos, sorteados um a um, é o da normal com a assimetria (Cornish-Fisher):
     n·μ + z·σ·√n + (z² − 1)/6 · m₃/σ², até n vezes o maior.
     """
-    if sessions * sizes[-1][0] <= room_bytes:
-        return True
+    most = sessions * sizes[-1][0]
+    if most <= room_bytes or len(sizes) == 1:
+        return most <= room_bytes
     mean = mean_bytes(sizes)
     variance, third = (sum([(size - mean)**power * share for size, share in sizes])
                        for power in (2, 3))
