@@ -1360,10 +1360,10 @@ class TetoFisico(Case):
                              if words.startswith("groups") else words)
 
     def test_memoria_nunca_estoura(self):
-        """Em 600 perguntas do catálogo, pesos + motor + sessões cabem, e mais uma não"""
+        """Em centenas de perguntas ao acaso, pesos + motor + sessões cabem, e mais uma não"""
         generator, checked = random.Random(7), 0
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(600):
+        for _ in range(rounds(600, 300)):
             model, server = generator.choice(models), generator.choice(servers)
             question = asking(
                 model, server, kv_precision=generator.choice(("fp8", "bf16")),
@@ -2898,7 +2898,7 @@ class Comparacoes(Case):
         self.assertEqual(len(table_rows(text)), loads * pairs)
         # 5 s numa máquina livre; a folga é a de uma ocupada. A cobertura custa outro tanto.
         spent = after.children_user + after.user - before.children_user - before.user
-        self.assertLess(spent, rounds(12, 6) if sys.gettrace() is None else 60)
+        self.assertLess(spent, rounds(40, 20) if sys.gettrace() is None else 120)
 
     def test_contexto_limitado(self):
         """Um contexto acima do máximo de um modelo aparece com o que se usou"""
@@ -3243,7 +3243,7 @@ class Invertida(Case):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
         generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(260, 130)):
+        for _ in range(rounds(260, 80)):
             model, server = generator.choice(models), generator.choice(servers)
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
@@ -3274,7 +3274,7 @@ class Invertida(Case):
                 self.assertLessEqual(forward_nodes(asked, requested_context=longest), nodes)
                 if longest < model.max_position_embeddings:
                     self.assertGreater(forward_nodes(asked, requested_context=longest + 1), nodes)
-        self.assertTrue(all(count > rounds(20, 3) for count in seen.values()), seen)
+        self.assertTrue(all(count > rounds(20, 1) for count in seen.values()), seen)
 
     def test_maior_de_todos(self):
         """Nenhum contexto maior cabe, nem onde réplicas de vários nós compram menos"""
@@ -3286,7 +3286,7 @@ class Invertida(Case):
             self.assertEqual(document["results"]["max_context"], longest)
         generator, models, servers = random.Random(11), entries_of("models"), entries_of("servers")
         checked = 0
-        while checked < rounds(25, 15):
+        while checked < rounds(25, 8):
             model, server = generator.choice(models), generator.choice(servers)
             asked = asking(model, server, generator.choice((20, 500, 20000)), 0, nodes=1)
             if server.tflops_bf16:
@@ -3301,7 +3301,7 @@ class Invertida(Case):
             top = min(model.max_position_embeddings, 3000)
             further = range(max(2, found + 1), top)
             tried = {*further[:60], *further[-2:], *generator.sample(  # perto, e alguns longe
-                further, len(further) // rounds(1, 10))}
+                further, len(further) // rounds(1, 30))}
             beyond = [n for n in sorted(tried)
                       if forward_nodes(asked, requested_context=n) <= 1]
             self.assertEqual(beyond, [], (model.name, server.name, asked.max_tpot_ms, found))
@@ -3405,7 +3405,7 @@ class Explicacao(Case):
     def test_ao_acaso(self):
         """Perguntas ao acaso de todo tipo: cada conta fecha, e a página repete o que diz o JSON"""
         seen = collections.Counter()
-        for result in self.random_answers(13, rounds(1000, 150)):
+        for result in self.random_answers(13, rounds(1000, 90)):
             figures = figures_of(result)
             self.check(vars(result.question), figures)
             seen.update(row["name"] for row in figures)
@@ -6256,7 +6256,7 @@ class Ataque(Case):
             listed(kind, name) for name in ",".join(names).split(",")]})))
             for kind, names in used.items()]
         self.addCleanup(small.close)
-        for number in range(rounds(1100, 600)):
+        for number in range(rounds(1100, 320)):
             argv = random_flags(generator) + files
             with self.subTest(argv=argv):
                 done = in_this_process(argv)
@@ -6283,13 +6283,13 @@ class Ataque(Case):
                     plain = not any("1e30" in word or "1e9" in word for word in argv)
                     if plain and "--explain" not in argv:
                         self.screen(text, 32)
-        self.assertTrue(all(seen[status] > rounds(100, 50) for status in (0, 2, 3)), seen)
+        self.assertTrue(all(seen[status] > rounds(100, 25) for status in (0, 2, 3)), seen)
 
     def test_catalogos(self):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
         generator, seen = random.Random(7), collections.Counter()
         originals = {kind: list(map(json.dumps, catalogue(kind)[ROOTS[kind]])) for kind in ROOTS}
-        for _ in range(rounds(2500, 1500)):
+        for _ in range(rounds(2500, 900)):
             kind = generator.choice(("models", "models", "servers", "storage"))
             entry = json.loads(generator.choice(originals[kind]))
             name, _, _ = generator.choice([*catalogue_fields(kind), ("novo", "", "")])
@@ -6319,13 +6319,13 @@ class Ataque(Case):
             except SizingError as error:
                 self.assertIn(error.status, (2, 3))
                 self.assertTrue(str(error).isprintable())
-        self.assertTrue(all(count > rounds(200, 120) for count in seen.values()), seen)
+        self.assertTrue(all(count > rounds(200, 70) for count in seen.values()), seen)
 
     def test_configs(self):
         """config.json com um campo trocado: uma entrada válida, ou a recusa de uma linha"""
         generator, seen = random.Random(9), collections.Counter()
         texts = [json.dumps(config) for config in CONFIGS.values()]
-        for _ in range(rounds(10000, 2000)):
+        for _ in range(rounds(10000, 1300)):
             config = json.loads(generator.choice(texts))
             place = config
             while True:
