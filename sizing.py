@@ -1138,7 +1138,8 @@ class Speed:
     def missed(self, q: Question, sessions: int) -> str:
         """O objetivo que uma réplica com estas sessões não atende: `tpot`, `ttft` ou nenhum."""
         tpot_ms, (tpot_margin, ttft_margin, _) = self.tpot_ms(sessions), self.margins
-        if q.tpot_limit_ms and tpot_ms * tpot_margin > q.tpot_limit_ms:
+        limit_ms = q.tpot_limit_ms
+        if limit_ms and tpot_ms * tpot_margin > limit_ms:
             return "tpot"
         if q.max_ttft_ms and (self.ttft_ms(tpot_ms) * ttft_margin > q.max_ttft_ms
                               or self.prefill_ratio(sessions, tpot_ms) >= QUEUE_RATIO):
@@ -1583,19 +1584,32 @@ class SizingResult:
         return self.performance_with(speed, "nominal", self.nodes_final, 0) if speed else None
 
     @cached_property
-    def performance(self) -> list[Json]:
-        """De cada ponta da carga: com todos os nós, depois das falhas consideradas, e no pico."""
-        if not self.nominal:
-            return []
+    def states(self) -> list[tuple[str, int, Exact]]:
+        """(estado, nós no ar, pico): todos os nós, depois das falhas consideradas, e no pico."""
         left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
         states: list[tuple[str, int, Exact]] = [("nominal", self.nodes_final, 0)]
         if left:
             states.append(("failure", left, 0))
         if left and peak:
             states.append(("failure_peak", left, peak))
-        ends = [end.speed for end in (self.offer, self.offer.other_end) if end and end.speed]
-        _, *others = product(ends, states)
-        return [self.nominal, *(self.performance_with(speed, *state) for speed, state in others)]
+        return states
+
+    @cached_property
+    def judged(self) -> list[Json]:
+        """A carga dos objetivos em cada estado."""
+        speed = self.offer.speed
+        if not self.nominal or not speed:
+            return []
+        return [self.nominal, *(self.performance_with(speed, *state) for state in self.states[1:])]
+
+    @cached_property
+    def performance(self) -> list[Json]:
+        """Cada ponta da carga em cada estado."""
+        other = self.offer.other_end
+        if not self.judged or not other or not other.speed:
+            return self.judged
+        speed = other.speed
+        return self.judged + [self.performance_with(speed, *state) for state in self.states]
 
     @cached_property
     def confident(self) -> SizingResult | None:
@@ -1912,7 +1926,7 @@ def objectives_of(r: SizingResult) -> list[Json]:
     limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
               "ttft_ms": q.max_ttft_ms}
     return [objective_of(name, limit, case) for name, limit in limits.items() if limit
-            for case in r.performance if case["input_tokens"] == r.offer.input_tokens]
+            for case in r.judged]
 
 
 def nodes_other_end(r: SizingResult) -> int | None:
@@ -4406,10 +4420,10 @@ def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
 
 def state_titles(r: SizingResult) -> list[tuple[str, str]]:
     """(nós no ar, sessões) de cada estado."""
-    q, titles = r.question, []
+    titles = []
     loads = {"nominal": (r.concurrency, ""), "failure": (r.concurrency, ""),
              "failure_peak": (r.peak_sessions, "pico ")}
-    for case in r.performance[:len(r.performance) // len(q.ends)]:
+    for case in r.judged:
         load, peak = loads[case["state"]]
         refused = "/%d" % load if case["sessions"] < load else ""
         titles.append((plural(case["nodes"], "nó"), "%s%d%s" % (peak, case["sessions"], refused)))
