@@ -1200,8 +1200,7 @@ def interval(estimate: float, low: float, high: float) -> dict[str, float]:
             "high": rounded(estimate * high)}
 
 
-def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int,
-                   state: str) -> Json:
+def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int) -> Json:
     """A velocidade da réplica mais cheia, com `sessions` nas `replicas` de `nodes` nós."""
     fullest = ceil_div(sessions, replicas)
     tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
@@ -1210,7 +1209,7 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
                         *THROUGHPUT_RANGE)
     return {
-        "state": state, "input_tokens": speed.input_tokens,
+        "input_tokens": speed.input_tokens,
         "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
         "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
         "ttft_ms": interval(speed.ttft_ms(tpot), *TTFT_RANGE) if prefill_ratio < QUEUE_RATIO
@@ -1507,10 +1506,12 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
 def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
     """(o único leiaute em que o TPOT medido vale, medido / previsto nele).
 
-    O ponto foi medido no leiaute que estaria em uso sem objetivos, com a carga da pergunta.
+    O ponto foi medido no leiaute que estaria em uso sem ele, com a carga e os objetivos da
+    pergunta; se estes não se alcançam, sem eles.
     """
-    plain = size(replace(q, calibration=None, nodes=None, max_tpot_ms=None, max_ttft_ms=None,
-                         min_tokens_per_second=None, concurrency=q.concurrency or 1)).offer
+    bare = replace(q, calibration=None, nodes=None, concurrency=q.concurrency or 1)
+    plain = (attempt(bare) or size(replace(bare, max_tpot_ms=None, max_ttft_ms=None,
+                                           min_tokens_per_second=None))).offer
     assert q.calibration and plain.layout and plain.speed
     ms, sessions = q.calibration
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
@@ -1573,9 +1574,10 @@ class SizingResult:
 
     def performance_with(self, speed: Speed, state: str, nodes: int, headroom: Exact) -> Json:
         """De uma ponta da carga, com `nodes` nós no ar; a unidade de uma velocidade é um nó."""
-        sessions = self.offer.sessions_in_progress(self.question, speed, headroom, nodes)
-        return performance_of(self.question, speed, nodes * self.offer.replicas_per_unit, nodes,
-                              sessions, state)
+        q, offer = self.question, self.offer
+        sessions = offer.sessions_in_progress(q, speed, headroom, nodes)
+        case = performance_of(q, speed, nodes * offer.replicas_per_unit, nodes, sessions)
+        return {"state": state, "covered": offer.nodes(q, headroom) <= nodes, **case}
 
     @cached_property
     def nominal(self) -> Json | None:
@@ -1585,14 +1587,12 @@ class SizingResult:
 
     @cached_property
     def states(self) -> list[tuple[str, int, Exact]]:
-        """(estado, nós no ar, pico): todos os nós, depois das falhas consideradas, e no pico."""
+        """(estado, nós no ar, pico): todos os nós e depois das falhas consideradas."""
         left, peak = self.ha_plan["nodes_after_failure"], self.question.peak_headroom_ratio
-        states: list[tuple[str, int, Exact]] = [("nominal", self.nodes_final, 0)]
-        if left:
-            states.append(("failure", left, 0))
-        if left and peak:
-            states.append(("failure_peak", left, peak))
-        return states
+        states: list[tuple[str, int, Exact]] = [
+            ("nominal", self.nodes_final, 0), ("peak", self.nodes_final, peak),
+            ("failure", left, 0), ("failure_peak", left, peak)]
+        return [state for state in states if state[1] and (peak or "peak" not in state[0])]
 
     @cached_property
     def judged(self) -> list[Json]:
@@ -1784,16 +1784,17 @@ def seconds_text(seconds: float) -> str:
     return number_text(seconds / 3600) + " h"
 
 
-def range_text(predicted: dict[str, float]) -> str:
-    """Previsto e faixa: `212 (160-300)`; milhares com k, milhões com M."""
+def range_text(predicted: dict[str, float], digits: int = 2) -> str:
+    """Previsto e faixa, de `digits` algarismos: `212 (160-300)`; milhares com k, milhões com M."""
     estimate, low, high = predicted["estimate"], predicted["low"], predicted["high"]
     divisor, unit = 1, ""
     if estimate >= 999.5:
         divisor, unit = (10**6, "M") if estimate >= 999500 else (1000, "k")
     if estimate < 1:
         return "%.2f (%.2f-%.2f)" % (estimate, low, high)
-    return "%s%s (%s-%s)" % (number_text(estimate / divisor), unit, number_text(low / divisor, 2),
-                             number_text(high / divisor, 2))
+    return "%s%s (%s-%s)" % (number_text(estimate / divisor), unit,
+                             number_text(low / divisor, digits),
+                             number_text(high / divisor, digits))
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -1904,7 +1905,10 @@ def by_context(q: Question) -> list[Json]:
 
 
 def objective_of(name: str, limit: float, case: Json) -> Json:
-    """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%."""
+    """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%.
+
+    Onde os nós não levam a carga toda, ele não se cumpre.
+    """
     rate, figure = "output_tokens_per_second_per_session", case.get(name)
     if name == "tokens_per_second":
         figure = dict(case[rate + "_range"], estimate=case[rate])
@@ -1913,7 +1917,7 @@ def objective_of(name: str, limit: float, case: Json) -> Json:
         good, bad = figure["low"], figure["high"]
         if name == "tokens_per_second":  # mais é melhor
             good, bad, limit = -bad, -good, -limit
-        if good <= limit:
+        if good <= limit and case["covered"]:
             verdict = "met" if bad <= limit else "at_risk"
     figure = figure or dict.fromkeys(("estimate", "low", "high"))
     return {"name": name, "limit": abs(limit), "state": case["state"], **figure,
@@ -1927,6 +1931,19 @@ def objectives_of(r: SizingResult) -> list[Json]:
               "ttft_ms": q.max_ttft_ms}
     return [objective_of(name, limit, case) for name, limit in limits.items() if limit
             for case in r.judged]
+
+
+def promised_states(q: Question) -> tuple[str, ...]:
+    """Os que a compra promete levar: o pico, com a reserva fora se há uma."""
+    return ("nominal", "failure", "failure_peak") if q.ha_spares else ("nominal", "peak")
+
+
+def shown_states(q: Question) -> tuple[str, ...]:
+    return promised_states(q) if q.ha_spares else (*promised_states(q), "failure")
+
+
+def shown_cases(r: SizingResult) -> list[Json]:
+    return [case for case in r.performance if case["state"] in shown_states(r.question)]
 
 
 def nodes_other_end(r: SizingResult) -> int | None:
@@ -3133,7 +3150,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     return {key: value for key, value in entry.items() if value}
 
 
-# ── Apêndice: recusas e avisos: explained, ways_out, on_server, warnings_of, extrapolations
+# ── Apêndice: recusas e avisos: explained, ways_out, warnings_of, extrapolations
 
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
 Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não faz sentido)
@@ -3276,11 +3293,6 @@ def nodes_options(error: NothingFits) -> list[Option]:
 OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options}
 
 
-def on_server(q: Question, server: Server) -> Question:
-    """A pergunta em outro servidor, onde um TPOT medido neste não vale."""
-    return replace(q, server=server, calibration=None)
-
-
 def fitting(options: Iterable[Option]) -> list[str]:
     return [text for text, q in options if q and attempt(q)]
 
@@ -3298,7 +3310,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
         return text
     if q.tensor_parallel and attempt(replace(q, tensor_parallel=None)):
         return text + "; cabe com --tensor-parallel auto"
-    others = fitting((server.name, on_server(q, server)) for server in servers
+    others = fitting((server.name, replace(q, server=server)) for server in servers
                      if server is not q.server)
     if others:
         return text + "; cabe em: " + ", ".join(others)
@@ -3333,7 +3345,7 @@ def extrapolations(r: SizingResult) -> list[str]:
 
 ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
            "context": ("token", "tokens"), "load": ("vaga livre", "vagas livres")}
-STATES = {"nominal": "com todos os nós", "failure": "depois da falha",
+STATES = {"nominal": "com todos os nós", "peak": "no pico", "failure": "depois da falha",
           "failure_peak": "depois da falha, no pico"}
 # Objetivo → (a ponta ruim da faixa, como se diz, o divisor do que se mostra).
 BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
@@ -3347,8 +3359,9 @@ def product_text(server: Server) -> str:
 
 def risk_texts(r: SizingResult) -> list[str]:
     """O que a ponta ruim da faixa perde, e o que a confiança custaria."""
-    risky = {item["name"]: item for item in objectives_of(r) if item["verdict"] == "at_risk"}
-    texts = []
+    promised, texts = promised_states(r.question), []
+    risky = {item["name"]: item for item in objectives_of(r)
+             if item["verdict"] == "at_risk" and item["state"] in promised}
     for name, item in risky.items():  # de cada objetivo, o último estado, o pior
         edge, text, divisor = BAD_EDGES[name]
         texts.append("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
@@ -3446,14 +3459,15 @@ def no_speed_warning(r: SizingResult) -> Iterator[str]:
 
 def speed_warnings(r: SizingResult) -> Iterator[str]:
     """Pela pior das cargas mostradas."""
-    if not r.performance:
+    cases = shown_cases(r)
+    if not cases:
         return
-    slowest = max(r.performance, key=lambda case: case["tpot_ms"]["estimate"])
+    slowest = max(cases, key=lambda case: case["tpot_ms"]["estimate"])
     rate = slowest["output_tokens_per_second_per_session"]
     if rate < SLOW_TOKENS_PER_SECOND:
         yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
             load_text(r, slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
-    busiest = max(r.performance, key=lambda case: case["prefill_ratio"])
+    busiest = max(cases, key=lambda case: case["prefill_ratio"])
     if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
             load_text(r, busiest), 100 * busiest["prefill_ratio"],
@@ -3480,7 +3494,7 @@ def load_text(r: SizingResult, case: Json) -> str:
     if len(r.question.ends) > 1:
         end = "prompt novo, " if case["input_tokens"] == r.offer.input_tokens else (
             "prefixo em cache, ")
-    at_peak = ", no pico" if case["state"] == "failure_peak" else ""
+    at_peak = ", no pico" if "peak" in case["state"] else ""
     return end + plural(case["nodes"], "nó") + at_peak
 
 
@@ -3920,8 +3934,8 @@ def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb
               and not q.calibration]  # o que se mediu num servidor não vale em outro
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
-        options[server.product or server.name] = replace(on_server(q, server),
-                                                         tensor_parallel=None)
+        change = product_text(server) + (", tp auto" if q.tensor_parallel else "")
+        options[change] = replace(q, server=server, tensor_parallel=None)
     half = replace(q, requested_context=r.question.effective_context // 2 or None)
     if r.asks != "context" and q.context_source != "request" and not q.context_mix and (
             half.requested_context and half.request_fits):
@@ -4331,7 +4345,8 @@ def question_texts(r: SizingResult) -> list[str]:
     q, peak = r.question, percent_text(r.question.peak_headroom_ratio)
     load = load_request_text(r)
     if q.peak_headroom_ratio:
-        load += ", pico de %s = %d" % (peak, r.peak_sessions)
+        load += ", pico de %s %s %d" % (
+            peak, "=" if q.requests_per_second is None else "nos nós do pico:", r.peak_sessions)
     if r.asks in ("sessions", "context") and q.ha_spares:
         load += ", %s à parte" % q.ha_mode.upper()
     about = "%s, pesos %s, KV %s · %s" % (q.model.name, q.weights_precision, q.kv_precision, load)
@@ -4341,9 +4356,9 @@ def question_texts(r: SizingResult) -> list[str]:
     if q.confidence != EVEN:
         asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
-        asked.append("tempos × %s, calibrados por %s ms com %s na réplica" % (
+        asked.append("tempos × %s, calibrados por %s ms com %s na réplica de %s" % (
             number_text(r.offer.tpot_scale), number_text(q.calibration[0], 9),
-            sessions_text(q.calibration[1])))
+            sessions_text(q.calibration[1]), r.offer.layout))
     return [about, "Pedido: " + " · ".join(asked)]
 
 
@@ -4356,10 +4371,13 @@ def request_text(r: SizingResult) -> str:
     total = plural(q.effective_context, "token") + source
     common = q.shared_prefix_tokens
     if q.context_mix:
-        return "%s tokens%s, %s" % (
+        new = "todo o prompt novo (ou %d, resto em cache)" % ends[-1]
+        if q.input_tokens is not None or len(ends) == 1:
+            new = plural(ends[0], "novo") + ", resto em cache" * (q.input_tokens is not None)
+        return "%s tokens%s; %s, %s" % (
             ", ".join("%s de %d" % (percent_text(share), tokens)
                       for tokens, share in q.context_mix),
-            " (%d comuns a todas)" % common if common else "",
+            " (%d comuns a todas)" % common if common else "", new,
             plural(q.output_tokens, "gerado"))
     if len(ends) > 1:
         return "%s: %s%d novos (ou %d, resto em cache), %s" % (
@@ -4397,7 +4415,7 @@ def goals_of(r: SizingResult) -> list[Goal]:
     """As metas, e as previsões sem meta, nas duas pontas da carga se são duas."""
     goals, verdicts = [], {(item["name"], item["state"]): item for item in objectives_of(r)}
     several = len(r.question.ends) > 1
-    for new, group in groupby(r.performance, lambda case: case["input_tokens"]):
+    for new, group in groupby(shown_cases(r), lambda case: case["input_tokens"]):
         cases, first = list(group), new == r.offer.input_tokens
         for name, (read, label, with_limit, divisor) in GOALS.items():
             judged = [verdicts.get((name, case["state"])) if first else None for case in cases]
@@ -4414,19 +4432,24 @@ def goals_of(r: SizingResult) -> list[Goal]:
 def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
     text = "fila"
     if figure:
-        text = range_text({name: value / divisor for name, value in figure.items()})
+        # Uma ponta que se arredonda ao limite pareceria do outro lado dele.
+        limit = number_text(judged["limit"], 2) if judged else ""
+        digits = 3 if limit in {number_text(figure[edge], 2) for edge in ("low", "high")} else 2
+        text = range_text({name: value / divisor for name, value in figure.items()}, digits)
     return text + (" " + VERDICTS[judged["verdict"]] if judged else "")
 
 
 def state_titles(r: SizingResult) -> list[tuple[str, str]]:
     """(nós no ar, sessões) de cada estado."""
-    titles = []
-    loads = {"nominal": (r.concurrency, ""), "failure": (r.concurrency, ""),
-             "failure_peak": (r.peak_sessions, "pico ")}
-    for case in r.judged:
-        load, peak = loads[case["state"]]
-        refused = "/%d" % load if case["sessions"] < load else ""
-        titles.append((plural(case["nodes"], "nó"), "%s%d%s" % (peak, case["sessions"], refused)))
+    q, titles = r.question, []
+    for case in shown_cases(r):
+        if case["input_tokens"] != r.offer.input_tokens:
+            break  # a outra ponta tem os mesmos estados
+        headroom = q.peak_headroom_ratio if "peak" in case["state"] else 0
+        sessions = "%d" % case["sessions"]
+        if not case["covered"]:
+            sessions += "/%d" % with_headroom(r.offer.demand(q)[0], headroom)
+        titles.append((plural(case["nodes"], "nó"), "pico " * bool(headroom) + sessions))
     return titles
 
 
@@ -4531,10 +4554,13 @@ def cost_text(r: SizingResult) -> str:
         del shown["total"]
     parts = [text % money_text(costs[name]) for name, text in shown.items()
              if costs[name] is not None]
-    text = "; ".join(parts + lacking)
-    if years is None:
-        return text
-    return text + " (%s ano%s)" % (decimal_text(years, 2), "" if years == 1 else "s")
+    q = r.question
+    given = {"nó a %s": q.node_price, "kWh a %s": q.energy_price,
+             "PUE %s": q.pue if q.energy_price else None}
+    terms = [text % decimal_text(value, 4) for text, value in given.items() if value is not None]
+    if years is not None:
+        terms.insert(0, "%s ano%s" % (decimal_text(years, 2), "" if years == 1 else "s"))
+    return "%s (%s)" % ("; ".join(parts + lacking), ", ".join(terms))
 
 
 def limit_text(r: SizingResult) -> str:
@@ -4688,6 +4714,8 @@ def figure_text(row: Json) -> str:
     """O valor de um número da explicação, com a unidade."""
     value, unit = row["value"], row["unit"]
     text = number_text(value, 9) if isinstance(value, float) else str(value)
+    if value == 1:
+        unit = {"nós": "nó", "sessões": "sessão", "tokens": "token"}.get(unit, unit)
     return "%s %s%s" % (text, unit, " (%s)" % size_text(value) if unit == "B" else "")
 
 
@@ -4975,8 +5003,9 @@ def rate_text(r: SizingResult) -> str:
 
 
 def verdict_text(r: SizingResult) -> str:
-    """O pior veredito das metas, com todos os nós ou depois da falha."""
-    given = {item["verdict"] for item in objectives_of(r)}
+    """O pior veredito das metas nos estados que a compra promete."""
+    promised = promised_states(r.question)
+    given = {item["verdict"] for item in objectives_of(r) if item["state"] in promised}
     return next((text for name, text in reversed(list(VERDICTS.items())) if name in given), "-")
 
 
@@ -5210,8 +5239,13 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
+    if column == "custo":
+        costs = [item.title for item in columns].index("custo")
+        free = [row.server for row in table if not row.reason and row.cells[costs] == "-"]
+        names = sorted({product_text(server) for server in free})
+        notes += ["sem preço, fora da escolha: " + ", ".join(names)] if names else []
     if any(item.title == "metas" for item in columns):
-        notes.append("metas: o pior veredito, com todos os nós ou depois da falha")
+        notes.append("metas: o pior veredito no que a compra promete, o pico, com a reserva fora")
     titles = [title for title, _, _ in about]
     varied = [flag for flag, (title, _) in VARIED.items() if title in titles]
     return Comparison(
@@ -5585,8 +5619,10 @@ footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
   p, ul, table { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
   .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
   .compared { font-size: 7pt } .compared td, .compared th { white-space: normal }
-  .figures, .sources { font-size: 6.2pt; line-height: 1.15 }
-  .figures th, .figures td { padding: .35pt 4pt }
+  .figures, .sources { font-size: 6pt; line-height: 1.12 }
+  .plain { columns: 2; font-size: 6.2pt; line-height: 1.15 } .plain h2 { column-span: all }
+  .plain p { margin: .5pt 0 }
+  .figures th, .figures td { padding: .2pt 4pt }
   .figures tbody th { width: 21% } .figures td:nth-child(2) { width: 18% }
   footer { margin-top: 6pt } }
 """
@@ -5759,7 +5795,7 @@ def nodes_chart(r: SizingResult) -> Markup:
         ("box", "na resposta: " + plural(r.nodes_final, "nó"))])
 
 
-STATE_MARKS = {"nominal": "dot", "failure": "ring", "failure_peak": "box"}
+STATE_MARKS = {"nominal": "dot", "peak": "box", "failure": "ring", "failure_peak": "box"}
 
 
 def session_rate(case: Json) -> Json:
@@ -5783,7 +5819,7 @@ def speed_chart(r: SizingResult) -> Markup:
         legend.append(("goal", "objetivo: %s tokens/s" % number_text(goal)))
     marks = []
     for state, kind in STATE_MARKS.items():
-        cases = [case for case in r.performance if case["state"] == state]
+        cases = [case for case in shown_cases(r) if case["state"] == state]
         marks += [MARKS[kind](*axes.at(case["sessions_per_replica"] * offer.replicas_per_unit,
                                        session_rate(case)["estimate"])) for case in cases]
         rates = " e ".join(range_text(session_rate(case)) for case in cases)
@@ -5803,7 +5839,7 @@ def speed_curves(r: SizingResult, axes: Axes) -> tuple[list[Markup], list[tuple[
     for kind, end in (("curve", r.offer), ("other", r.offer.other_end)):
         if end and end.speed:
             cases = [performance_of(r.question, end.speed, replicas, end.nodes_per_unit,
-                                    count * replicas, "") for count in counts]
+                                    count * replicas) for count in counts]
             estimate, low, high = (
                 [(case["sessions"], session_rate(case)[edge]) for case in cases]
                 for edge in ("estimate", "low", "high"))
@@ -5925,6 +5961,8 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
         element("section", element("h2", "Curvas"), element(
             "div", nodes_chart(r), speed_chart(r), hbm_chart(r), class_="charts")),
         comparison,
+        element("section", element("h2", "Em palavras"), elements("p", plain_paragraphs(r)),
+                class_="plain"),
         element("section", element("h2", "Fórmulas"), figures_table(r)),
         element("section", element("h2", "Catálogos"), element(
             "ul", *map(source_item, (q.model, q.server, q.storage)), class_="sources")),
@@ -6236,12 +6274,12 @@ def context_mix(flag: str, text: str) -> tuple[tuple[int, Fraction], ...]:
         tokens, separator, share = part.partition(":")
         if not separator:
             raise SizingError(flag, "espera-se TOKENS:PARTE, como 8k:70%,32k:30%", value=text)
-        parts.setdefault(TOKENS_READER(flag, tokens), RATIO_READER(flag, share))
+        parts.setdefault(TOKENS_READER(flag, tokens), SHARE_READER(flag, share))
     if len(parts) < len(text.split(",")):
         raise SizingError(flag, "espera-se cada comprimento uma vez", value=text)
     if sum(parts.values()) != 1:
-        raise SizingError(flag, "espera-se que as partes somem 100%, e somam " + percent_text(
-            sum(parts.values())), value=text)
+        raise SizingError(flag, "espera-se que as partes somem 100%%, e somam %s%%" % decimal_text(
+            100 * sum(parts.values()), MAX_DIGITS), value=text)
     return tuple(sorted(parts.items()))
 
 
@@ -6258,8 +6296,10 @@ MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegund
 GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
 PRICE = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda")
 PRICE_READER = PRICE.read
-RATIO_READER = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
-                        "uma razão acima de 0 e até 1, como 0.7 ou 70%").read
+UNIT_RATIO = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
+                      "uma razão acima de 0 e até 1, como 0.7 ou 70%")
+RATIO_READER = UNIT_RATIO.read
+SHARE_READER = replace(UNIT_RATIO, three_places=True).read  # um terço, 33.333%
 
 
 def measured_point(flag: str, text: str) -> tuple[float, int]:

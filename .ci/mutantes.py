@@ -211,7 +211,6 @@ MUTANTS = (
      "Invertida.test_nada_se_mantem"),
     ("nodes_shortfall", "nodes // unit * offer", "nodes * offer",
      "Velocidade.test_limites_exatos"),
-    ("on_server", ", calibration=None", "", "Explicacao.test_o_que_mudaria"),
     ("fitting", "q and attempt(q)", "q", "FlagsRuins Velocidade"),
     ("ways_out", "if q.calibration:", "if False:", "Velocidade.test_recusa_calibrada"),
     ("ways_out", " and attempt(replace(q, tensor_parallel=None))", "", "TetoFisico Velocidade"),
