@@ -1489,6 +1489,9 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
+    if not own_kv_sizes(q)[-1][0]:  # as camadas guardam um token em cada `stride`
+        raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no cache; "
+                          "espera-se um contexto maior" % q.model.name, value=q.effective_context)
     layouts = [] if missing else unit_layouts(q, replicas)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
