@@ -5005,11 +5005,15 @@ def rate_text(r: SizingResult) -> str:
     return range_text(figure) if figure else "-"
 
 
-def verdict_text(r: SizingResult) -> str:
-    """O pior veredito das metas nos estados que a compra promete."""
+def worst_verdict(r: SizingResult) -> str:
+    """O pior veredito das metas nos estados que a compra promete; vazio sem metas."""
     promised = promised_states(r.question)
     given = {item["verdict"] for item in objectives_of(r) if item["state"] in promised}
-    return next((text for name, text in reversed(list(VERDICTS.items())) if name in given), "-")
+    return next((verdict for verdict in reversed(list(VERDICTS)) if verdict in given), "")
+
+
+def verdict_text(r: SizingResult) -> str:
+    return VERDICTS.get(worst_verdict(r), "-")
 
 
 def load_time_text(r: SizingResult) -> str:
@@ -5408,14 +5412,13 @@ def in_order(lines: Iterable[tuple[Position, str]], sort: str) -> Iterator[str]:
 BOM = "\ufeff"
 # As colunas de --csv, na ordem; README as descreve.
 CSV_COLUMNS = ("question", "nodes_final", "nodes_minimum", "nodes_with_headroom",
-    "max_concurrency", "max_context", "sessions_per_node", "limited_by", "tpot_ms", "tpot_ms_low",
-    "tpot_ms_high", "ttft_ms", "ttft_ms_low", "ttft_ms_high",
-    "output_tokens_per_second_per_session", "output_tokens_per_second_per_node",
-    "nodes_after_failure", "covers_peak", "power_kw", "rack_units", "total",
-    "per_million_output_tokens", "cold_start_seconds", "error", "scenario", "model", "server",
-    "storage", "concurrency", "requests_per_second", "peak_sessions", "requested_context",
-    "effective_context", "input_tokens", "output_tokens", "kv_precision", "weights_precision",
-    "ha_mode", "layout", "kv_per_session_bytes")
+    "max_concurrency", "max_context", "sessions_per_node", "limited_by", "verdict", "tpot_ms",
+    "tpot_ms_high", "ttft_ms", "ttft_ms_high", "output_tokens_per_second_per_session",
+    "output_tokens_per_second_per_node", "nodes_after_failure", "covers_peak", "power_kw",
+    "rack_units", "total", "per_million_output_tokens", "cold_start_seconds", "error", "scenario",
+    "model", "server", "storage", "concurrency", "requests_per_second", "peak_sessions",
+    "requested_context", "effective_context", "input_tokens", "output_tokens", "confidence",
+    "kv_precision", "weights_precision", "ha_mode", "layout", "kv_per_session_bytes")
 
 
 def csv_writer(columns: Sequence[str], excel: bool) -> Callable[[Json], str]:
@@ -5458,8 +5461,9 @@ def csv_values(row: Row) -> Json:
         "requested_context": q.requested_context or (
             None if q.asks == "context" else q.effective_context),
         "effective_context": q.effective_context, "input_tokens": q.ends[0],
-        "output_tokens": q.output_tokens, "kv_precision": q.kv_precision,
-        "weights_precision": q.weights_precision, "ha_mode": q.ha_mode}
+        "output_tokens": q.output_tokens, "confidence": json_number(q.confidence),
+        "kv_precision": q.kv_precision, "weights_precision": q.weights_precision,
+        "ha_mode": q.ha_mode}
     if isinstance(outcome, SizingError):
         return dict(values, error=str(outcome))
     r = outcome
@@ -5470,6 +5474,7 @@ def csv_values(row: Row) -> Json:
         kv_per_session_bytes=kv_per_session_bytes(r.question),
         nodes_final=r.nodes_final, nodes_minimum=r.nodes_minimum,
         nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,
+        verdict=worst_verdict(r),
         sessions_per_node=r.offer.sessions_per_unit // r.offer.nodes_per_unit,
         nodes_after_failure=r.ha_plan["nodes_after_failure"],
         covers_peak=r.ha_plan["covers_peak"],
@@ -5494,8 +5499,7 @@ def csv_speed(r: SizingResult) -> Json:
     for name in ("tpot_ms", "ttft_ms"):
         figure = r.nominal[name]
         if figure:
-            values.update({name: figure["estimate"], name + "_low": figure["low"],
-                           name + "_high": figure["high"]})
+            values.update({name: figure["estimate"], name + "_high": figure["high"]})
     return values
 
 

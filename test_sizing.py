@@ -2495,8 +2495,11 @@ def csv_expected(document, columns):
             name: speed.get(name) for name in columns if name.startswith("output_tokens_per")})
         for name in ("tpot_ms", "ttft_ms"):
             figure = speed.get(name) or {}
-            known.update({name: figure.get("estimate"), name + "_low": figure.get("low"),
-                          name + "_high": figure.get("high")})
+            known.update({name: figure.get("estimate"), name + "_high": figure.get("high")})
+        promised = ("nominal", "failure", "failure_peak") if known["ha_mode"] != "none" else (
+            "nominal", "peak")
+        given = [item["verdict"] for item in document["objectives"] if item["state"] in promised]
+        known["verdict"] = max(given, key=("met", "at_risk", "missed").index, default=None)
     else:
         known.update(document["parameters"])
     parameters = document["parameters"]
