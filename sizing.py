@@ -1490,8 +1490,9 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     if not own_kv_sizes(q)[-1][0]:  # as camadas guardam um token em cada `stride`
-        raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no cache; "
-                          "espera-se um contexto maior" % q.model.name, value=q.effective_context)
+        raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no "
+                          "cache; espera-se um contexto maior" % q.model.name,
+                          value=q.effective_context)
     layouts = [] if missing else unit_layouts(q, replicas)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
@@ -1756,7 +1757,7 @@ def cell_text(name: str, value: Any) -> str:
 
 
 def percent_text(ratio: Exact) -> str:
-    return decimal_text(ratio * 100, 2) + "%"
+    return decimal_text(ratio * 100, 3) + "%"
 
 
 def money_text(value: Exact | float) -> str:
@@ -1794,7 +1795,7 @@ def range_text(predicted: dict[str, float], digits: int = 2) -> str:
     if estimate >= 999.5:
         divisor, unit = (10**6, "M") if estimate >= 999500 else (1000, "k")
     if estimate < 1:
-        return "%.2f (%.2f-%.2f)" % (estimate, low, high)
+        return "%.2f (%.*f-%.*f)" % (estimate, digits, low, digits, high)
     return "%s%s (%s-%s)" % (number_text(estimate / divisor), unit,
                              number_text(low / divisor, digits),
                              number_text(high / divisor, digits))
@@ -4435,11 +4436,22 @@ def goals_of(r: SizingResult) -> list[Goal]:
 def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
     text = "fila"
     if figure:
-        # Uma ponta que se arredonda ao limite pareceria do outro lado dele.
-        limit = number_text(judged["limit"], 2) if judged else ""
-        digits = 3 if limit in {number_text(figure[edge], 2) for edge in ("low", "high")} else 2
-        text = range_text({name: value / divisor for name, value in figure.items()}, digits)
+        shown = {name: value / divisor for name, value in figure.items()}
+        text = range_text(shown)
+        at_limit = [dict(shown, **{edge: judged["limit"] / divisor})
+                    for edge in ("low", "high")] if judged else []
+        if text in map(range_text, at_limit):  # a ponta pareceria do outro lado do limite
+            text = range_text(shown, 3)
     return text + (" " + VERDICTS[judged["verdict"]] if judged else "")
+
+
+def asked_sessions(r: SizingResult, case: Json) -> Exact:
+    """As que a carga pede, sem pico; de uma taxa, à latência desta carga (lei de Little)."""
+    q, speed = r.question, r.offer.speed
+    if q.requests_per_second is None or not speed:
+        return q.concurrency or 0
+    latency = speed.planned_latency_seconds(case["sessions_per_replica"])
+    return q.requests_per_second * Fraction(latency)
 
 
 def state_titles(r: SizingResult) -> list[tuple[str, str]]:
@@ -4451,7 +4463,7 @@ def state_titles(r: SizingResult) -> list[tuple[str, str]]:
         headroom = q.peak_headroom_ratio if "peak" in case["state"] else 0
         sessions = "%d" % case["sessions"]
         if not case["covered"]:
-            sessions += "/%d" % with_headroom(r.offer.demand(q)[0], headroom)
+            sessions += "/%d" % with_headroom(asked_sessions(r, case), headroom)
         titles.append((plural(case["nodes"], "nó"), "pico " * bool(headroom) + sessions))
     return titles
 

@@ -109,6 +109,20 @@ def in_this_process(args):
     return subprocess.CompletedProcess(args, status, *texts)
 
 
+LOAD_CATALOGUE = sizing.load_catalogue
+
+
+@functools.lru_cache(maxsize=16)
+def catalogue_once(kind, file, data):
+    """O de `load_catalogue`; as entradas não se alteram, e no dia a dia se leem uma só vez."""
+    return tuple(map(tuple, LOAD_CATALOGUE(kind, file, data)))
+
+
+def load_once(kind, file, data):
+    """`load_catalogue`, com as listas de quem a chamou."""
+    return tuple(map(list, catalogue_once(kind, file, data)))
+
+
 def utf8_environment(**changes):
     """O ambiente deste processo com a saída em UTF-8 e as mudanças pedidas."""
     return dict(os.environ, **dict({"PYTHONIOENCODING": "utf-8"}, **changes))
@@ -414,12 +428,12 @@ def sessions_fitting(room, sizes):
     return sizing.sessions_fitting(room, sizes)
 
 
-def objective_verdict(name, limit, figure):
+def objective_verdict(name, limit, figure, covered=True):
     """O veredito de um objetivo numa carga com esta previsão (None: em fila)."""
     rate = "output_tokens_per_second_per_session"
-    case = {"state": "nominal", name: figure}
+    case = {"state": "nominal", "covered": covered, name: figure}
     if name == "tokens_per_second":
-        case = {"state": "nominal", rate: figure["estimate"], rate + "_range": figure}
+        case.update({rate: figure["estimate"], rate + "_range": figure})
     return sizing.objective_of(name, limit, case)["verdict"]
 
 
@@ -924,7 +938,7 @@ class Propriedades(Case):
     def test_o_que_caberia(self):
         """Cada sugestão de uma recusa com status 3 cabe de fato, e um passo além não"""
         generator, seen = random.Random(6), set()
-        for _ in range(3000):
+        for _ in range(rounds(3000, 1200)):
             model, server, question = random_question(generator)
             if sized_at_random(model, server, question) is not None:
                 continue
@@ -1363,7 +1377,7 @@ class TetoFisico(Case):
         """Em centenas de perguntas ao acaso, pesos + motor + sessões cabem, e mais uma não"""
         generator, checked = random.Random(7), 0
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(600, 300)):
+        for _ in range(rounds(600, 180)):
             model, server = generator.choice(models), generator.choice(servers)
             question = asking(
                 model, server, kv_precision=generator.choice(("fp8", "bf16")),
@@ -1391,7 +1405,7 @@ class TetoFisico(Case):
                 self.assertLessEqual(min(plan, other), result.sessions)
             self.screen(report_of(result), 27)
             json.dumps(document_of(result))
-        self.assertGreater(checked, rounds(300, 150))
+        self.assertGreater(checked, rounds(300, 90))
 
 
 # ── Velocidade ────────────────────────────────────────────────────────────────────────────────
@@ -1807,20 +1821,24 @@ class Velocidade(Case):
                      case["sessions_per_replica"])
                     for case in self.sized(**changes)["performance"]["cases"]]
 
-        # com três nós, depois da falha, e no pico de 1200 depois dela
-        states = ((3, 334), (2, 500), (2, 600))
+        # com três nós, no pico de 1200, depois da falha, e no pico depois dela
+        states = ((3, 334), (3, 400), (2, 500), (2, 600))
         both = [(new, cached, *state) for new, cached in ((130048, 0), (1024, 129024))
                 for state in states]
         self.assertEqual(shown(ha="n+1"), both)
-        self.assertEqual(shown(ha="n+1", input_tokens=1024), both[3:])
-        self.assertEqual(shown(ha="n+1", input_tokens=130048, output_tokens=1024), both[:3])
-        self.assertEqual(shown(ha="n+1", peak_headroom_ratio=0), [both[0], both[1], both[3],
-                                                                 both[4]])
-        self.assertEqual(shown(concurrency=1), [(130048, 0, 1, 1), (1024, 129024, 1, 1)])
-        self.assertEqual(shown(effective_context=1, concurrency=1), [(0, 0, 1, 1)])
-        self.assertEqual(shown(effective_context=2048, concurrency=1), [(1024, 0, 1, 1)])
+        self.assertEqual(shown(ha="n+1", input_tokens=1024), both[4:])
+        self.assertEqual(shown(ha="n+1", input_tokens=130048, output_tokens=1024), both[:4])
+        self.assertEqual(shown(ha="n+1", peak_headroom_ratio=0), both[::2])
+        # num nó, o pico de 1 são 2, e nada resta depois da falha
+        self.assertEqual(shown(concurrency=1), [
+            (new, cached, 1, sessions) for new, cached in ((130048, 0), (1024, 129024))
+            for sessions in (1, 2)])
+        # a sessão a mais do pico vai a outra das 8 réplicas
+        self.assertEqual(shown(effective_context=1, concurrency=1), [(0, 0, 1, 1)] * 2)
+        self.assertEqual(shown(effective_context=2048, concurrency=1),
+                         [(1024, 0, 1, 1)] * 2)
         # sem o nó que caiu, só o que os outros admitem
-        self.assertEqual(shown()[1], (130048, 0, 1, 613))
+        self.assertEqual(shown()[1:3], [(130048, 0, 2, 600), (130048, 0, 1, 613)])
 
     def test_carga_fixa(self):
         """--nodes: cabe exatamente de ⌈sessões / 613⌉ nós em diante, sem pico nem HA"""
@@ -1893,9 +1911,54 @@ class Velocidade(Case):
                      lambda item: 1 / item.tpot_ms(20),
                      lambda item: 1 / item.alone_seconds):
             self.assertAlmostEqual(rate(speed) / rate(twice), 2)
-        slow = self.sized(max_tpot_ms=60, calibrate_tpot_ms="400@300")["results"]
-        fast = self.sized(max_tpot_ms=60, calibrate_tpot_ms="100@300")["results"]
+        slow = self.sized(max_tpot_ms=60, calibrate_tpot_ms="400@60")["results"]
+        fast = self.sized(max_tpot_ms=60, calibrate_tpot_ms="100@60")["results"]
         self.assertGreater(slow["nodes_final"], fast["nodes_final"])
+
+    def test_ponto_neutro(self):
+        """Devolver o TPOT previsto às sessões dele não muda nós nem tempos, com objetivos ou não"""
+        limits = ({}, {"max_tpot_ms": 60}, {"min_tokens_per_second": 25, "max_ttft_ms": 3000},
+                  {"max_tpot_ms": 50, "confidence": "90%", "ha": "n+1"})
+        seen = set()
+        for model, limit, (tp, load) in itertools.product(
+                ("opt-oss-120b", "llama-3.3-70b"), limits,
+                ((None, {"concurrency": 400}), (2, {"concurrency": 400}),
+                 (None, {"requests_per_second": 6}))):
+            question = dict({"model": model, "server": "dgx300", "effective_context": "16k",
+                             "input_tokens": 1024}, **load, **limit)
+            question.update({"tensor_parallel": tp} if tp else {})
+            with self.subTest(question):
+                plain = json.loads(self.ok(*flags(question), "--json"))
+                before, engine = plain["performance"], plain["engine"]
+                point = "%.12f@%d" % (before["tpot_ms"]["estimate"],
+                                      before["sessions_per_replica"])
+                fixed = json.loads(self.ok(*flags(question), "--calibrate-tpot-ms=" + point,
+                                           "--json"))
+                after = fixed["performance"]
+                self.assertAlmostEqual(fixed["parameters"]["tpot_scale"], 1, 6)
+                self.assertEqual(fixed["engine"]["layout"], engine["layout"])
+                if limit.get("confidence"):  # a faixa mais estreita pode pedir menos
+                    self.assertLessEqual(fixed["results"]["nodes_final"],
+                                         plain["results"]["nodes_final"])
+                else:
+                    self.assertEqual(fixed["results"]["nodes_final"],
+                                     plain["results"]["nodes_final"])
+                    self.assertEqual(after["sessions"], before["sessions"])
+                    for name in ("tpot_ms", "ttft_ms"):
+                        if before[name]:
+                            self.assertAlmostEqual(
+                                after[name]["estimate"] / before[name]["estimate"], 1, 6)
+                if (model, engine["layout"]) not in seen:
+                    text = self.ok(*flags(question), "--calibrate-tpot-ms=" + point)
+                    self.assertIn("na réplica de %s" % engine["layout"], " ".join(text.split()))
+                seen.add((model, engine["layout"]))
+        self.assertGreater(len(seen), 4, seen)
+        # com o objetivo que só o medido alcança, o leiaute é o da pergunta sem ele
+        free = self.sized(input_tokens=1024)
+        for point in ("1@300", "2@50"):
+            fixed = self.sized(input_tokens=1024, max_tpot_ms=3, calibrate_tpot_ms=point)
+            self.assertEqual(fixed["engine"]["layout"], free["engine"]["layout"])
+        self.refused(flags(dict(BASE, input_tokens=1024, max_tpot_ms=3)), "TPOT", status=3)
 
     def test_avisos(self):
         """Cada aviso de velocidade, dos dois lados do limiar"""
@@ -2277,8 +2340,10 @@ class Velocidade(Case):
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
         self.screen(many, 24)
-        self.assertRegex(many, r"\nPrevisto +19576 nós +19575 nós +19575 nós\n"
-                         r" +10000000 +10000000 +pico 11999475/12000000\ntokens/s, novo ")
+        self.assertRegex(many, r"\nPrevisto +19576 nós +19576 nós +19575 nós\n"
+                         r" +10000000 +pico 12000000 +10000000\ntokens/s, novo ")
+        self.assertRegex(self.ok(*flags(BASE)),
+                         r"\nPrevisto +2 nós, 1000 +2 nós, pico 1200 +1 nó, 613/1000\n")
 
     def test_milhares(self):
         """De 999.5 em diante as previsões se escrevem em milhares, e de 999500, em milhões"""
@@ -2294,6 +2359,37 @@ class Velocidade(Case):
                 (long, "1e6@8", r" 1M \(0\.86-1\.1\) ")):
             text = self.ok(*flags(dict(question, calibrate_tpot_ms=point, max_tpot_ms=1e9)))
             self.assertRegex(text, r"\nTPOT ≤ 1000000000 ms +" + words.strip() + " ok\n")
+
+    def test_ponta_no_limite(self):
+        """A ponta da faixa que se arredonda ao limite mostra mais um algarismo"""
+        base = dict(BASE, nodes=1, concurrency=500, input_tokens=1024, tensor_parallel=8)
+
+        def cell(ms, **limit):
+            """(os números da célula da meta, o veredito)."""
+            text = self.ok(*flags(dict(base, calibrate_tpot_ms="%.9f@500" % ms, **limit)))
+            return re.findall(r"(?m)^(?:TPOT ≤ |≥ |1º token ≤ )[\d.]+ \S+ +"
+                              r"[\d.]+ \(([\d.]+)-([\d.]+)\) (\S+)$", text)[0]
+
+        found = self.sized(**{**base, "effective_context": 131072, "calibrate_tpot_ms": "40@500"})
+        tpot = found["performance"]["tpot_ms"]
+        low, high = (tpot[edge] / tpot["estimate"] for edge in ("low", "high"))
+        for edge, shown, verdict in ((50.3, "50.3", "RISCO"), (49.8, "49.8", "ok"),
+                                     (50.7, "51", "RISCO"), (49.3, "49", "ok")):
+            seen = cell(edge / high, max_tpot_ms=50)
+            self.assertEqual(seen[1:], (shown, verdict))
+            digits = "%.3g" if len(shown) > 2 else "%.2g"  # as duas pontas, com os mesmos
+            self.assertEqual(float(seen[0]), float(digits % (edge / high * low)))
+        # 50 ms são 20 tokens/s, e a ponta ruim é a de baixo
+        for edge, shown, verdict in ((19.8, "19.8", "RISCO"), (20.2, "20.2", "ok"),
+                                     (19.4, "19", "RISCO"), (20.6, "21", "ok")):
+            seen = cell(1000 / edge / high, min_tokens_per_second=20)
+            self.assertEqual((seen[0], seen[2]), (shown, verdict))
+        # abaixo de um segundo, duas decimais, e três no limite
+        first = found["performance"]["ttft_ms"]["high"]
+        self.assertLess(first, 1000)
+        for limit, decimals in ((round(first, -1), 3), (round(first, -1) + 20, 2)):
+            self.assertEqual(cell(40, max_ttft_ms=limit)[1:], (
+                "%.*f" % (decimals, first / 1000), "ok" if first <= limit else "RISCO"))
 
     def test_um_token(self):
         """Num contexto de um token a saída o ocupa; em dois, sobra um de entrada"""
@@ -2313,7 +2409,7 @@ class Velocidade(Case):
                     "performance"]["cases"]
                 self.assertEqual([(case["state"], case["input_tokens"], case["cached_tokens"])
                                   for case in cases], [
-                    (state, inputs, 0) for state in ("nominal", "failure", "failure_peak")])
+                    (state, inputs, 0) for state in STATES])
 
     def test_sessoes_de_uma_taxa(self):
         """Lei de Little, exata: em cada nó, taxa · latência com essa carga, para cima"""
@@ -2421,7 +2517,7 @@ def numbers_in(value):
 def written(value):
     """As formas em que um número pode aparecer numa frase."""
     return [str(value), *(number_text(value, digits) for digits in range(3, 10)),
-            number_text(value / 1000), decimal_text(value * 100, 2), decimal_text(value, 2),
+            number_text(value / 1000), decimal_text(value * 100, 3), decimal_text(value, 2),
             decimal_text(value, 3), decimal_text(value / 1e9, 1), size_text(value).split()[0],
             seconds_text(value).split()[0]]
 
@@ -2890,10 +2986,11 @@ class Comparacoes(Case):
 
     def test_dez_mil(self):
         """10.000 combinações em poucos segundos, com as que não cabem"""
-        question = {"model": "all", "server": "all", "effective_context": "8k,32k,128k,256k",
-                    "kv_precision": "fp8,fp16"}
-        pairs = len(catalogue("models")["models"]) * len(catalogue("servers")["servers"]) * 8
-        loads = -(-rounds(10000, 3000) // pairs)
+        question = {"model": "all", "server": "all", "kv_precision": "fp8,fp16",
+                    "effective_context": rounds("8k,32k,128k,256k", "8k,256k")}
+        pairs = len(catalogue("models")["models"]) * len(catalogue("servers")["servers"])
+        pairs *= rounds(8, 4)
+        loads = -(-rounds(10000, 1500) // pairs)
         before = os.times()
         text = self.ok(*flags(dict(question, concurrency=",".join(
             str(100 * 10**n) for n in range(loads)))))
@@ -2901,7 +2998,7 @@ class Comparacoes(Case):
         self.assertEqual(len(table_rows(text)), loads * pairs)
         # 5 s numa máquina livre; a folga é a de uma ocupada. A cobertura custa outro tanto.
         spent = after.children_user + after.user - before.children_user - before.user
-        self.assertLess(spent, rounds(40, 20) if sys.gettrace() is None else 120)
+        self.assertLess(spent, rounds(40, 10) if sys.gettrace() is None else 120)
 
     def test_contexto_limitado(self):
         """Um contexto acima do máximo de um modelo aparece com o que se usou"""
@@ -2942,6 +3039,28 @@ class Comparacoes(Case):
         self.assertIn("\n4000 em cache + 2000 novos + 400 gerados,\nTPOT até 45 ms, ao menos 25 "
                       "tokens/s, 1º token até 2 s, KV fp8", self.ok(*asked))
         self.assertNotIn("metas", self.ok(*flags(question)))
+
+    def test_sem_preco(self):
+        """Quem não tem preço fica fora da escolha por custo, e a nota diz quem; o resto, não"""
+        base = dict(BASE, server="dgx200,dgx300,gb200-nvl72,dgx-spark")
+        products = {"dgx200": "DGX H200", "dgx300": "DGX B300", "gb200-nvl72": "GB200 NVL72",
+                    "dgx-spark": "DGX Spark"}
+        for prices in ({"dgx200": 5}, {"dgx200": 5, "dgx300": 1}, {"gb200-nvl72": 9},
+                       dict.fromkeys(products, 3)):
+            text = self.ok(*flags(base), "--node-price=" + ",".join(
+                "%s=%d" % item for item in prices.items()))
+            rows = table_rows(text)
+            best = [row for row in rows if "*" in row.values()]
+            told = re.findall(r"sem preço, fora da escolha: ([^;.]*)", " ".join(text.split()))
+            left = sorted(products[name] for name in set(products) - set(prices))
+            self.assertEqual(told, [", ".join(left)] if left else [], text)
+            for row in rows:
+                if row["servidor"] in left:
+                    self.assertEqual(row["custo"], "-")
+            self.assertFalse({row["servidor"] for row in best} & set(left))
+        self.assertNotIn("sem preço", self.ok(*flags(base)))
+        self.assertNotIn("sem preço", self.ok(*flags(base), "--node-price=dgx200=5",
+                                              "--sort=power_kw"))
 
     def test_confianca_muda_a_melhor(self):
         """Um aviso diz onde a melhor linha mudaria com 90% de confiança: a do JSON com 90%"""
@@ -2998,7 +3117,7 @@ class Comparacoes(Case):
             combinations = list(itertools.product(*(
                 str(question[name]).split(",") for name in names)))
             self.assertEqual(len(documents), len(combinations))
-            for index in random.Random(3).sample(range(len(combinations)), 4):
+            for index in random.Random(3).sample(range(len(combinations)), rounds(4, 2)):
                 single = run(*flags(dict(question, **dict(zip(names, combinations[index])))),
                              "--json")
                 if single.returncode:
@@ -3246,7 +3365,7 @@ class Invertida(Case):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
         generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(260, 80)):
+        for _ in range(rounds(260, 50)):
             model, server = generator.choice(models), generator.choice(servers)
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
@@ -3289,7 +3408,7 @@ class Invertida(Case):
             self.assertEqual(document["results"]["max_context"], longest)
         generator, models, servers = random.Random(11), entries_of("models"), entries_of("servers")
         checked = 0
-        while checked < rounds(25, 8):
+        while checked < rounds(25, 5):
             model, server = generator.choice(models), generator.choice(servers)
             asked = asking(model, server, generator.choice((20, 500, 20000)), 0, nodes=1)
             if server.tflops_bf16:
@@ -3408,7 +3527,7 @@ class Explicacao(Case):
     def test_ao_acaso(self):
         """Perguntas ao acaso de todo tipo: cada conta fecha, e a página repete o que diz o JSON"""
         seen = collections.Counter()
-        for result in self.random_answers(13, rounds(1000, 90)):
+        for result in self.random_answers(13, rounds(1000, 80)):
             figures = figures_of(result)
             self.check(vars(result.question), figures)
             seen.update(row["name"] for row in figures)
@@ -3590,9 +3709,9 @@ class Explicacao(Case):
             change, nodes = part.split(": ")
             self.assertEqual(expected[change], int(nodes))
 
-        def next_server(answers):
+        def next_server(answers, change="GB200 NVL72"):
             return next((row["answer"] for row in answers["explanation"]["alternatives"]
-                         if row["change"] == "GB200 NVL72"), None)
+                         if row["change"] == change), None)
 
         # nele o leiaute é livre
         narrow = {"model": "deepseek-v3", "effective_context": "8k"}
@@ -3600,13 +3719,16 @@ class Explicacao(Case):
                                       "--explain", "--json"))
         free = self.sized(server="gb200-nvl72", **narrow)
         tied = self.sized(server="gb200-nvl72", tensor_parallel=4, **narrow)
-        self.assertEqual(next_server(answered), free["results"]["nodes_final"])
-        self.assertNotEqual(next_server(answered), tied["results"]["nodes_final"])
-        # e um TPOT medido neste não vale em outro, que então não se oferece
-        timed = dict(BASE, concurrency=10000, max_tpot_ms=60, calibrate_tpot_ms="100@300")
-        answered = json.loads(self.ok(*flags(timed), "--explain", "--json"))
+        wide = next_server(answered, "GB200 NVL72, tp auto")
+        self.assertEqual(wide, free["results"]["nodes_final"])
+        self.assertNotEqual(wide, tied["results"]["nodes_final"])
         self.assertIsNone(next_server(answered))
-        self.assertTrue(answered["explanation"]["alternatives"])
+        # e um TPOT medido neste não vale em outro, que então não se oferece
+        timed = dict(BASE, concurrency=10000, max_tpot_ms=60, calibrate_tpot_ms="100@60")
+        answered = json.loads(self.ok(*flags(timed), "--explain", "--json"))
+        changes = [row["change"] for row in answered["explanation"]["alternatives"]]
+        self.assertTrue(changes)
+        self.assertNotIn("GB200", " ".join(changes))
         # em metade do contexto esta entrada não caberia
         entry = json.loads(self.ok(*flags(dict(BASE, input_tokens=100000)), "--explain", "--json"))
         self.assertEqual([row["change"] for row in entry["explanation"]["alternatives"]], [
@@ -3752,6 +3874,13 @@ class Drawing:
 SORTED = ("rack_units", "tpot_ms")
 
 
+@functools.lru_cache(maxsize=None)  # os testes leem as mesmas páginas, sem mudá-las
+def page_of(*args):
+    """(status, erros, página) de uma execução."""
+    done = run(*args, "--html")
+    return done.returncode, done.stderr, Page(done.stdout)
+
+
 class PaginaHtml(Case):
     """--html"""
 
@@ -3773,10 +3902,10 @@ class PaginaHtml(Case):
         {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
          "context_mix": "8k:70%,32k:25%,128k:5%", "shared_prefix_tokens": "2k"})
 
-    def page(self, question, *args, **options):
-        done = run(*flags(question), *args, "--html", **options)
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
-        return Page(done.stdout)
+    def page(self, question, *args):
+        status, errors, page = page_of(*flags(question), *args)
+        self.assertEqual((0, ""), (status, errors))
+        return page
 
     def assert_sound(self, page):
         """Etiquetas fechadas em ordem, gráficos com nome, tabelas com títulos, nada de fora."""
@@ -3833,10 +3962,13 @@ class PaginaHtml(Case):
                 for row in figures:
                     self.assertIn(row["label"], body)
                     if isinstance(row["value"], int):
-                        self.assertIn("%d %s" % (row["value"], row["unit"]), body)
+                        unit = row["unit"] if row["value"] != 1 else {
+                            "nós": "nó", "sessões": "sessão", "tokens": "token"}.get(
+                                row["unit"], row["unit"])
+                        self.assertIn("%d %s" % (row["value"], unit), body)
                 for number in ("nodes_minimum", "nodes_with_headroom", "nodes_final"):
                     self.assertRegex(body, r"\b%d n" % document["results"][number])
-                for case in document["performance"]["cases"] if document["performance"] else ():
+                for case in shown_of(document):
                     rate = "%.3g" % case["output_tokens_per_second_per_session"]
                     self.assertIn(rate.partition("e")[0], body)
 
@@ -3884,7 +4016,7 @@ class PaginaHtml(Case):
                 drawing = Drawing(self.page(question), "velocidade")
                 x, y = (2 * value for value in drawing.pixel)
                 found = [point for kind in ("dot", "ring", "box") for point in drawing.marks(kind)]
-                cases = document["performance"]["cases"]
+                cases = shown_of(document)
                 self.assertEqual(len(cases), len(found))
                 for case in cases:
                     point = case["sessions_per_replica"] * replicas, case[rate]
@@ -3945,7 +4077,7 @@ class PaginaHtml(Case):
         self.assertEqual([tag for tag, _ in tags if tag not in ("li", "tr", "td", "th")],
                          [tag for tag, _, _ in page.tags if tag not in ("li", "tr", "td", "th")])
         body = page.named("body")[0][1]
-        self.assertEqual(7, body.count(self.HOSTILE))
+        self.assertEqual(8, body.count(self.HOSTILE))
 
     def test_comparacao(self):
         """A comparação inteira numa tabela, com as recusas, e a página é a da melhor linha"""
@@ -4129,7 +4261,8 @@ class StorageECusto(Case):
         self.assertAlmostEqual(century["per_session_month"], 24 / 1200 / 1000)
         text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
         self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
-        self.assertIn(" · custo 1512460", self.screen(text, 24)[1])
+        self.assertIn(" · custo 1512460", self.screen(text, 25)[1])
+        self.assertIn(" (3 anos, nó a 500000, kWh a 0.5, PUE 1.3)", " ".join(text.split()))
 
     def test_sem_dados(self):
         """Sem potência, sem pesos: null e o relatório diz; flags sem efeito são recusadas"""
@@ -4352,6 +4485,10 @@ class Pedido(Case):
             ({"context_mix": "8k:1", "cached_tokens": 9}, "--context-mix", "--cached-tokens"),
             ({"context_mix": "8k:50%,9k:49.99%"}, "--context-mix", "somam 99.99%"),
             ({"context_mix": "8k:50%,9k:50.01%"}, "--context-mix", "somam 100.01%"),
+            ({"context_mix": "8k:50%,9k:50.000000001%"}, "--context-mix",
+             "espera-se que as partes somem 100%, e somam 100.000000001%\n"),
+            ({"context_mix": "8k:33.333%,9k:33.333%"}, "--context-mix", "somam 66.666%\n"),
+            ({"context_mix": "8k:0.333,9k:1"}, "--context-mix", "somam 133.3%\n"),
             ({"context_mix": "8k:50%,8192:50%"}, "--context-mix", "cada comprimento uma vez"),
             ({"context_mix": "8k:50%,1m:50%"}, "--context-mix", "1048576", "131072"),
             ({"context_mix": "1k:50%,8k:50%", "input_tokens": 1024}, "--input-tokens '1024'",
@@ -4489,7 +4626,30 @@ class Pedido(Case):
         self.assertLess(results["sessions_per_node"], average - 2.2 * spread * math.sqrt(average))
         self.assertGreater(results["sessions_per_node"],
                            average - 2.6 * spread * math.sqrt(average) - 20)
-        self.screen(self.ok(*flags(dict(self.FREE, context_mix=text, concurrency=10000))))
+        for extra, new in (({}, "todo o prompt novo (ou 1024, resto em cache)"),
+                           ({"input_tokens": 700}, "700 novos, resto em cache")):
+            shown = self.ok(*flags(dict(self.FREE, context_mix=text, concurrency=10000, **extra)))
+            self.screen(shown, 23)
+            self.assertIn("\nPedido: 70% de 8192, 25% de 32768, 5% de 131072 tokens; " + new
+                          + ", 1024 gerados", re.sub("\n {2,4}", " ", shown))
+
+    def test_partes_de_um_terco(self):
+        """Três decimais numa parte não são milhares: 33.333% é um terço, e 0.333 também"""
+        for text, shares in (("8k:33.333%,32k:33.333%,128k:33.334%", (33333, 33333, 33334)),
+                             ("8k:0.333,32k:0.333,128k:0.334", (33300, 33300, 33400)),
+                             ("8k:12.5%,32k:0.125,128k:75.000%", (12500, 12500, 75000))):
+            document = self.asked(context_mix=text, concurrency=1000)
+            self.assertEqual(document["parameters"]["context_mix"], [
+                [tokens, share / 100000]
+                for tokens, share in zip((8192, 32768, 131072), shares)])
+            mean = Fraction(sum(share * 18432 * (tokens + 128) for tokens, share in zip(
+                (8192, 32768, 131072), shares)), 100000)
+            self.assertAlmostEqual(document["results"]["kv_own_mean_bytes"] / float(mean), 1, 8)
+            told = ["%.3f" % (share / 1000) for share in shares]
+            told = ", ".join("%s%% de %d" % (number.rstrip("0").rstrip("."), tokens)
+                             for number, tokens in zip(told, (8192, 32768, 131072)))
+            shown = self.ok(*flags(dict(self.FREE, context_mix=text, concurrency=1000)))
+            self.assertIn("Pedido: %s tokens; " % told, " ".join(shown.split()))
 
     def test_velocidade_da_mistura(self):
         """O TPOT lê o KV médio das sessões; o TTFT é do prompt mais longo"""
@@ -4518,14 +4678,28 @@ class Pedido(Case):
 
 # ── Objetivos e a primeira tela ───────────────────────────────────────────────────────────────
 
-STATES = ("nominal", "failure", "failure_peak")
+STATES = ("nominal", "peak", "failure", "failure_peak")
 GOALS = {"tpot_ms": "TPOT ≤ ", "tokens_per_second": "≥ ", "ttft_ms": "1º token ≤ "}
 WORDS = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
 
 
-def naive_verdict(name, limit, low, high):
-    """O limite abaixo, dentro ou acima da faixa de 80%."""
-    if low is None:
+def promised_of(document):
+    """Os estados que a compra promete: com reserva, o pico é o de depois da falha."""
+    if document["parameters"]["ha_mode"] == "none":
+        return {"nominal", "peak"}
+    return {"nominal", "failure", "failure_peak"}
+
+
+def shown_of(document):
+    """As cargas que a tela mostra: as prometidas, e o que resta depois de uma falha."""
+    shown = promised_of(document) | {"failure"}
+    return [case for case in (document["performance"] or {"cases": ()})["cases"]
+            if case["state"] in shown]
+
+
+def naive_verdict(name, limit, low, high, covered=True):
+    """O limite abaixo, dentro ou acima da faixa de 80%; o que se recusa não o cumpre."""
+    if low is None or not covered:
         return "missed"
     good, bad = (low <= limit, high <= limit) if name != "tokens_per_second" else (
         high >= limit, low >= limit)
@@ -4533,7 +4707,7 @@ def naive_verdict(name, limit, low, high):
 
 
 class Objetivos(Case):
-    """Objetivos em três estados da carga, com três vereditos, e a confiança"""
+    """Objetivos em quatro estados da carga, com três vereditos, e a confiança"""
 
     RAG = {"model": "llama-3.3-70b", "server": "dgx200", "concurrency": 300,
            "input_tokens": 2000, "cached_tokens": 4000, "output_tokens": 400}
@@ -4572,11 +4746,14 @@ class Objetivos(Case):
                     figure = dict(case[rate + "_range"], estimate=case[rate])
                 self.assertEqual({key: item[key] for key in figure}, figure)
                 self.assertEqual(item["verdict"], naive_verdict(
-                    name, item["limit"], item["low"], item["high"]), item)
+                    name, item["limit"], item["low"], item["high"], case["covered"]), item)
                 seen[item["state"], item["verdict"]] += 1
+                seen["recusada"] += not case["covered"] and item["verdict"] != naive_verdict(
+                    name, item["limit"], item["low"], item["high"])
                 seen[name] += 1
         for state in STATES:
             self.assertTrue(seen[state, "met"] and seen[state, "at_risk"], seen)
+        self.assertTrue(seen["recusada"], seen)
         self.assertEqual(self.rag()["objectives"], [])
         # sem --input-tokens se julga a ponta do prompt novo
         for item in self.sized(concurrency=9, max_ttft_ms=10**6)["objectives"]:
@@ -4589,6 +4766,8 @@ class Objetivos(Case):
         for limit, verdict in ((4.1, "missed"), (4, "at_risk"), (2.1, "at_risk"), (2, "met")):
             self.assertEqual(objective_verdict("tokens_per_second", limit, figure), verdict)
         self.assertEqual(objective_verdict("ttft_ms", 9, None), "missed")  # em fila
+        for name, limit in itertools.product(GOALS, (0.1, 3, 9)):  # o que se recusa não cumpre
+            self.assertEqual(objective_verdict(name, limit, figure, covered=False), "missed")
 
     def test_tokens_por_segundo(self):
         """25 tokens/s são 40 ms por token; dos dois objetivos vale o mais apertado"""
@@ -4625,16 +4804,97 @@ class Objetivos(Case):
                 "nodes_after_failure"]
             headroom = Fraction(str(document["parameters"]["peak_headroom_ratio"]))
             peak = math.ceil(load * (1 + headroom))
-            expected = {"nominal": load, "failure": min(load, admitted),
+            expected = {"nominal": load, "peak": peak, "failure": min(load, admitted),
                         "failure_peak": min(peak, admitted)}
+            ends = collections.Counter()
             for case in document["performance"]["cases"]:
                 self.assertEqual(case["sessions"], expected[case["state"]])
                 left = ha["nodes_after_failure"]
-                self.assertEqual(case["nodes"], results["nodes_final"] if case[
-                    "state"] == "nominal" else left)
-                seen.add((case["state"], case["sessions"] < (
-                    peak if case["state"] == "failure_peak" else load)))
-        self.assertEqual(seen, {("nominal", False), *itertools.product(STATES[1:], (True, False))})
+                self.assertEqual(case["nodes"], left if "failure" in case["state"]
+                                 else results["nodes_final"])
+                whole = peak if "peak" in case["state"] else load
+                self.assertIs(case["covered"], case["sessions"] == whole)
+                seen.add((case["state"], case["covered"]))
+                ends[case["input_tokens"]] += 1
+            # nas duas pontas, os mesmos estados
+            self.assertEqual(len(ends), 2)
+            self.assertEqual(len(set(ends.values())), 1)
+        self.assertEqual(seen, {("nominal", True), ("peak", True),
+                                *itertools.product(STATES[2:], (True, False))})
+
+    def test_taxa_recusada(self):
+        """Uma taxa é levada se os nós que restam, cheios, terminam tantos pedidos por segundo"""
+        seen = collections.Counter()
+        # na última, cheia é a réplica que serve mais por segundo, e não a de mais sessões
+        for rate, changes in (*itertools.product((1, 5, 31), (
+                {}, {"ha": "n+1"}, {"peak_headroom_ratio": "90%"}, {"peak_headroom_ratio": 0},
+                {"tensor_parallel": 2, "effective_context": "32k"})),
+                (8.36, {"model": "llama-3.1-8b", "server": "dgx200", "effective_context": "32k",
+                        "tensor_parallel": 2})):
+            question = dict(BASE, requests_per_second=rate, **changes)
+            del question["concurrency"]
+            document = json.loads(self.ok(*flags(question), "--json"))
+            engine, results = document["engine"], document["results"]
+            cases = document["performance"]["cases"]
+            new = cases[0]["input_tokens"]
+            replica = at(question["model"], question["server"], engine["tensor_parallel"], 1, new,
+                         1024)
+            most, replicas = results["sessions_per_unit"], engine["replicas_per_node"]
+            # cheio, ou com as réplicas por igual
+            served = max(count / replica.latency_seconds(-(-count // replicas))
+                         for count in {most, most // replicas * replicas})
+            headroom = Fraction(str(document["parameters"]["peak_headroom_ratio"]))
+            for case in cases:
+                asked = rate * (1 + headroom * ("peak" in case["state"])) / case["nodes"]
+                self.assertIs(case["covered"], asked <= served, (question, case))
+                seen[case["state"], case["input_tokens"] == new, case["covered"]] += 1
+            text = self.ok(*flags(question))
+            failed = [case for case in cases if case["state"] == "failure"
+                      and not case["covered"]][:1]
+            for case in failed:  # as que a carga pede, com as réplicas cheias
+                asked, = re.findall(r"(?<!pico )\b%d/([0-9]+)" % case["sessions"],
+                                    text.split("Sessões/")[0])
+                self.assertGreater(int(asked), case["sessions"])
+                self.assertEqual(int(asked), math.ceil(
+                    rate * replica.latency_seconds(-(-most // replicas))))
+        for state, first in itertools.product(STATES, (True, False)):
+            self.assertTrue(seen[state, first, True], seen)
+            self.assertEqual(bool(seen[state, first, False]), "failure" in state, seen)
+
+    def test_estados_prometidos(self):
+        """A tela mostra o pico de quem o leva, e o risco é só do que a compra promete"""
+        seen = collections.Counter()
+        for ha, peak, extra in itertools.product(
+                ("none", "n+1"), ("0", "20%", "80%"),
+                ({"min_tokens_per_second": 25}, {"max_tpot_ms": 41, "tensor_parallel": 8},
+                 {"max_ttft_ms": 1500})):
+            asked = dict(self.RAG, ha=ha, peak_headroom_ratio=peak, **extra)
+            document, text = self.rag(**asked), self.ok(*flags(asked))
+            cases = {case["state"]: case for case in document["performance"]["cases"]}
+            order = ("nominal", "failure", "failure_peak") if ha != "none" else (
+                "nominal", "peak", "failure")
+            expected = []
+            for state in order:
+                if state in cases:
+                    case, refused = cases[state], ""
+                    if not case["covered"]:
+                        refused = "/%d" % math.ceil(300 * (1 + Fraction(1, 5) * (
+                            "peak" in state)))
+                    expected.append((case["nodes"], "pico " * ("peak" in state), "%d%s" % (
+                        case["sessions"], refused)))
+            head = text.split("\nSessões/")[0].split("\n\n")[1].splitlines()[0]
+            self.assertEqual([(int(nodes), mark, sessions) for nodes, mark, sessions in re.findall(
+                r"(\d+) nós?, (pico |)([\d/]+)", head)], expected, text)
+            risky = {item["state"] for item in document["objectives"]
+                     if item["verdict"] == "at_risk"}
+            promised = bool(risky & promised_of(document))
+            self.assertEqual("\nRISCO: " in text, promised, text)
+            sure = kind_answer(self.rag(**dict(asked, confidence="90%")))
+            self.assertEqual(any(line.startswith("objective_at_risk")
+                                 for line in document["warnings"]),
+                             promised or sure != kind_answer(document))
+            seen[promised, bool(risky)] += 1
+        self.assertTrue(seen[True, True], seen)
 
     def test_confianca(self):
         """A 90% a ponta ruim da faixa atende, no pico, com os nós que restam; e mais uma não"""
@@ -4650,7 +4910,7 @@ class Objetivos(Case):
                 self.assertEqual(even, dict(self.rag(ha="n+1", **changes)))
                 self.assertEqual(sure["parameters"]["confidence"], 0.9)
                 self.assertEqual({item["verdict"] for item in sure["objectives"]}, {"met"})
-                self.assertEqual(len(sure["objectives"]), 3 * len(
+                self.assertEqual(len(sure["objectives"]), len(STATES) * len(
                     set(changes) - {"model", "server"}))
                 self.assertGreaterEqual(sure["results"]["nodes_final"],
                                         even["results"]["nodes_final"])
@@ -4697,6 +4957,21 @@ class Objetivos(Case):
             self.assertGreater(wanted(max(1, held - replica.per_unit)),
                                held - replica.per_unit - 1e-6)
         self.assertGreater(sure["parameters"]["concurrency"], even["parameters"]["concurrency"])
+
+    def test_nada_cabe_a_90(self):
+        """Sem estado em risco, que a 90% nada caiba também se diz, e é aviso"""
+        base = {"model": "llama-3.1-8b", "server": "dgx200", "effective_context": "8k", "nodes": 1}
+        for rate, fits in ((21, False), (9, True)):
+            question = dict(base, requests_per_second=rate)
+            document, text = json.loads(self.ok(*flags(question), "--json")), self.ok(
+                *flags(question))
+            self.assertEqual(document["objectives"], [])
+            done = run(*flags(question), "--confidence=90%")
+            self.assertEqual(done.returncode, 0 if fits else 3, done.stderr)
+            told = "Com --confidence 90%: nada cabe"
+            self.assertEqual("\n%s\n" % told in text, not fits, text)
+            self.assertEqual("objective_at_risk: " + told in document["warnings"], not fits)
+            self.assertNotIn("RISCO", text)
 
     def test_recusas(self):
         """--confidence sem objetivo nem taxa, e os valores que não são 50% nem 90%: status 2"""
@@ -4828,7 +5103,9 @@ class PrimeiraTela(Case):
             lines = [line for line in text.splitlines()
                      if line.startswith(tuple(GOALS.values()))]
             words = [word for line in lines for word in re.findall(r"\b(ok|RISCO|não)\b", line)]
-            self.assertEqual(words, [WORDS[item["verdict"]] for item in document["objectives"]])
+            states = {case["state"] for case in shown_of(document)}
+            self.assertEqual(words, [WORDS[item["verdict"]] for item in document["objectives"]
+                                     if item["state"] in states])
             self.assertEqual(len(lines), len({item["name"] for item in document["objectives"]}))
             judged += len(words)
         self.assertGreater(judged, 20)
@@ -4837,7 +5114,8 @@ class PrimeiraTela(Case):
         """RISCO se a faixa passa do limite; com --confidence 90%, a resposta da própria flag"""
         counted = collections.Counter()
         for asked, document, text in self.each:
-            risky = [item for item in document["objectives"] if item["verdict"] == "at_risk"]
+            risky = [item for item in document["objectives"] if item["verdict"] == "at_risk"
+                     and item["state"] in promised_of(document)]
             self.assertEqual("\nRISCO: na ponta ruim" in text, bool(risky))
             if risky:
                 item = risky[-1]
@@ -5755,16 +6033,17 @@ class Interface(Case):
 
     def test_processo(self):
         """Um processo diz o mesmo que `main` neste, e uma execução não muda a seguinte"""
-        lines = ([*flags(BASE), "--ha=n+1"], [*flags(BASE), "--csv"], ["--list", "storage"],
-                 [*flags(BASE), "--model=ção"], [*flags(BASE), "--runtime-overhead-gib=5000"],
-                 ["--validate", "--json", "--models-file=" + SCRIPT])
+        lines = ([*flags(BASE), "--ha=n+1"], [*flags(BASE), "--csv"],
+                 [*flags(BASE), "--runtime-overhead-gib=5000"], ["--list", "storage"],
+                 [*flags(BASE), "--model=ção"], ["--validate", "--json", "--models-file=" + SCRIPT])
+        lines = lines[::rounds(1, 2)]
         alone = [process(*line) for line in lines]
         for _ in range(2):
             for line, expected in zip(lines, alone):
                 done = in_this_process(line)
                 self.assertEqual((done.returncode, done.stdout, done.stderr),
                                  (expected.returncode, expected.stdout, expected.stderr))
-        self.assertEqual([done.returncode for done in alone], [0, 0, 0, 2, 3, 2])
+        self.assertEqual([done.returncode for done in alone], [0, 0, 3, 0, 2, 2][::rounds(1, 2)])
 
     def test_relatorio(self):
         """O relatório de texto da pergunta básica, letra por letra"""
@@ -5929,14 +6208,13 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
     def test_modulo(self):
         """`python3 -m sizing`, de onde o módulo se ache, é o mesmo que o script"""
         def both(*args):
-            outputs = []
-            for command in ([SCRIPT], ["-m", "sizing"]):
-                done = subprocess.run(
-                    [sys.executable, *command, *args], cwd=folder, capture_output=True,
-                    env=utf8_environment(PYTHONPATH=ROOT))
-                outputs.append((done.returncode, done.stdout, done.stderr))
-            self.assertEqual(*outputs)
-            return outputs[0][0]
+            script = run(*args)
+            module = subprocess.run(
+                [sys.executable, "-m", "sizing", *args], cwd=folder, capture_output=True,
+                encoding="utf-8", env=utf8_environment(PYTHONPATH=ROOT))
+            self.assertEqual((module.returncode, module.stdout, module.stderr),
+                             (script.returncode, script.stdout, script.stderr))
+            return script.returncode
 
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(both(*flags(BASE)), 0)
@@ -5969,7 +6247,7 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("COMPRE 2 x DGX B300  (2 atendem o pico, sem reserva)"))
         self.assertIn("% pesos 90 = motor 47 # KV 1381 - livre 410 . fora 214", text)
-        for args in (["--help"], ["--list", "models"]):
+        for args in (["--list", "models"], ["--help"])[:rounds(2, 1)]:
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
         self.assertTrue(document.isascii())
@@ -5992,13 +6270,14 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
                                   env=environment, timeout=60)
             return done.returncode, done.stdout, done.stderr
 
-        self.assertEqual(shell("(sleep .2; %s) | true" % line)[2], "")
-        self.assertEqual(shell("(sleep .2; %s --json) | true" % line)[2], "")
+        for form in ("", " --json")[rounds(0, 1):]:
+            self.assertEqual(shell("(sleep .2; %s%s) | true" % (line, form))[2], "")
         self.assertEqual(len(shell(line + " | head -1")[1].splitlines()), 1)
         bare = " ".join([sys.executable, SCRIPT])
-        for closed, words in (("> /dev/full", "não há espaço no disco"), (">&-", "fechada")):
-            for command in (line, line + " --json", bare + " --help", bare + " --version",
-                            bare + " --list models")[::rounds(1, 3)]:
+        for start, closed, words in ((0, "> /dev/full", "não há espaço no disco"),
+                                     (1, ">&-", "fechada")):
+            for command in (line, bare + " --version", line + " --json", bare + " --help",
+                            bare + " --list models")[rounds(0, start)::rounds(1, 5)]:
                 status, _, errors = shell(command + " " + closed)
                 with self.subTest(command=command, closed=closed):
                     self.assertEqual((status, len(errors.splitlines())), (1, 1), errors)
@@ -6067,7 +6346,8 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 
     def test_sem_avisos_do_python(self):
         """Nada é dito sob -W error, -X dev, -I -S e -O"""
-        for options in (["-W", "error"], ["-X", "dev"], ["-I", "-S"], ["-OO"]):
+        for options in rounds((["-W", "error"], ["-X", "dev"], ["-I", "-S"], ["-OO"]),
+                              (["-W", "error", "-X", "dev", "-I", "-S"], ["-OO"])):
             done = subprocess.run([sys.executable, *options, SCRIPT, *flags(BASE)],
                                   capture_output=True, env=utf8_environment())
             self.assertEqual((done.returncode, done.stderr), (0, b""), options)
@@ -6184,13 +6464,23 @@ class Documentos(Case):
 
     @unittest.skipIf(os.name == "nt", "bash")
     def test_exemplos(self):
-        """examples.sh roda até o fim, e falha se um exemplo falha"""
+        """examples.sh roda até o fim, e falha se um exemplo falha
+
+        No dia a dia o bash só escreve os comandos, e eles rodam neste processo.
+        """
         path = os.path.join(ROOT, "examples.sh")
         done = subprocess.run(["bash", path], stdin=subprocess.DEVNULL, capture_output=True,
                               encoding="utf-8", cwd=os.path.sep,
-                              env=utf8_environment(PYTHON=sys.executable), timeout=120)
+                              env=utf8_environment(PYTHON=rounds(sys.executable, "echo")),
+                              timeout=120)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(len(re.findall(r"^── \d", done.stdout, re.M)), 10)
+        if not SUBPROCESS:
+            told = re.findall(r"^\$ python3 (sizing\.py .*)\n\n(.*)$", done.stdout, re.M)
+            self.assertEqual(len(told), 10)
+            for shown, executed in told:
+                self.assertEqual(shown, executed)
+                self.assertTrue(self.ok(*executed.split()[1:]))
         self.assertTrue(os.access(path, os.X_OK))
         broken = subprocess.run(["bash", path], capture_output=True,
                                 env=utf8_environment(PYTHON="false"), timeout=120)
@@ -6259,7 +6549,7 @@ class Ataque(Case):
             listed(kind, name) for name in ",".join(names).split(",")]})))
             for kind, names in used.items()]
         self.addCleanup(small.close)
-        for number in range(rounds(1100, 320)):
+        for number in range(rounds(1100, 180)):
             argv = random_flags(generator) + files
             with self.subTest(argv=argv):
                 done = in_this_process(argv)
@@ -6269,7 +6559,7 @@ class Ataque(Case):
                 self.assertEqual(bool(text), status == 0)
                 self.assertEqual(len(done.stderr.splitlines()), int(status > 0), done.stderr)
                 self.assertTrue(done.stderr[:-1].isprintable())
-                if number % rounds(20, 200) == 0:  # um processo diz o mesmo
+                if number % rounds(20, 90) == 0:  # um processo diz o mesmo
                     other = process(*argv)
                     self.assertEqual((other.returncode, other.stdout, other.stderr),
                                      (status, text, done.stderr))
@@ -6286,13 +6576,13 @@ class Ataque(Case):
                     plain = not any("1e30" in word or "1e9" in word for word in argv)
                     if plain and "--explain" not in argv:
                         self.screen(text, 32)
-        self.assertTrue(all(seen[status] > rounds(100, 25) for status in (0, 2, 3)), seen)
+        self.assertTrue(all(seen[status] > rounds(100, 15) for status in (0, 2, 3)), seen)
 
     def test_catalogos(self):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
         generator, seen = random.Random(7), collections.Counter()
         originals = {kind: list(map(json.dumps, catalogue(kind)[ROOTS[kind]])) for kind in ROOTS}
-        for _ in range(rounds(2500, 900)):
+        for _ in range(rounds(2500, 600)):
             kind = generator.choice(("models", "models", "servers", "storage"))
             entry = json.loads(generator.choice(originals[kind]))
             name, _, _ = generator.choice([*catalogue_fields(kind), ("novo", "", "")])
@@ -6322,13 +6612,13 @@ class Ataque(Case):
             except SizingError as error:
                 self.assertIn(error.status, (2, 3))
                 self.assertTrue(str(error).isprintable())
-        self.assertTrue(all(count > rounds(200, 70) for count in seen.values()), seen)
+        self.assertTrue(all(count > rounds(200, 50) for count in seen.values()), seen)
 
     def test_configs(self):
         """config.json com um campo trocado: uma entrada válida, ou a recusa de uma linha"""
         generator, seen = random.Random(9), collections.Counter()
         texts = [json.dumps(config) for config in CONFIGS.values()]
-        for _ in range(rounds(10000, 1300)):
+        for _ in range(rounds(10000, 800)):
             config = json.loads(generator.choice(texts))
             place = config
             while True:
@@ -6354,7 +6644,7 @@ class Ataque(Case):
             found, problems = loaded("models", json.dumps({"models": [entry]}).encode())
             seen["inválido" if problems else "aceito"] += 1
             self.assertEqual(bool(found), not problems)
-        self.assertTrue(all(seen[name] > 200 for name in ("aceito", "recusado")), seen)
+        self.assertTrue(all(seen[name] > rounds(200, 100) for name in ("aceito", "recusado")), seen)
 
 
 # ── Relatório dos testes ──────────────────────────────────────────────────────────────────────
@@ -6417,6 +6707,7 @@ def main(argv):
         update_documents()
         return 0
     SUBPROCESS = "--subprocess" in argv
+    sizing.load_catalogue = rounds(LOAD_CATALOGUE, load_once)
     suite = unittest.TestSuite(chosen(argv))
     if not suite.countTestCases():
         print("nenhum teste com estas palavras")
