@@ -5825,6 +5825,25 @@ class CatalogosRuins(Case):
         self.entry_refused("servers", {"gpus": 8.5}, "servers[0].gpus = 8.5")
         self.entry_refused("storage", {"iops_read": -1}, "profiles[0].iops_read = -1")
 
+    def test_sessao_sem_bytes(self):
+        """Um token em cada 64 e nada mais: um contexto menor que isso se recusa, sem dividir"""
+        entry = next(dict(model) for model in catalogue("models")["models"]
+                     if model["name"] == "llama-3.1-8b-instruct")
+        entry.update(name="comprimido", aliases=[], num_layers=2, attention_pattern="groups",
+                     groups=[{"kind": "none", "layers": 2},
+                             {"kind": "compressed", "layers": 2, "dim": 512, "ratio": 64}])
+        del entry["hf_id"]
+        with temporary_file({"models": [entry]}) as path:
+            base = {"models_file": path, "model": "comprimido", "server": "dgx300"}
+            self.ok("--validate", "--models-file", path)
+            for changes in ({"effective_context": 63}, {"effective_context": 127,
+                                                         "shared_prefix_tokens": 64,
+                                                         "output_tokens": 1}):
+                self.refused(flags(dict(base, concurrency=10, **changes)), "--effective-context",
+                             "espera-se um contexto maior")
+            self.results({"kv_per_session_bytes": 2 * 512}, effective_context=64, **base)
+            self.ok(*flags(dict(base, nodes=1, concurrency=10)))  # a busca passa por contextos assim
+
     def test_contradicoes(self):
         """Campos que se contradizem"""
         rows = (
