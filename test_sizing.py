@@ -5842,7 +5842,7 @@ class CatalogosRuins(Case):
                 self.refused(flags(dict(base, concurrency=10, **changes)), "--effective-context",
                              "espera-se um contexto maior")
             self.results({"kv_per_session_bytes": 2 * 512}, effective_context=64, **base)
-            self.ok(*flags(dict(base, nodes=1, concurrency=10)))  # a busca passa por contextos assim
+            self.ok(*flags(dict(base, nodes=1, concurrency=10)))  # a busca passa por eles
 
     def test_contradicoes(self):
         """Campos que se contradizem"""
