@@ -4079,7 +4079,7 @@ def request_plain(r: SizingResult) -> str:
 
 
 LIMITING = {"plan": "o plano", "engine_memory": "a memória do motor",
-            "tpot": "o TPOT pedido", "ttft": "o TTFT pedido"}
+            "tpot": "a velocidade pedida", "ttft": "o 1º token pedido"}
 
 
 def limit_plain(r: SizingResult) -> str:
@@ -4194,7 +4194,7 @@ def speed_plain(r: SizingResult) -> str:
         return "Velocidade: não se prevê%s." % (
             ", " + speed_gap(r) if r.offer.layout else ", pela mesma falta")
     part = case["binding"]
-    text = "Velocidade: até %s por réplica, TPOT (por token) de %s ms, %s de %s: %s " % (
+    text = "Velocidade: até %s por réplica, %s ms por token (TPOT), %s de %s: %s " % (
         sessions_text(case["sessions_per_replica"]), number_text(case["tpot_ms"]["estimate"]),
         number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[SESSION_RATE]))
     text += "tokens/s; TTFT (1º token) "
@@ -4205,14 +4205,16 @@ def speed_plain(r: SizingResult) -> str:
 
 def failure_plain(r: SizingResult) -> str:
     ha, unit, back = r.ha_plan, r.offer.nodes_per_unit, r.storage_plan["node_recovery_seconds"]
-    text = "Falha: um nó que cai %sinterrompe %s%s. " % (
-        "para os %d da sua réplica, " % unit if unit > 1 else "",
-        sessions_text(ha["interrupted_sessions"]),
+    left, failed = ha["nodes_after_failure"], ha["failed_nodes"]
+    stops = "para os %d da sua réplica, " % unit if unit > 1 else ""
+    if not left and failed == 1:
+        stops = "para o serviço, "
+    text = "Falha: um nó que cai %sinterrompe %s%s." % (
+        stops, sessions_text(ha["interrupted_sessions"]),
         " e volta em ~" + seconds_text(back) if back else "")
-    left = ha["nodes_after_failure"]
-    text += "Com %s, " % plural(ha["failed_nodes"], "queda")
     if not left:
-        return text + "o serviço para."
+        return text + (" Com %d quedas, o serviço para." % failed if failed > 1 else "")
+    text += " Com %s, " % plural(failed, "queda")
     if r.question.requests_per_second is not None:
         return text + "%s no ar; a taxa pede %d, e o pico, %d." % (
             plural(left, "nó"), r.nodes_minimum, r.nodes_with_headroom)
@@ -4245,7 +4247,7 @@ def predicted_plain(r: SizingResult) -> str:
     q, case = r.question, r.nominal
     if not case:
         return "Previsto: a memória do motor." if r.offer.layout else ""
-    text = ("Previsto: os tempos e a memória do motor. Faixa de 80%%: TPOT × %s a %s (%s a %s ms)"
+    text = ("Previsto: tempos e memória. Faixa de 80%%: TPOT × %s a %s (%s a %s ms)"
             % tuple(map(number_text, (
                 *tpot_range(q), case["tpot_ms"]["low"], case["tpot_ms"]["high"]))))
     if case["ttft_ms"]:
@@ -4254,7 +4256,7 @@ def predicted_plain(r: SizingResult) -> str:
         text += "; calibrado por %s ms" % number_text(q.calibration[0], 9)
     outside = extrapolations(r)
     if outside:
-        text += ". Fora das medidas, pode errar mais: " + ", ".join(outside)
+        text += ". Fora do medido: " + ", ".join(outside)
     return text + "."
 
 

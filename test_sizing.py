@@ -3585,16 +3585,17 @@ class Explicacao(Case):
               "output_tokens": 400, "min_tokens_per_second": 25}, [
                 "Sessão: 6400 tokens, a soma do pedido; por pedido, 4000 em cache, 2000 novos e "
                 "400 gerados.",
-                "Limite: o TPOT pedido, com {sessions_per_unit} sessões por nó (plano: 630; motor: "
+                "Limite: a velocidade pedida, com {sessions_per_unit} sessões por nó (plano: 630; motor: "
                 "712).",
                 "Objetivos: com {kept_per_replica} sessões na réplica, TPOT de {kept_tpot_ms:.3g} "
                 "ms (limite 40); com uma a mais, {next_tpot_ms:.3g} ms; {kept_per_replica} × "
                 "{replicas_per_node} = {sessions_per_unit}.",
-                "Velocidade: até {replica_sessions} sessões por réplica, TPOT (por token) de "
-                "{tpot_ms:.3g} ms, {prefill_interference:.3g} de prefill dos outros pedidos: "
+                "Velocidade: até {replica_sessions} sessões por réplica, "
+                "{tpot_ms:.3g} ms por token (TPOT), {prefill_interference:.3g} de prefill dos "
+                "outros pedidos: "
                 "{session_rate:.3g} tokens/s; TTFT (1º token) de {ttft_s:.3g} s sem fila.",
                 "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
-                "Previsto: os tempos e a memória do motor. Faixa de 80%: TPOT × 0.88 a 1.2 "
+                "Previsto: tempos e memória. Faixa de 80%: TPOT × 0.88 a 1.2 "
                 "({low:.3g} a {high:.3g} ms), TTFT × 0.6 a 5.3."]),
             ({"model": "llama-3.1-70b", "server": "dgx200", "requests_per_second": 12,
               "effective_context": "64k", "confidence": "90%", "weights_precision": "fp8"}, [
@@ -3621,7 +3622,7 @@ class Explicacao(Case):
                              "replicas_per_node"])  # sem as que sobram da divisão
             for sentence in sentences:
                 self.assertIn(sentence.format(**names), plain)
-            self.assertEqual(bool(speed["extrapolated"]), "pode errar mais" in plain[-1])
+            self.assertEqual(bool(speed["extrapolated"]), "Fora do medido" in plain[-1])
             text = self.ok(*flags(question), "--explain").split("\nAs contas")[0]
             headline, *_ = self.ok(*flags(question)).splitlines()
             self.assertTrue(headline.startswith(text.splitlines()[0]), text)
