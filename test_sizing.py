@@ -4143,8 +4143,10 @@ class PaginaHtml(Case):
         code = ("import sys, sizing\nsizing.main(%r)\n"
                 "sys.stderr.write(str('html' in sys.modules))")
         for view, loaded in (("--json", "False"), ("--html", "True")):
-            done = subprocess.run([sys.executable, "-c", code % [*flags(BASE), view]], cwd=ROOT,
-                                  capture_output=True, text=True, env=utf8_environment())
+            # -S: um medidor de cobertura, que se instala em site, já teria carregado os seus
+            done = subprocess.run([sys.executable, "-S", "-c", code % [*flags(BASE), view]],
+                                  cwd=ROOT, capture_output=True, text=True,
+                                  env=utf8_environment())
             self.assertEqual(loaded, done.stderr)
         calls = {}
         for view in ("--html", "--json"):
