@@ -4079,7 +4079,7 @@ def request_plain(r: SizingResult) -> str:
 
 
 LIMITING = {"plan": "o plano", "engine_memory": "a memória do motor",
-            "tpot": "a velocidade pedida", "ttft": "o 1º token pedido"}
+            "tpot": "a velocidade", "ttft": "o 1º token"}
 
 
 def limit_plain(r: SizingResult) -> str:

@@ -3585,7 +3585,7 @@ class Explicacao(Case):
               "output_tokens": 400, "min_tokens_per_second": 25}, [
                 "Sessão: 6400 tokens, a soma do pedido; por pedido, 4000 em cache, 2000 novos e "
                 "400 gerados.",
-                "Limite: a velocidade pedida, com {sessions_per_unit} sessões por nó (plano: "
+                "Limite: a velocidade, com {sessions_per_unit} sessões por nó (plano: "
                 "630; motor: "
                 "712).",
                 "Objetivos: com {kept_per_replica} sessões na réplica, TPOT de {kept_tpot_ms:.3g} "
