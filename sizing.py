@@ -1908,14 +1908,20 @@ def by_context(q: Question) -> list[Json]:
             for item in asked if item.request_fits]
 
 
+RATE = "output_tokens_per_second_per_"
+
+
+def rate_of(case: Json, per: str) -> Json:
+    """Tokens/s de cada `session` ou `node` numa carga: a previsão e a faixa."""
+    return dict(case[RATE + per + "_range"], estimate=case[RATE + per])
+
+
 def objective_of(name: str, limit: float, case: Json) -> Json:
     """Um objetivo numa das cargas; `at_risk`: o limite está dentro da faixa de 80%.
 
     Onde os nós não levam a carga toda, ele não se cumpre.
     """
-    rate, figure = "output_tokens_per_second_per_session", case.get(name)
-    if name == "tokens_per_second":
-        figure = dict(case[rate + "_range"], estimate=case[rate])
+    figure = rate_of(case, "session") if name == "tokens_per_second" else case[name]
     verdict, limit = "missed", rounded(limit)
     if figure:
         good, bad = figure["low"], figure["high"]
@@ -4030,7 +4036,6 @@ PARTS = {"weights": "leitura dos pesos", "experts": "especialistas", "kv": "leit
          "prefill_interference": "prefill dos outros pedidos"}
 SOURCES = {"flag": "", "request": ", a soma do pedido", "model": ", o máximo do modelo",
            "answer": ", a resposta"}
-SESSION_RATE = "output_tokens_per_second_per_session"
 
 
 def plain_paragraphs(r: SizingResult) -> list[str]:
@@ -4196,7 +4201,7 @@ def speed_plain(r: SizingResult) -> str:
     part = case["binding"]
     text = "Velocidade: até %s por réplica, %s ms por token (TPOT), %s de %s: %s " % (
         sessions_text(case["sessions_per_replica"]), number_text(case["tpot_ms"]["estimate"]),
-        number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[SESSION_RATE]))
+        number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[RATE + "session"]))
     text += "tokens/s; TTFT (1º token) "
     if not case["ttft_ms"]:
         return text + "em fila."
@@ -4396,16 +4401,15 @@ def request_text(r: SizingResult) -> str:
     return "%s = %s" % (" + ".join(parts), total)
 
 
-RATE = "output_tokens_per_second_per_"
 VERDICTS = {"met": "ok", "at_risk": "RISCO", "missed": "não"}
 # Grandeza → (como se lê de uma carga, rótulo, rótulo com o objetivo, divisor do que se mostra).
 GOALS: dict[str, tuple[Callable[[Json], Json | None], str, str, int]] = {
     "tpot_ms": (lambda case: case["tpot_ms"], "", "TPOT ≤ %s ms", 1),
     "tokens_per_second": (
-        lambda case: dict(case[RATE + "session_range"], estimate=case[RATE + "session"]),
+        lambda case: rate_of(case, "session"),
         "tokens/s", "≥ %s tokens/s", 1),
     "ttft_ms": (lambda case: case["ttft_ms"], "1º token (s)", "1º token ≤ %s s", 1000),
-    "node": (lambda case: dict(case[RATE + "node_range"], estimate=case[RATE + "node"]),
+    "node": (lambda case: rate_of(case, "node"),
              "tokens/s por nó", "", 1)}
 
 
@@ -5819,11 +5823,6 @@ def nodes_chart(r: SizingResult) -> Markup:
 STATE_MARKS = {"nominal": "dot", "peak": "box", "failure": "ring", "failure_peak": "box"}
 
 
-def session_rate(case: Json) -> Json:
-    """Tokens/s de cada sessão numa carga: a previsão e a faixa."""
-    return GOALS["tokens_per_second"][0](case) or {}
-
-
 def speed_chart(r: SizingResult) -> Markup:
     """Tokens/s de uma sessão pela carga de uma unidade, até a que a memória admite."""
     offer, layout, limit_ms = r.offer, r.offer.layout, r.question.tpot_limit_ms
@@ -5833,7 +5832,7 @@ def speed_chart(r: SizingResult) -> Markup:
     admitted = ceil_div(min(offer.plan_sessions, layout.ceiling_sessions), offer.replicas_per_unit)
     goal = 1e3 / limit_ms if limit_ms else 0.0
     axes = Axes(float(min(most, admitted) * offer.replicas_per_unit),
-                1.5 * max(goal, *(session_rate(case)["high"] for case in r.performance)))
+                1.5 * max(goal, *(rate_of(case, "session")["high"] for case in r.performance)))
     curves, legend = speed_curves(r, axes)
     if goal:
         curves.append(axes.path([(0, goal), (axes.most_x, goal)], "goal"))
@@ -5842,8 +5841,8 @@ def speed_chart(r: SizingResult) -> Markup:
     for state, kind in STATE_MARKS.items():
         cases = [case for case in shown_cases(r) if case["state"] == state]
         marks += [MARKS[kind](*axes.at(case["sessions_per_replica"] * offer.replicas_per_unit,
-                                       session_rate(case)["estimate"])) for case in cases]
-        rates = " e ".join(range_text(session_rate(case)) for case in cases)
+                                       rate_of(case, "session")["estimate"])) for case in cases]
+        rates = " e ".join(range_text(rate_of(case, "session")) for case in cases)
         legend += [(kind, "%s: %s" % (STATES[state], rates))] if cases else []
     frame = axes.frame("sessões por " + unit_text(offer.nodes_per_unit), "tokens/s de uma sessão",
                        False)
@@ -5862,7 +5861,7 @@ def speed_curves(r: SizingResult, axes: Axes) -> tuple[list[Markup], list[tuple[
             cases = [performance_of(r.question, end.speed, replicas, end.nodes_per_unit,
                                     count * replicas) for count in counts]
             estimate, low, high = (
-                [(case["sessions"], session_rate(case)[edge]) for case in cases]
+                [(case["sessions"], rate_of(case, "session")[edge]) for case in cases]
                 for edge in ("estimate", "low", "high"))
             curves += [axes.path(high + low[::-1], kind + " band"), axes.path(estimate, kind)]
             legend.append((kind, plural(end.input_tokens, "token novo", "tokens novos")
