@@ -160,7 +160,10 @@ class NothingFits(SizingError):
 
 # ── Cache KV: Group e group_of, session_kv_bytes; sessions_fitting, as sessões que cabem
 
-KV_PRECISIONS = {"fp8": 1, "fp16": 2, "bf16": 2, "int8": 1}  # bytes por elemento
+KV_PRECISIONS: dict[str, Exact] = {  # bytes por elemento
+    "fp8": 1, "fp16": 2, "bf16": 2, "int8": 1, "nvfp4": Fraction(9, 16)}
+SCALE_BYTES = {"int8": 4}  # a do motor, por cabeça de K e de V em cada token
+RESERVED_STATES = 3  # de uma camada linear: o estado e os que o cache de prefixo guarda
 
 
 @dataclass(frozen=True, eq=False)  # aqui e adiante, comparadas por identidade
@@ -170,6 +173,7 @@ class Group:
     `elements_per_token`, `bytes_per_token` (de precisão própria) e `fixed_bytes` são de uma sessão
     em cada camada. O tensor parallel divide o cache em até `shards` GPUs, pelas cabeças. Cada
     consulta lê até `read_tokens` (None: todos) e multiplica `pair_dims` números por chave e cabeça.
+    O motor alinha o bloco de quem divide a memória com um estado linear a `align_tokens`.
     """
 
     kind: str
@@ -182,30 +186,60 @@ class Group:
     shards: int = 1
     pair_dims: int = 0
     read_tokens: int | None = None
+    align_tokens: int = 0
 
     def held_tokens(self, context: int) -> int:
         """Os que uma sessão de `context` tokens guarda em cada camada."""
         return min(context, self.cap_tokens or context) // self.stride
 
-    def token_bytes(self, element_bytes: int) -> int:
-        return self.layers * (self.elements_per_token * element_bytes + self.bytes_per_token)
+    def token_bytes(self, element_bytes: Exact) -> int:
+        """De um token numa camada."""
+        return ceil_div(self.elements_per_token * element_bytes, 1) + self.bytes_per_token
 
-    def session_bytes(self, context: int, element_bytes: int, page_tokens: int = 1,
-                      tp: int = 1) -> int:
-        """Bytes de uma sessão em cada GPU do tp, em páginas de `page_tokens` tokens."""
-        tokens = ceil_div(self.held_tokens(context), page_tokens) * page_tokens
-        total = tokens * self.token_bytes(element_bytes) + self.layers * self.fixed_bytes
-        return ceil_div(total, min(tp, self.shards))
+    def session_bytes(self, context: int, element_bytes: Exact) -> int:
+        held = self.held_tokens(context) * self.token_bytes(element_bytes)
+        return self.layers * (held + self.fixed_bytes)
 
-    def shared_bytes(self, prefix: int, element_bytes: int, page_tokens: int = 1,
-                     tp: int = 1) -> int:
-        """Bytes do prefixo que as sessões dividem, em páginas cheias; janelas não o guardam."""
+    def shared_bytes(self, prefix: int, element_bytes: Exact) -> int:
+        """Bytes do prefixo que as sessões dividem; janelas não o guardam."""
         if self.cap_tokens or not prefix:
             return 0
-        tokens = self.held_tokens(prefix) // page_tokens * page_tokens
-        return ceil_div(tokens * self.token_bytes(element_bytes), min(tp, self.shards))
+        return self.layers * self.held_tokens(prefix) * self.token_bytes(element_bytes)
 
-    def read_bytes(self, context: int, element_bytes: int) -> int:
+    def rank_bytes(self, kv_precision: str, tp: int, hopper: bool) -> int:
+        """Bytes que o motor guarda em cada GPU do tp: de um token, ou o estado, numa camada."""
+        if self.kind == "mla" and self.read_tokens and hopper and kv_precision == "fp8":
+            # Esparsa em Hopper: o vetor em fp8, uma escala fp32 por 128 e o RoPE em 16 bits.
+            rope = 2 * self.elements_per_token - self.pair_dims
+            latent = self.elements_per_token - rope
+            return latent + 4 * ceil_div(latent, 128) + 2 * rope
+        scales = 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
+        total = self.token_bytes(KV_PRECISIONS[kv_precision]) + scales + self.fixed_bytes
+        return ceil_div(total, min(tp, self.shards))
+
+    def held_blocks(self, context: int, block_tokens: int, draft_tokens: int) -> int:
+        """Blocos de uma sessão que gera; a janela atravessa uma página a mais."""
+        if self.fixed_bytes:
+            return 1 + draft_tokens
+        blocks, cap = ceil_div(context, block_tokens), self.cap_tokens
+        if cap is None:
+            return blocks
+        if self.kind == "chunked":
+            return min(blocks, ceil_div(cap, block_tokens))
+        return min(blocks, ceil_div(cap - 1, block_tokens) + 1)
+
+    def reserved_blocks(self, context: int, block_tokens: int, draft_tokens: int,
+                        in_flight_tokens: int) -> int:
+        """Blocos livres sem os quais o motor não deixa a sessão entrar."""
+        if self.fixed_bytes:
+            return RESERVED_STATES + draft_tokens
+        if self.cap_tokens is None:
+            return ceil_div(context, block_tokens)
+        straddled = 0 if self.kind == "chunked" else 1
+        most = min(self.cap_tokens - straddled + in_flight_tokens, context)
+        return ceil_div(most, block_tokens) + straddled
+
+    def read_bytes(self, context: int, element_bytes: Exact) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
         read = min(context, self.read_tokens or context)
         return self.session_bytes(read, element_bytes) + self.layers * self.fixed_bytes
@@ -254,8 +288,12 @@ def compressed_shape(dim: int, ratio: int) -> Json:
 
 
 def linear_shape(state_bytes: int, heads: int) -> Json:
-    """Mamba2, gated delta net, KDA: estado fixo (convolução e recorrência)."""
-    return {"fixed_bytes": state_bytes, "shards": heads}
+    """Gated delta net: estado fixo (convolução e recorrência)."""
+    return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64}
+
+
+def mamba2_shape(state_bytes: int, heads: int) -> Json:
+    return {**linear_shape(state_bytes, heads), "align_tokens": 16}
 
 
 HEADS = ("kv_heads", "k_dim", "v_dim")
@@ -269,6 +307,7 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
     "compressed": (("dim", "ratio"), compressed_shape),
     "compressed_indexer": (("index_head_dim", "ratio"), indexer_shape),
     "linear": (("state_bytes", "heads"), linear_shape),
+    "mamba2": (("state_bytes", "heads"), mamba2_shape),
     "none": ((), dict)}  # só FFN, ou com o KV de outra camada
 LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
 
@@ -278,16 +317,15 @@ def group_of(kind: str, layers: int, **fields: int) -> Group:
     return Group(kind=kind, layers=layers, **KINDS[kind][1](**fields))
 
 
-def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str,
-                     page_tokens: int = 1, tp: int = 1) -> int:
-    """A conta do `kv_cache_interface.py` do vLLM; com página e tp, a de cada GPU.
+def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
+    """A conta do `kv_cache_interface.py` do vLLM, sem páginas.
 
     >>> window = group_of("sliding", 36, kv_heads=8, k_dim=64, v_dim=64, window=128)
     >>> session_kv_bytes([window], 64, "fp16")
     4718592
     """
     element_bytes = KV_PRECISIONS[kv_precision]
-    return sum([group.session_bytes(context, element_bytes, page_tokens, tp) for group in groups])
+    return sum([group.session_bytes(context, element_bytes) for group in groups])
 
 
 Sizes = Tuple[Tuple[int, Exact], ...]  # (bytes de uma sessão, parte das sessões), crescentes
@@ -379,7 +417,10 @@ class Model:
     weights_dense_bytes: int | None = None
     weights_expert_bytes: int | None = None
     weights_replicated_bytes: int | None = None
+    mtp: Json | None = None  # as camadas que rascunham: groups, dense_bytes e expert_bytes
     multimodal: bool = False
+    bidirectional_images: bool = False  # a atenção vê cada imagem inteira (Gemma 3 e 4)
+    replicates_kv_heads: bool = True  # com mais GPUs de tp que cabeças de KV
     launch_args: str | None = None
 
     @cached_property
@@ -421,6 +462,7 @@ class Server:
     source: Any
     product: str | None = None
     gpu: str | None = None
+    compute_capability: Exact | None = None  # da CUDA: 9.0 é Hopper; 10.0 e 10.3, Blackwell
     hbm_usable_gib_per_gpu: Exact | None = None
     hbm_bandwidth_tbps: Exact | None = None
     tflops_bf16: Exact | None = None
@@ -437,6 +479,11 @@ class Server:
     max_num_batched_tokens: int | None = None
     aliases: tuple[str, ...] = ()
     overrides: str | None = None
+
+    @property
+    def generation(self) -> int:
+        """A parte inteira da compute capability."""
+        return int(self.compute_capability or 0)
 
     def nvlink_reaches(self, gpus: int) -> bool:
         return bool(self.nvlink_bandwidth_tbps) and gpus <= (self.nvlink_domain_gpus or self.gpus)
@@ -477,8 +524,9 @@ HA_SPARES = {"none": 0, "n+1": 1, "n+2": 2}
 # ativações e contexto CUDA.
 DEFAULT_KV_BUDGET_RATIO, DEFAULT_PEAK_HEADROOM_RATIO = Fraction(7, 10), Fraction(2, 10)
 DEFAULT_OVERHEAD_GIB_PER_GPU = 15
-DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o padrão do vLLM
-DEFAULT_MAX_NUM_SEQS, DEFAULT_MAX_NUM_BATCHED_TOKENS = 1024, 8192
+DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o vLLM 0.33 passou a usar 0.92
+DEFAULT_MAX_NUM_BATCHED_TOKENS = 8192
+BATCHES_IN_FLIGHT = 2  # o motor escalona um passo enquanto a GPU faz o anterior
 DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
 EVEN, CONFIDENT = Fraction(1, 2), Fraction(9, 10)  # objetivos na previsão, ou na ponta ruim dela
@@ -503,6 +551,10 @@ class Question:
     ha_mode: str = "none"
     gpu_memory_utilization: Fraction = DEFAULT_GPU_MEMORY_UTILIZATION
     tensor_parallel: int | None = None  # None: o leiaute que compra menos nós
+    pipeline_parallel: int | None = None
+    requested_max_num_seqs: int | None = None  # None: as sessões da réplica
+    requested_max_num_batched_tokens: int | None = None  # None: o padrão do motor na GPU
+    speculative_tokens: int = 0  # rascunhados por passo, pelas camadas MTP do modelo
     requested_weights_precision: str | None = None  # None: a do checkpoint
     input_tokens: int | None = None  # novos, por pedido; None: as duas pontas da carga
     requested_cached_tokens: int | None = None  # já em cache, por pedido; None: o resto
@@ -547,12 +599,14 @@ class Question:
         return HA_SPARES[self.ha_mode]
 
     @property
-    def max_num_seqs(self) -> int:
-        return self.server.max_num_seqs or DEFAULT_MAX_NUM_SEQS
+    def max_num_batched_tokens(self) -> int:
+        return (self.requested_max_num_batched_tokens or self.server.max_num_batched_tokens
+                or DEFAULT_MAX_NUM_BATCHED_TOKENS)
 
     @property
-    def max_num_batched_tokens(self) -> int:
-        return self.server.max_num_batched_tokens or DEFAULT_MAX_NUM_BATCHED_TOKENS
+    def mtp(self) -> Json:
+        """As camadas que rascunham, se há especulação."""
+        return self.model.mtp or {} if self.speculative_tokens else {}
 
     @property
     def runtime_overhead_gib(self) -> Exact:
@@ -560,7 +614,7 @@ class Question:
         return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
 
     @property
-    def element_bytes(self) -> int:
+    def element_bytes(self) -> Exact:
         return KV_PRECISIONS[self.kv_precision]
 
     @property
@@ -643,17 +697,17 @@ def kv_per_session_bytes(q: Question) -> int:
     return session_kv_bytes(q.model.kv_groups, q.effective_context, q.kv_precision)
 
 
-def shared_prefix_bytes(q: Question, page_tokens: int = 1, tp: int = 1) -> int:
-    """Do prefixo comum, que cada réplica guarda uma vez; com página e tp, numa GPU dela."""
-    return sum([group.shared_bytes(q.shared_prefix_tokens, q.element_bytes, page_tokens, tp)
+def shared_prefix_bytes(q: Question) -> int:
+    """Do prefixo comum, que cada réplica guarda uma vez."""
+    return sum([group.shared_bytes(q.shared_prefix_tokens, q.element_bytes)
                 for group in q.model.kv_groups])
 
 
-def own_kv_sizes(q: Question, page_tokens: int = 1, tp: int = 1) -> Sizes:
-    """O que cada sessão guarda só para si; com página e tp, em cada GPU."""
-    groups, shared = q.model.kv_groups, shared_prefix_bytes(q, page_tokens, tp)
-    return tuple([(session_kv_bytes(groups, context, q.kv_precision, page_tokens, tp) - shared,
-                   share) for context, share in q.lengths])
+def own_kv_sizes(q: Question) -> Sizes:
+    """O que cada sessão guarda só para si."""
+    shared = shared_prefix_bytes(q)
+    return tuple([(session_kv_bytes(q.model.kv_groups, context, q.kv_precision) - shared, share)
+                  for context, share in q.lengths])
 
 
 def kv_total_bytes(q: Question, sessions: int, copies: int) -> int:
@@ -665,6 +719,166 @@ def kv_total_bytes(q: Question, sessions: int, copies: int) -> int:
 def kv_budget_bytes(q: Question) -> Exact:
     """De um nó; negativo se o overhead passa da fatia da HBM."""
     return q.server.total_hbm_gb * GB * q.kv_budget_ratio - q.runtime_overhead_gib * GIB
+
+
+def plan_sessions_of(q: Question, nodes: int, prefix_copies: int) -> int:
+    """As da convenção de planejamento numa unidade, que não ganha do arredondamento de um nó."""
+    budget, shared, sizes = kv_budget_bytes(q), shared_prefix_bytes(q), own_kv_sizes(q)
+    node = sessions_fitting(budget - ceil_div(prefix_copies, nodes) * shared, sizes)
+    return nodes * node or sessions_fitting(nodes * budget - prefix_copies * shared, sizes)
+
+
+# ── Blocos: Blocks e blocks_of, o que uma sessão guarda e reserva no cache paginado do vLLM 0.33
+
+# A DeepSeek V4: blocos de 256 tokens, páginas múltiplas de 576 B; os estados do compressor são
+# janelas em blocos próprios, (tokens da janela, tokens do bloco) por razão de compressão.
+COMPRESSED_BLOCK_TOKENS, COMPRESSED_WINDOW_BLOCK_TOKENS, COMPRESSED_PAGE_BYTES = 256, 64, 576
+COMPRESSED_EXTRA_BYTES = 72  # por entrada: 64 dos números em 16 bits e 8 de escalas
+COMPRESSOR_STATES = {4: (8, 4), 128: (128, 8)}
+HOPPER, BLACKWELL = 9, 10  # gerações com kernels próprios de atenção latente
+
+
+@dataclass(frozen=True, eq=False)
+class BlockGroup:
+    """Camadas que dividem uma tabela de blocos; os blocos de todos os grupos têm os mesmos bytes.
+
+    `padding_layers` é o que lhes falta para a largura do maior grupo, e se paga.
+    """
+
+    group: Group
+    layers: int
+    padding_layers: int
+    block_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Os blocos do cache numa GPU: a regra do escalonador do vLLM 0.33, com cache de prefixo."""
+
+    block_bytes: int
+    block_tokens: int | None  # None: só há estados lineares
+    groups: tuple[BlockGroup, ...]
+    draft_tokens: int
+    in_flight_tokens: int
+
+    def held(self, context: int) -> int:
+        """De uma sessão de `context` tokens que gera."""
+        return sum([item.group.held_blocks(context, item.block_tokens, self.draft_tokens)
+                    for item in self.groups])
+
+    def reserved(self, context: int) -> int:
+        """Os livres sem os quais ela não entra."""
+        return sum([item.group.reserved_blocks(context, item.block_tokens, self.draft_tokens,
+                                               self.in_flight_tokens) for item in self.groups])
+
+    def shared(self, prefix: int) -> int:
+        """Os cheios do prefixo comum, nas camadas que guardam todos os tokens."""
+        return sum([prefix // item.block_tokens for item in self.groups
+                    if not item.group.cap_tokens and not item.group.fixed_bytes])
+
+
+def kernel_block_tokens(q: Question) -> int:
+    """O bloco do kernel de atenção que o vLLM escolhe para o modelo, o KV e a GPU."""
+    groups, generation = q.model.kv_groups, q.server.generation
+    fp8_on_hopper = generation == HOPPER and q.kv_precision == "fp8"
+    if any(group.kind == "indexer" for group in groups):
+        return 64
+    if any(group.kind == "mla" for group in groups):
+        if generation == BLACKWELL:
+            return 32
+        return 64 if fp8_on_hopper else 16
+    wide = fp8_on_hopper and any(group.pair_dims > 512 for group in groups)
+    return 64 if wide or (generation == BLACKWELL and q.model.bidirectional_images) else 16
+
+
+def stage_layers(layers: int, pp: int) -> int:
+    """As que ficam na maior etapa do pipeline parallel."""
+    return ceil_div(layers, pp)
+
+
+def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
+    """Os blocos de cada GPU da maior etapa, com as camadas que rascunham."""
+    groups = [*q.model.kv_groups, *[group_of(**group) for group in q.mtp.get("groups", ())]]
+    groups = [group for group in groups if group.kind != "none"]
+    if any("compressed" in group.kind for group in groups):
+        parts, block, block_bytes = compressed_parts(groups, pp)
+    else:
+        hopper = q.server.generation == HOPPER
+        sized = [(group, group.rank_bytes(q.kv_precision, tp, hopper)) for group in groups]
+        block = attention_block_tokens(q, sized)
+        alike = {(group.cap_tokens, group.kind == "chunked") for group in groups}
+        if len(alike) == 1 and not any(group.fixed_bytes for group in groups):
+            parts, block_bytes = uniform_part(sized, block, pp)
+        else:
+            parts, block_bytes = bucket_parts(sized, block, pp)
+    return Blocks(block_bytes, block, tuple(parts), q.speculative_tokens,
+                  BATCHES_IN_FLIGHT * q.max_num_batched_tokens)
+
+
+SizedGroups = Sequence[Tuple[Group, int]]  # com os bytes de um token ou do estado, numa GPU
+
+
+def attention_block_tokens(q: Question, sized: SizedGroups) -> int:
+    """O do kernel; ao lado de estados lineares, o menor em que cabe um deles."""
+    states = [size for group, size in sized if group.fixed_bytes]
+    tokens = [size for group, size in sized if not group.fixed_bytes]
+    if not states or not tokens:
+        return kernel_block_tokens(q)
+    align = 128 if q.model.latent else max([group.align_tokens for group, _ in sized])
+    return align * ceil_div(max(states), align * max(tokens))
+
+
+def uniform_part(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
+    """Camadas que guardam os mesmos tokens: um grupo só, com as páginas lado a lado."""
+    layers = sum([group.layers for group, _ in sized])
+    page = block * sum([stage_layers(group.layers, pp) * size for group, size in sized])
+    return [BlockGroup(sized[0][0], layers, 0, block)], page
+
+
+def bucket_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
+    """Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais."""
+    pages = [size if group.fixed_bytes else block * size for group, size in sized]
+    buckets: dict[Any, tuple[Group, int, int]] = {}
+    for (group, size), page in zip(sized, pages):
+        spec = size, group.cap_tokens, group.kind == "chunked", group.fixed_bytes
+        layers = buckets[spec][2] if spec in buckets else 0
+        buckets[spec] = group, page, layers + group.layers
+    few, many = (pick([layers for _, _, layers in buckets.values()]) for pick in (min, max))
+    width, parts = many if 2 * many < 3 * few else few, []
+    for group, page, layers in buckets.values():
+        # A página menor leva mais tokens, se assim iguala a maior; senão, é completada.
+        times = 1 if group.fixed_bytes or max(pages) % page else max(pages) // page
+        count = ceil_div(layers, width)
+        parts += [BlockGroup(group, (layers + index) // count, 0, block * times)
+                  for index in range(count)]
+    widest = max([part.layers for part in parts])
+    parts = [replace(part, padding_layers=widest - part.layers) for part in parts]
+    return parts, stage_layers(widest, pp) * max(pages)
+
+
+def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup], int, int]:
+    """Os da DeepSeek V4, com o bloco e os seus bytes; o tensor parallel não divide nada."""
+    def page_bytes(group: Group, block: int) -> int:
+        entry = group.bytes_per_token or group.elements_per_token + COMPRESSED_EXTRA_BYTES
+        unit = COMPRESSED_PAGE_BYTES
+        return stage_layers(group.layers, pp) * ceil_div(
+            block // group.stride * entry, unit) * unit
+
+    block, window_block = COMPRESSED_BLOCK_TOKENS, COMPRESSED_WINDOW_BLOCK_TOKENS
+    whole = [group for group in groups if "compressed" in group.kind]
+    block_bytes = sum([page_bytes(group, block) for group in whole])
+    parts = [BlockGroup(whole[0], sum([group.layers for group in whole]), 0, block)]
+    windows = [group for group in groups if group.cap_tokens]
+    layers = sum([group.layers for group in windows])
+    count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
+    parts += [BlockGroup(windows[0], (layers + index) // count, 0, window_block)
+              for index in range(count)]
+    for ratio in sorted({group.stride for group in whole}):
+        window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
+        layers = sum([group.layers for group in whole if group.stride == ratio])
+        parts.append(BlockGroup(Group("compressor_state", layers, cap_tokens=window), layers, 0,
+                                state_block))
+    return parts, block, block_bytes
 
 
 # ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Replicas, layouts_of, unit_layouts
@@ -683,7 +897,6 @@ ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
 INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
 GRAPHS_BYTES = GIB * 35 // 100
 GRAPHS_DENSE_LAYER_BYTES, GRAPHS_MOE_LAYER_BYTES = GIB * 175 // 10000, GIB * 45 // 1000
-PAGE_TOKENS = 16
 MAX_NODES_PER_REPLICA = 8
 
 
@@ -704,7 +917,9 @@ def missing_for_ceiling(q: Question) -> list[str]:
         fields += " weights_dense_bytes"
     if moe:
         fields += " num_experts experts_per_token moe_intermediate_size weights_expert_bytes"
-    return lacking(q.model, fields) + lacking(q.server, "hbm_usable_gib_per_gpu")
+    kernel = q.model.latent or q.model.bidirectional_images  # escolhido pela geração da GPU
+    server_fields = "hbm_usable_gib_per_gpu" + (" compute_capability" if kernel else "")
+    return lacking(q.model, fields) + lacking(q.server, server_fields)
 
 
 def weight_bytes(q: Question) -> tuple[int, int]:
@@ -750,18 +965,32 @@ def expert_padding(q: Question, tp: int, dp: int) -> Exact:
     return Fraction(padded, hidden * width)
 
 
-def weight_parts(q: Question, tp: int, dp: int) -> dict[str, Exact]:
-    """Bytes; cada GPU repete as projeções de entrada da MLA e a tabela do RoPE."""
-    dense, experts = weight_bytes(q)
-    return {"dense_bytes": dense, "expert_bytes": experts,
-            "expert_padding": expert_padding(q, tp, dp),
-            "replicated_bytes": min(dense, q.model.weights_replicated_bytes or 0),
+def end_bytes(q: Question) -> tuple[int, int]:
+    """(embeddings, da primeira etapa; cabeça, da última), ainda que sejam a mesma tabela."""
+    head = 2 * (q.model.hidden_size or 0) * (q.model.vocab_size or 0)
+    both = 2 * (q.model.params_embedding or 0) or 2 * head
+    return both - head if both >= 2 * head else both, head
+
+
+def weight_parts(q: Question, tp: int, dp: int, pp: int) -> dict[str, Exact]:
+    """Bytes da maior etapa; cada GPU repete as projeções de entrada da MLA e a tabela do RoPE."""
+    (dense, experts), layers = weight_bytes(q), q.model.num_layers
+    replicated = min(dense, q.model.weights_replicated_bytes or 0)
+    if pp > 1:  # as camadas se dividem; cada ponta fica com a sua tabela
+        stage, ends = stage_layers(layers, pp), end_bytes(q)
+        dense = ceil_div(max(0, dense - sum(ends)) * stage, layers) + max(ends)
+        replicated = ceil_div(replicated * stage, layers)
+        moe_layers = q.model.moe_layers or layers
+        experts = ceil_div(experts * min(stage, moe_layers), moe_layers)
+    return {"dense_bytes": dense + q.mtp.get("dense_bytes", 0),
+            "expert_bytes": experts + q.mtp.get("expert_bytes", 0),
+            "expert_padding": expert_padding(q, tp, dp), "replicated_bytes": replicated,
             "rope_bytes": 2 * q.model.max_position_embeddings * q.model.head_dim}
 
 
-def weights_per_gpu(q: Question, tp: int, dp: int) -> int:
-    """Bytes: tp divide as camadas densas; tp · dp, os especialistas."""
-    parts = weight_parts(q, tp, dp)
+def weights_per_gpu(q: Question, tp: int, dp: int, pp: int = 1) -> int:
+    """Bytes: tp divide as camadas densas; tp · dp, os especialistas; pp, as camadas."""
+    parts = weight_parts(q, tp, dp, pp)
     replicated = parts["replicated_bytes"]
     experts = ceil_div(parts["expert_bytes"] * parts["expert_padding"], tp * dp)
     dense = ceil_div(parts["dense_bytes"] - replicated, tp)
@@ -790,9 +1019,9 @@ def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
     return CUBLAS_BYTES + sum(parts.values()) - unused
 
 
-def cuda_graphs_bytes(q: Question) -> int:
+def cuda_graphs_bytes(q: Question, pp: int = 1) -> int:
     layer = GRAPHS_MOE_LAYER_BYTES if q.model.num_experts else GRAPHS_DENSE_LAYER_BYTES
-    return GRAPHS_BYTES + q.model.num_layers * layer
+    return GRAPHS_BYTES + stage_layers(q.model.num_layers, pp) * layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -800,6 +1029,7 @@ class Replica:
     """Uma réplica e o seu leiaute, antes de qualquer sessão; bytes por GPU."""
 
     tensor_parallel: int
+    pipeline_parallel: int  # > 1: cada etapa, de tp GPUs, com uma parte das camadas
     data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
     nodes_per_unit: int
     replicas_per_unit: int
@@ -811,7 +1041,7 @@ class Replica:
 
     @property
     def replica_gpus(self) -> int:
-        return self.tensor_parallel * self.data_parallel
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
 
     @property
     def runtime_bytes(self) -> int:
@@ -822,8 +1052,15 @@ class Replica:
         """Negativo se nem os pesos cabem."""
         return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
+    @property
+    def timeable(self) -> bool:
+        """O modelo de velocidade cobre o leiaute."""
+        return self.pipeline_parallel == self.nodes_per_unit == 1
+
     def __str__(self) -> str:
-        tp, dp = self.tensor_parallel, self.data_parallel
+        tp, pp, dp = self.tensor_parallel, self.pipeline_parallel, self.data_parallel
+        if pp > 1:
+            return "tp %d pp %d" % (tp, pp)
         return "dp %d" % dp if dp > 1 else "tp %d" % tp
 
 
@@ -831,15 +1068,41 @@ class Replica:
 class Layout(Replica):
     """Um leiaute completo: as sessões que cabem na réplica, num contexto e numa precisão do KV."""
 
-    own_sizes_per_gpu: Sizes  # do KV só de cada sessão, em páginas
-    shared_bytes_per_gpu: int  # do prefixo comum
-    sequences_limit: int  # por rank de data parallel: as que o amostrador prevê
+    blocks: Blocks
+    held_sizes: Sizes  # em blocos, do KV só de cada sessão
+    shared_blocks: int  # do prefixo comum
+    reserved_blocks: int  # pela sessão mais longa, para entrar
+    max_num_seqs: int  # por motor: a réplica, ou um rank de data parallel
+    sessions_held: int  # as que o motor mantém juntas nesta memória
     sessions_per_replica: int
+
+    @property
+    def own_sizes_per_gpu(self) -> Sizes:
+        """Em bytes, só de cada sessão."""
+        return tuple([(size * self.blocks.block_bytes, share) for size, share in self.held_sizes])
+
+    @property
+    def shared_bytes_per_gpu(self) -> int:
+        return self.shared_blocks * self.blocks.block_bytes
 
     @property
     def session_bytes_per_gpu(self) -> int:
         """Da sessão mais longa, com o prefixo comum."""
-        return self.own_sizes_per_gpu[-1][0] + self.shared_bytes_per_gpu
+        return (self.held_sizes[-1][0] + self.shared_blocks) * self.blocks.block_bytes
+
+    @property
+    def reserved_bytes_per_session(self) -> int:
+        return self.reserved_blocks * self.blocks.block_bytes
+
+    @property
+    def kv_blocks(self) -> int:
+        """Os de cada GPU; um deles, o nulo, nunca se usa."""
+        return max(0, self.kv_capacity_bytes // self.blocks.block_bytes)
+
+    @property
+    def sessions_logged(self) -> Fraction:
+        """A "maximum concurrency" que o motor escreve no log: todas ainda por entrar."""
+        return Fraction(self.kv_blocks, self.reserved_blocks)
 
     @property
     def ceiling_sessions(self) -> int:
@@ -847,51 +1110,101 @@ class Layout(Replica):
         return self.sessions_per_replica * self.replicas_per_unit
 
 
-def tensor_parallel_ways(q: Question, nodes: int) -> list[int]:
+def sessions_held_in(kv_blocks: int, reserved_blocks: int, held_sizes: Sizes) -> int:
+    """1 + ⌊(B − 1 − R) / D⌋: a última ainda precisa da reserva inteira; senão, o motor não inicia.
+
+    >>> sessions_held_in(182044, 9225, ((8201, 1),))
+    22
+    """
+    free = kv_blocks - 1 - reserved_blocks
+    return 1 + sessions_fitting(free, held_sizes) if free >= 0 else 0
+
+
+def tensor_parallel_ways(q: Question, gpus: int) -> list[int]:
     """Os tp possíveis: dividem as cabeças; e as de KV, ou as repetem um número inteiro de vezes."""
-    gpus, heads = nodes * q.server.gpus, q.model.num_attention_heads or 0
-    sizes = range(1, gpus + 1) if nodes == 1 else [gpus]
-    return [tp for tp in sizes if heads % tp == 0
-            and all(0 in (group.shards % tp, tp % group.shards) for group in q.model.kv_groups)]
+    heads, copies = q.model.num_attention_heads or 0, q.model.replicates_kv_heads
+    return [tp for tp in range(1, gpus + 1) if heads % tp == 0 and all(
+        group.shards % tp == 0 or (copies and tp % group.shards == 0)
+        for group in q.model.kv_groups)]
 
 
-def replica_of(q: Question, tp: int, dp: int, nodes: int) -> Replica:
+def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
+    gpus, server = tp * pp * dp, q.server
     return Replica(
-        tensor_parallel=tp, data_parallel=dp, nodes_per_unit=nodes,
-        replicas_per_unit=nodes * q.server.gpus // (tp * dp),
-        usable_bytes=q.gpu_memory_utilization * (q.server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
-        weights_bytes=weights_per_gpu(q, tp, dp),
-        activation_bytes=activation_bytes(q, tp, dp, q.max_num_seqs),
-        non_torch_bytes=NON_TORCH_PARALLEL_BYTES if tp * dp > 1 else NON_TORCH_BYTES,
-        cuda_graphs_bytes=cuda_graphs_bytes(q))
+        tensor_parallel=tp, pipeline_parallel=pp, data_parallel=dp, nodes_per_unit=nodes,
+        replicas_per_unit=nodes * server.gpus // gpus,
+        usable_bytes=q.gpu_memory_utilization * (server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
+        weights_bytes=weights_per_gpu(q, tp, dp, pp),
+        activation_bytes=activation_bytes(q, tp, dp, q.requested_max_num_seqs or 1),
+        non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES,
+        cuda_graphs_bytes=cuda_graphs_bytes(q, pp))
 
 
-def replicas_of(q: Question, nodes: int) -> list[Replica]:
-    """As possíveis em `nodes` nós. Levanta `SizingError` se o tp pedido não serve."""
-    gpus, asked = nodes * q.server.gpus, q.tensor_parallel
-    ways = tensor_parallel_ways(q, nodes)
-    if asked and nodes == 1 and asked not in ways:
+def replicas_in_a_node(q: Question) -> list[Replica]:
+    """Sem pipeline. Levanta `SizingError` se o tp pedido não serve."""
+    gpus, asked = q.server.gpus, q.tensor_parallel
+    ways = tensor_parallel_ways(q, gpus)
+    if asked and asked not in ways:
         raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
             q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
+    if (q.pipeline_parallel or 1) > 1:
+        return []
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
     if q.model.latent and q.model.num_experts and gpus > 1 and asked in (None, 1):
         pairs.append((1, gpus))  # a atenção latente não se divide: cada GPU com as suas sessões
-    return [replica_of(q, tp, dp, nodes) for tp, dp in pairs]
+    return [replica_of(q, tp, 1, dp, 1) for tp, dp in pairs]
+
+
+def staged_replicas(q: Question, nodes: int) -> list[Replica]:
+    """Com as camadas em etapas: o tp dentro de um nó; elas, no que sobra dele ou nos outros."""
+    gpus, pairs = q.server.gpus, []
+    for tp in tensor_parallel_ways(q, gpus):
+        sizes = range(2 * tp, gpus + 1, tp) if nodes == 1 else [nodes * gpus]
+        pairs += [(tp, size // tp) for size in sizes if nodes * gpus % size == gpus % tp == 0]
+    pairs = [(tp, pp) for tp, pp in pairs
+             if q.tensor_parallel in (None, tp) and q.pipeline_parallel in (None, pp)
+             and 1 < pp <= q.model.num_layers]
+    # Em vários nós, a rede só leva o que passa entre as etapas: o maior tp basta.
+    return [replica_of(q, tp, pp, 1, nodes) for tp, pp in (pairs if nodes == 1 else pairs[-1:])]
+
+
+def spread_replicas(q: Question, nodes: int) -> list[Replica]:
+    """Em vários nós: em etapas, ou com tensor ou data parallel entre eles."""
+    gpus, asked = nodes * q.server.gpus, q.tensor_parallel
+    replicas = staged_replicas(q, nodes)
+    if (q.pipeline_parallel or 1) > 1:
+        return replicas
+    if asked in (None, gpus) and gpus in tensor_parallel_ways(q, gpus):
+        replicas.append(replica_of(q, gpus, 1, 1, nodes))
+    if asked in (None, 1) and q.model.latent and q.model.num_experts:
+        replicas.append(replica_of(q, 1, 1, gpus, nodes))
+    return replicas
 
 
 def layout_of(q: Question, replica: Replica) -> Layout:
-    """As sessões que cabem numa réplica, com o prefixo comum."""
+    """As sessões que o motor mantém numa réplica, com o prefixo comum.
+
+    Sem --max-num-seqs, é o maior que se sustenta: cada sequência também aumenta o amostrador.
+    """
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    shared, sizes = shared_prefix_bytes(q, PAGE_TOKENS, tp), own_kv_sizes(q, PAGE_TOKENS, tp)
-    room = replica.kv_capacity_bytes - shared
-    limit, most = q.max_num_seqs, sessions_fitting(room, sizes)
-    if most > limit:  # cada sessão a mais também aumenta o amostrador
-        free = room + replica.activation_bytes
-        limit = most = largest(most, lambda n: total_fits(
-            n, free - activation_bytes(q, tp, dp, n), sizes), limit)
-        parts["activation_bytes"] = activation_bytes(q, tp, dp, limit)
-    return Layout(own_sizes_per_gpu=sizes, shared_bytes_per_gpu=shared, sequences_limit=limit,
-                  sessions_per_replica=most * dp, **parts)
+    blocks = blocks_of(q, tp, replica.pipeline_parallel)
+    shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
+    sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
+    free = replica.kv_capacity_bytes + replica.activation_bytes
+
+    def held(sequences: int) -> int:
+        pool = free - activation_bytes(q, tp, dp, sequences)
+        return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
+
+    sequences = q.requested_max_num_seqs
+    if sequences is None:
+        most = held(1)
+        sequences = max(1, largest(most, lambda n: held(n) >= n, held(most)) if most else 0)
+    parts["activation_bytes"] = activation_bytes(q, tp, dp, sequences)
+    sessions = held(sequences)
+    return Layout(blocks=blocks, held_sizes=sizes, shared_blocks=shared, reserved_blocks=reserved,
+                  max_num_seqs=sequences, sessions_held=sessions,
+                  sessions_per_replica=min(sequences, sessions) * dp, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -902,25 +1215,18 @@ class Replicas:
 
     @cached_property
     def in_a_node(self) -> list[Replica]:
-        return replicas_of(self.question, 1)
+        return replicas_in_a_node(self.question)
 
     @cached_property
-    def wide(self) -> list[Replica]:
-        return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-                for replica in replicas_of(self.question, nodes)]
+    def others(self) -> list[Replica]:
+        """Em etapas ou em vários nós: custam velocidade que não se prevê."""
+        return [replica for nodes in range(1, MAX_NODES_PER_REPLICA + 1)
+                for replica in (staged_replicas if nodes == 1 else spread_replicas)(
+                    self.question, nodes)]
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
     return [layout_of(q, replica) for replica in replicas]
-
-
-def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
-    """Os de um nó; se nenhum admite uma sessão, os maiores que admitem; se nem esses, todos."""
-    layouts = layouts_of(q, replicas.in_a_node)
-    if any(layout.ceiling_sessions for layout in layouts):
-        return layouts
-    layouts += layouts_of(q, replicas.wide)
-    return [layout for layout in layouts if layout.ceiling_sessions] or layouts
 
 
 # ── Velocidade: missing_for_speed, speed_of e performance_of
@@ -1269,9 +1575,7 @@ class Offer:
     @cached_property
     def plan_sessions(self) -> int:
         """As da convenção de planejamento, por unidade."""
-        q = self.question
-        shared = self.prefix_copies * shared_prefix_bytes(q)
-        return sessions_fitting(self.nodes_per_unit * kv_budget_bytes(q) - shared, own_kv_sizes(q))
+        return plan_sessions_of(self.question, self.nodes_per_unit, self.prefix_copies)
 
     @cached_property
     def other_end(self) -> Offer | None:
@@ -1280,8 +1584,8 @@ class Offer:
 
     @cached_property
     def speed(self) -> Speed | None:
-        """None se faltam dados ou se a réplica ocupa vários nós, que o modelo não cobre."""
-        if not self.layout or not self.predictable or self.nodes_per_unit > 1:
+        """None se faltam dados ou se a réplica tem etapas ou vários nós, que o modelo não cobre."""
+        if not self.layout or not self.predictable or not self.layout.timeable:
             return None
         return speed_of(self.question, self.layout, self.end, self.tpot_scale)
 
@@ -1351,7 +1655,8 @@ class Offer:
         return max(0, units * self.sessions_per_unit // (1 + q.peak_headroom_ratio))
 
     def preference(self, q: Question) -> tuple[int, ...]:
-        """Do melhor ao pior: menos nós, unidade menor, menos nós sem pico, mais sessões, teto, tp.
+        """Do melhor ao pior: menos nós, unidade menor, menos nós sem pico, sem etapas, mais
+        sessões, teto, tp.
 
         Sem resposta, por último; quando se pedem sessões, mais sessões no lugar de menos nós.
         """
@@ -1360,7 +1665,8 @@ class Offer:
         nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
         sessions, unit, layout = self.sessions_per_unit, self.nodes_per_unit, self.layout
         last = (-layout.ceiling_sessions, layout.tensor_parallel) if layout else ()
-        return (not sessions, first, unit, nominal, -sessions, *last)
+        staged = layout is not None and layout.pipeline_parallel > 1
+        return (not sessions, first, unit, nominal, staged, -sessions, *last)
 
 
 def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
@@ -1493,18 +1799,38 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no "
                           "cache; espera-se um contexto maior" % q.model.name,
                           value=q.effective_context)
-    layouts = [] if missing else unit_layouts(q, replicas)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
-    if layouts and not any(layout.ceiling_sessions for layout in layouts):
-        raise NothingFits(q, "memory", layouts=layouts)
-    if (q.timed or q.calibration) and layouts[0].nodes_per_unit > 1:
-        raise NothingFits(q, "network")
+    layouts = [] if missing else unit_layouts(q, replicas)
     if q.calibration:
         layouts, tpot_scale = calibrated(q, layouts)
     offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
     offers.sort(key=lambda offer: offer.preference(q))
     return Capacity(q, replicas, missing, speed_missing, tuple(offers))
+
+
+def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
+    """Os de um nó, sem etapas, e os outros, se podem comprar menos nós.
+
+    Levanta `NothingFits` se nenhum admite uma sessão, ou se só os sem velocidade a admitem e é
+    ela que decide; `SizingError` se não há leiaute com o pipeline parallel pedido.
+    """
+    layouts = layouts_of(q, replicas.in_a_node)
+    most = max([layout.ceiling_sessions for layout in layouts], default=0)
+    timed = q.timed or q.calibration is not None
+    if most and (timed or most >= max(1, plan_sessions_of(q, 1, 1))):
+        return layouts
+    layouts += layouts_of(q, replicas.others)
+    if not layouts:
+        raise SizingError("--pipeline-parallel", "nenhum leiaute de %s em até %d nós de %s se "
+                          "divide assim" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name),
+                          value=q.pipeline_parallel)
+    able = [layout for layout in layouts if layout.ceiling_sessions]
+    if not able:
+        raise NothingFits(q, "memory", layouts=layouts)
+    if timed:
+        raise NothingFits(q, "network")
+    return able
 
 
 def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
@@ -1675,31 +2001,19 @@ def attempt(q: Question) -> SizingResult | None:
 
 
 def longest_context(q: Question) -> Question:
-    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível.
-
-    Quando um nó já não admite uma sessão, réplicas de vários nós podem comprar menos: caber só é
-    monótono de cada lado desse ponto.
-    """
+    """A pergunta com o maior contexto em que a carga cabe nos nós dados, ou o menor possível."""
     limit, missing = q.model.max_position_embeddings, missing_for_ceiling(q)
     require_speed(q, missing or missing_for_speed(q))
 
     def at(tokens: int) -> Question:
         return replace(q, requested_context=tokens)
 
-    def longest(low: int, high: int) -> int:
-        # De dois em dois: num contexto ímpar e curto a saída padrão é menor que a entrada.
-        even = 2 * largest(high // 2, lambda half: bool(attempt(at(2 * half))), (low - 1) // 2)
-        if low <= even + 1 <= high and attempt(at(even + 1)):
-            return even + 1
-        return even if even >= low else 0
-
     first = 1 + largest(limit - 1, lambda tokens: not at(tokens).request_fits)
-    inside, replicas = limit, Replicas(q)  # até onde uma réplica cabe num nó
-    if not missing:
-        inside = largest(limit, lambda tokens: any(
-            layout.ceiling_sessions for layout in layouts_of(at(tokens), replicas.in_a_node)),
-            first - 1)
-    return at(longest(inside + 1, limit) or longest(first, inside) or first)
+    # De dois em dois: num contexto ímpar e curto a saída padrão é menor que a entrada.
+    even = 2 * largest(limit // 2, lambda half: bool(attempt(at(2 * half))), (first - 1) // 2)
+    if first <= even + 1 <= limit and attempt(at(even + 1)):
+        return at(even + 1)
+    return at(max(first, even))
 
 
 # ── Apêndice: textos: como se escrevem números, tamanhos, durações, erros e linhas de 80 colunas
@@ -2025,6 +2339,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 COMMON_RULES: dict[str, Rule] = {"name": NAME, "aliases": NAMES, "notes": TEXT, "source": TEXT}
 MODEL_RULES: dict[str, Rule] = {
     **COMMON_RULES, "hf_id": NAME, "multimodal": FLAG, "launch_args": LINE,
+    "bidirectional_images": FLAG, "replicates_kv_heads": FLAG,
     "default_kv_precision": one_of(*KV_PRECISIONS), "native_precision": one_of(*WEIGHT_BITS),
     "num_layers": COUNT, "hidden_size": COUNT, "intermediate_size": COUNT, "vocab_size": COUNT,
     "max_position_embeddings": COUNT,
@@ -2041,7 +2356,7 @@ MODEL_RULES: dict[str, Rule] = {
     "params_embedding": COUNT, "checkpoint_bytes": COUNT, "weights_dense_bytes": COUNT,
     "weights_expert_bytes": COUNT, "weights_replicated_bytes": COUNT}
 SERVER_RULES: dict[str, Rule] = {
-    **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW,
+    **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": QUANTITY,
     "hbm_per_gpu_gb": QUANTITY, "total_hbm_gb": QUANTITY, "hbm_usable_gib_per_gpu": QUANTITY,
     "hbm_bandwidth_tbps": QUANTITY,
     "tflops_bf16": QUANTITY, "tflops_fp8": QUANTITY, "tflops_fp4": QUANTITY,
@@ -3428,7 +3743,6 @@ def load_warnings(r: SizingResult) -> Iterator[str]:
     if (q.requested_context or 0) > q.effective_context:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context or 0, q.effective_context))
-    yield from wider_warning(r)
     if r.nodes_final == unit:
         bought = plural(unit, "nó")
         yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
@@ -3439,26 +3753,12 @@ def load_warnings(r: SizingResult) -> Iterator[str]:
             unit, q.nodes, plural(q.nodes % unit, "fica ocioso", "ficam ociosos"))
 
 
-def wider_warning(r: SizingResult) -> Iterator[str]:
-    q, offer = r.question, r.offer
-    if offer.limited_by != "engine_memory" or offer.nodes_per_unit > 1 or q.timed or q.nodes:
-        return
-    wide = [replace(offer, layout=layout)
-            for layout in layouts_of(offer.question, r.capacity.replicas.wide)]
-    best = min((item for item in wide if item.sessions_per_unit),
-               key=lambda item: item.preference(q), default=None)
-    if best and 2 * best.nodes_with_spares(q) < r.nodes_final:
-        yield ("wider_replica: réplicas de %d nós comprariam %d nós em vez de %d, se a rede "
-               "entre eles servisse" % (
-                   best.nodes_per_unit, best.nodes_with_spares(q), r.nodes_final))
-
-
 def speed_gap(r: SizingResult) -> str:
     """Por que não há velocidade prevista, se não há."""
     if r.capacity.speed_missing:
         return missing_text(r.capacity.speed_missing)
-    if r.offer.nodes_per_unit > 1:
-        return "a rede entre os nós de uma réplica não é modelada"
+    if r.offer.layout and not r.offer.layout.timeable:
+        return "as etapas de um pipeline e a rede entre os nós de uma réplica não são modeladas"
     return ""
 
 
@@ -3485,14 +3785,7 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
 
 
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
-    q, layout, scale = r.question, r.offer.layout, r.offer.tpot_scale
-    if layout:
-        units = r.nodes_final // layout.nodes_per_unit - q.ha_spares
-        engines = units * layout.replicas_per_unit * layout.data_parallel
-        fullest = ceil_div(r.peak_sessions, engines)
-        if fullest > q.max_num_seqs:
-            yield ("max_num_seqs: %d sequências por motor no pico, acima das %d que ele admite por "
-                   "padrão: --max-num-seqs %d" % (fullest, q.max_num_seqs, fullest))
+    scale = r.offer.tpot_scale
     if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
                "a da pergunta" % number_text(scale))
@@ -3610,9 +3903,15 @@ FIGURES = (
      "activation_bytes + non_torch_bytes + cuda_graphs_bytes", "ajuste a registros do vLLM"),
     ("kv_capacity_bytes", "KV que cabe por GPU", "B",
      "usable_bytes - weights_bytes - runtime_bytes", ""),
-    ("sessions_per_replica", "sessões que cabem na réplica", "sessões",
-     "min(floor(kv_capacity_bytes / session_bytes_per_gpu), sequences_limit) * data_parallel",
-     "páginas de 16 tokens"),
+    ("kv_blocks", "blocos de cache por GPU", "blocos", "floor(kv_capacity_bytes / block_bytes)",
+     "vLLM 0.33"),
+    ("sessions_held", "sessões que o motor mantém juntas", "sessões",
+     "1 + floor((kv_blocks - 1 - reserved_blocks) / held_blocks)",
+     "escalonador do vLLM 0.33: a última ainda precisa da reserva inteira"),
+    ("sessions_logged", "a \"maximum concurrency\" do log", "sessões",
+     "kv_blocks / reserved_blocks", "vLLM 0.33: todas ainda por entrar"),
+    ("sessions_per_replica", "sessões que a réplica admite", "sessões",
+     "min(sessions_held, max_num_seqs) * data_parallel", ""),
     ("ceiling_sessions", "teto físico por unidade", "sessões",
      "sessions_per_replica * replicas_per_unit", ""),
     ("tpot_limit_ms", "limite do TPOT", "ms", "min(max_tpot_ms, 1000 / min_tokens_per_second)",
@@ -3740,9 +4039,9 @@ SHARED_FIGURES = (  # no lugar das de mesmo nome, com um prefixo comum
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
      "floor((nodes_per_unit * kv_budget_bytes - prefix_copies * shared_prefix_bytes) / "
      "kv_own_mean_bytes)", "convenção do plano"),
-    ("sessions_per_replica", "sessões que cabem na réplica", "sessões",
-     "min(floor((kv_capacity_bytes - shared_bytes_per_gpu) / (session_bytes_per_gpu - "
-     "shared_bytes_per_gpu)), sequences_limit) * data_parallel", "páginas de 16 tokens"),
+    ("sessions_held", "sessões que o motor mantém juntas", "sessões",
+     "1 + floor((kv_blocks - 1 - reserved_blocks) / (held_blocks - shared_blocks))",
+     "escalonador do vLLM 0.33: a última ainda precisa da reserva inteira"),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
      "checkpoint_bytes + shared_prefix_bytes + parked_sessions * kv_own_mean_bytes", ""))
 PERCENTILE = ("percentil 99 do total: n·μ + z·σ·√n + (z² − 1)/6 · m₃/σ², com z = 2.326; em poucas "
@@ -3752,7 +4051,7 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
      "ceil(concurrency * kv_own_mean_bytes) + floor(nodes_final / nodes_per_unit) * "
      "prefix_copies * shared_prefix_bytes", "média da mistura"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões", "", PERCENTILE),
-    ("sessions_per_replica", "sessões que cabem na réplica", "sessões", "", PERCENTILE),
+    ("sessions_held", "sessões que o motor mantém juntas", "sessões", "", PERCENTILE),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
      "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
@@ -3919,10 +4218,13 @@ def layout_names(r: SizingResult) -> Json:
     q, layout = r.question, r.offer.layout
     if not layout:
         return {}
-    tp, dp = layout.tensor_parallel, layout.data_parallel
+    tp, pp, dp = layout.tensor_parallel, layout.pipeline_parallel, layout.data_parallel
     return {
-        **activation_parts(q, tp, dp, layout.sequences_limit), **weight_parts(q, tp, dp),
+        **activation_parts(q, tp, dp, layout.max_num_seqs), **weight_parts(q, tp, dp, pp),
         **fields_of(layout), "runtime_bytes": layout.runtime_bytes,
+        "block_bytes": layout.blocks.block_bytes, "kv_blocks": layout.kv_blocks,
+        "held_blocks": layout.held_sizes[-1][0] + layout.shared_blocks,
+        "sessions_logged": layout.sessions_logged,
         "session_bytes_per_gpu": layout.session_bytes_per_gpu,
         "kv_capacity_bytes": layout.kv_capacity_bytes,
         "ceiling_sessions": layout.ceiling_sessions}
@@ -4007,6 +4309,8 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
     if quantized_on_load(q):
         words.append("--quantization fp8")
     words.append("--tensor-parallel-size %d" % tp)
+    if layout.pipeline_parallel > 1:
+        words.append("--pipeline-parallel-size %d" % layout.pipeline_parallel)
     if dp > 1:
         words.append("--data-parallel-size %d --enable-expert-parallel" % dp)
     if nodes > 1 and dp > 1:
@@ -4673,7 +4977,8 @@ def hbm_parts(r: SizingResult) -> dict[str, Exact]:
     assert layout
     visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
     node_sessions = Fraction(offer.sessions_per_unit, offer.nodes_per_unit)
-    own = mean_bytes(layout.own_sizes_per_gpu) * layout.tensor_parallel * node_sessions
+    own = (mean_bytes(layout.own_sizes_per_gpu) * layout.tensor_parallel
+           * layout.pipeline_parallel * node_sessions)
     held = own / server.gpus + layout.shared_bytes_per_gpu
     each: dict[str, Exact] = {
         "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV": held,
@@ -4873,10 +5178,22 @@ def engine_json(r: SizingResult) -> Json:
     q, layout = r.question, r.offer.layout
     if not layout:
         return {}
-    tokens = layout.kv_capacity_bytes * layout.data_parallel * q.effective_context
+    tokens = layout.sessions_logged * layout.data_parallel * q.effective_context // 1
+    blocks = layout.blocks
     return {"engine": {
         "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
-        "data_parallel": layout.data_parallel, "sessions_per_replica": layout.sessions_per_replica,
+        "pipeline_parallel": layout.pipeline_parallel, "data_parallel": layout.data_parallel,
+        "sessions_per_replica": layout.sessions_per_replica,
+        "sessions_held": layout.sessions_held,
+        "sessions_logged": rounded(layout.sessions_logged),
+        "max_num_seqs": layout.max_num_seqs, "max_num_batched_tokens": q.max_num_batched_tokens,
+        "block_tokens": blocks.block_tokens, "block_bytes": blocks.block_bytes,
+        "kv_blocks": layout.kv_blocks, "reserved_blocks_per_session": layout.reserved_blocks,
+        "reserved_bytes_per_session": layout.reserved_bytes_per_session,
+        "kv_groups": [{"kind": item.group.kind, "layers": item.layers,
+                       "padding_layers": item.padding_layers, "block_tokens": item.block_tokens}
+                      for item in blocks.groups],
+        "kv_groups_padding_layers": sum(item.padding_layers for item in blocks.groups),
         "replicas_per_node": layout.replicas_per_unit // layout.nodes_per_unit,
         "nodes_per_replica": layout.nodes_per_unit,
         "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
@@ -4887,7 +5204,7 @@ def engine_json(r: SizingResult) -> Json:
         "runtime_parts_gib_per_gpu": {
             "activation": gib(layout.activation_bytes), "non_torch": gib(layout.non_torch_bytes),
             "cuda_graphs": gib(layout.cuda_graphs_bytes)},
-        "kv_capacity_tokens_per_replica": tokens // layout.session_bytes_per_gpu,
+        "kv_capacity_tokens_per_replica": tokens,
         "kv_per_session_bytes_per_gpu": layout.session_bytes_per_gpu,
         "kv_per_session_upper_bytes": upper_kv_bytes(q),
         "sessions_per_node": layout.ceiling_sessions // layout.nodes_per_unit,
