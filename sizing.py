@@ -3497,15 +3497,18 @@ def plan_shortfall(error: NothingFits) -> str:
 
 
 def memory_shortfall(error: NothingFits) -> str:
+    """A primeira sessão só entra com a reserva inteira livre, além do bloco nulo."""
     q = error.question
-    best = max(error.layouts, key=lambda item: item.kv_capacity_bytes - item.session_bytes_per_gpu)
+    needed = {layout: layout.reserved_bytes_per_session + layout.blocks.block_bytes
+              for layout in error.layouts}
+    best = max(error.layouts, key=lambda item: item.kv_capacity_bytes - needed[item])
     return (
-        "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e uma sessão de "
-        "%s passam dos %s que o motor pode usar (faltam %s)" % (
+        "%s em %s: no melhor leiaute (%s em %s), por GPU, pesos de %s, motor de %s e a reserva de "
+        "uma sessão, de %s, passam dos %s que o motor pode usar (faltam %s)" % (
             q.model.name, q.server.name, best, plural(best.nodes_per_unit, "nó"),
             size_text(best.weights_bytes), size_text(best.runtime_bytes),
-            size_text(best.session_bytes_per_gpu), size_text(best.usable_bytes),
-            size_text(best.session_bytes_per_gpu - best.kv_capacity_bytes)))
+            size_text(needed[best]), size_text(best.usable_bytes),
+            size_text(needed[best] - best.kv_capacity_bytes)))
 
 
 def weights_shortfall(error: NothingFits) -> str:
@@ -3817,8 +3820,8 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
         yield ("no_ceiling: só o plano, que não confere o que o motor admite; "
                + missing_text(r.capacity.missing))
     if offer.nodes_per_unit > 1:
-        yield ("replica_spans_nodes: uma réplica não cabe em um nó; a que compra menos nós ocupa "
-               "%d, e a rede entre eles decide a velocidade" % offer.nodes_per_unit)
+        yield ("replica_spans_nodes: a réplica que compra menos nós ocupa %d, e a rede entre eles "
+               "decide a velocidade" % offer.nodes_per_unit)
 
 
 def plan_warnings(r: SizingResult) -> Iterator[str]:
