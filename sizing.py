@@ -1169,15 +1169,11 @@ def staged_replicas(q: Question, nodes: int) -> list[Replica]:
 
 
 def spread_replicas(q: Question, nodes: int) -> list[Replica]:
-    """Em vários nós: em etapas, ou com tensor ou data parallel entre eles."""
-    gpus, asked = nodes * q.server.gpus, q.tensor_parallel
+    """Em vários nós: com uma etapa em cada, ou as GPUs de todos com as suas sessões."""
     replicas = staged_replicas(q, nodes)
-    if (q.pipeline_parallel or 1) > 1:
-        return replicas
-    if asked in (None, gpus) and gpus in tensor_parallel_ways(q, gpus):
-        replicas.append(replica_of(q, gpus, 1, 1, nodes))
-    if asked in (None, 1) and q.model.latent and q.model.num_experts:
-        replicas.append(replica_of(q, 1, 1, gpus, nodes))
+    if q.model.latent and q.model.num_experts and q.tensor_parallel in (None, 1) and (
+            q.pipeline_parallel in (None, 1)):
+        replicas.append(replica_of(q, 1, 1, nodes * q.server.gpus, nodes))
     return replicas
 
 
@@ -1196,12 +1192,12 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         pool = free - activation_bytes(q, tp, dp, sequences)
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
-    sequences = q.requested_max_num_seqs
-    if sequences is None:
-        most = held(1)
-        sequences = max(1, largest(most, lambda n: held(n) >= n, held(most)) if most else 0)
-    parts["activation_bytes"] = activation_bytes(q, tp, dp, sequences)
-    sessions = held(sequences)
+    sessions = sessions_held_in(replica.kv_capacity_bytes // blocks.block_bytes, reserved, sizes)
+    sequences = q.requested_max_num_seqs or 1
+    if sessions > sequences and q.requested_max_num_seqs is None:
+        sequences = largest(sessions, lambda n: held(n) >= n, held(sessions))
+        parts["activation_bytes"] = activation_bytes(q, tp, dp, sequences)
+        sessions = held(sequences)
     return Layout(blocks=blocks, held_sizes=sizes, shared_blocks=shared, reserved_blocks=reserved,
                   max_num_seqs=sequences, sessions_held=sessions,
                   sessions_per_replica=min(sequences, sessions) * dp, **parts)
@@ -1218,11 +1214,14 @@ class Replicas:
         return replicas_in_a_node(self.question)
 
     @cached_property
-    def others(self) -> list[Replica]:
-        """Em etapas ou em vários nós: custam velocidade que não se prevê."""
-        return [replica for nodes in range(1, MAX_NODES_PER_REPLICA + 1)
-                for replica in (staged_replicas if nodes == 1 else spread_replicas)(
-                    self.question, nodes)]
+    def staged_in_a_node(self) -> list[Replica]:
+        return staged_replicas(self.question, 1)
+
+    @cached_property
+    def spread(self) -> dict[int, list[Replica]]:
+        """Nós de uma unidade → as réplicas dela."""
+        return {nodes: spread_replicas(self.question, nodes)
+                for nodes in range(2, MAX_NODES_PER_REPLICA + 1)}
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
@@ -1815,12 +1814,19 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     Levanta `NothingFits` se nenhum admite uma sessão, ou se só os sem velocidade a admitem e é
     ela que decide; `SizingError` se não há leiaute com o pipeline parallel pedido.
     """
-    layouts = layouts_of(q, replicas.in_a_node)
-    most = max([layout.ceiling_sessions for layout in layouts], default=0)
-    timed = q.timed or q.calibration is not None
-    if most and (timed or most >= max(1, plan_sessions_of(q, 1, 1))):
+    def most(nodes: int) -> int:
+        return max([layout.ceiling_sessions for layout in layouts
+                    if layout.nodes_per_unit == nodes], default=0)
+
+    layouts, timed = layouts_of(q, replicas.in_a_node), q.timed or q.calibration is not None
+    node_plan = plan_sessions_of(q, 1, 1)  # por nó, nenhuma unidade admite mais, se ele admite
+    if most(1) and (timed or most(1) >= node_plan > 0):
         return layouts
-    layouts += layouts_of(q, replicas.others)
+    layouts += layouts_of(q, replicas.staged_in_a_node)
+    for nodes in range(2, MAX_NODES_PER_REPLICA + 1):
+        if most(nodes - 1) >= node_plan * (nodes - 1) > 0:
+            break
+        layouts += layouts_of(q, replicas.spread[nodes])
     if not layouts:
         raise SizingError("--pipeline-parallel", "nenhum leiaute de %s em até %d nós de %s se "
                           "divide assim" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name),
