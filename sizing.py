@@ -526,7 +526,6 @@ DEFAULT_KV_BUDGET_RATIO, DEFAULT_PEAK_HEADROOM_RATIO = Fraction(7, 10), Fraction
 DEFAULT_OVERHEAD_GIB_PER_GPU = 15
 DEFAULT_GPU_MEMORY_UTILIZATION = Fraction(9, 10)  # o vLLM 0.33 passou a usar 0.92
 DEFAULT_MAX_NUM_BATCHED_TOKENS = 8192
-BATCHES_IN_FLIGHT = 2  # o motor escalona um passo enquanto a GPU faz o anterior
 DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
 EVEN, CONFIDENT = Fraction(1, 2), Fraction(9, 10)  # objetivos na previsão, ou na ponta ruim dela
@@ -811,8 +810,9 @@ def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
             parts, block_bytes = uniform_part(sized, block, pp)
         else:
             parts, block_bytes = bucket_parts(sized, block, pp)
+    # Um lote em cada etapa e outro já escalonado.
     return Blocks(block_bytes, block, tuple(parts), q.speculative_tokens,
-                  BATCHES_IN_FLIGHT * q.max_num_batched_tokens)
+                  (pp + 1) * q.max_num_batched_tokens)
 
 
 SizedGroups = Sequence[Tuple[Group, int]]  # com os bytes de um token ou do estado, numa GPU
