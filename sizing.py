@@ -4092,6 +4092,8 @@ def figures_of(r: SizingResult) -> list[Json]:
     special = {row[0]: row for row in chain(
         SHARED_FIGURES if q.shared_prefix_tokens else (), MIXED_FIGURES if q.context_mix else ())}
     for row in FIGURES:
+        if row[0] == "kv_blocks" and r.offer.layout:
+            rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
         name, label, unit, formula, source = special.get(row[0], row)
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
@@ -4130,6 +4132,43 @@ def group_figures(r: SizingResult) -> list[Json]:
     total = dict(parts, kv_per_session_bytes=kv_per_session_bytes(r.question))
     return [*rows, figure(total, "kv_per_session_bytes", "KV de uma sessão", "B",
                           " + ".join(parts))]
+
+
+# Camadas do motor → (os blocos que uma sessão guarda, os que reserva para entrar).
+WINDOW = ("min(ceil(effective_context / block_tokens), ceil((cap_tokens - 1) / block_tokens) + 1)",
+          "(ceil(min(cap_tokens - 1 + in_flight_tokens, effective_context) / block_tokens) + 1)")
+WHOLE = ("ceil(effective_context / block_tokens)",) * 2
+STATE = ("(1 + draft_tokens)", "(%d + draft_tokens)" % RESERVED_STATES)
+BLOCK_FORMULAS = {
+    "sliding": WINDOW, "compressor_state": WINDOW, "linear": STATE, "mamba2": STATE,
+    "chunked": ("min(ceil(effective_context / block_tokens), ceil(cap_tokens / block_tokens))",
+                "ceil(min(cap_tokens + in_flight_tokens, effective_context) / block_tokens)")}
+
+
+def block_figures(r: SizingResult, layout: Layout) -> Iterator[Json]:
+    """Os blocos que cada grupo de camadas do motor guarda e reserva por sessão, e a soma deles."""
+    blocks, padding = layout.blocks, sum([item.padding_layers for item in layout.blocks.groups])
+    alike = [(*key, len(list(items))) for key, items in groupby(
+        blocks.groups, lambda item: (item.group, item.block_tokens))]
+    yield figure(
+        {"block_bytes": blocks.block_bytes}, "block_bytes", "bytes de um bloco, por GPU", "B", "",
+        "a página de %s no grupo mais largo%s" % (
+            plural(max([item.layers for item in blocks.groups]), "camada"),
+            "; %d de completar os outros" % padding if padding else ""))
+    for number, (verb, name) in enumerate((("guarda", "held"), ("reserva", "reserved"))):
+        parts: dict[str, int] = {}
+        for index, (group, block_tokens, groups) in enumerate(alike, 1):
+            part, each = "%s_blocks_%d" % (name, index), BLOCK_FORMULAS.get(group.kind, WHOLE)
+            one = replace(blocks, groups=(BlockGroup(group, 0, 0, block_tokens),))
+            parts[part] = groups * getattr(one, name)(r.question.effective_context)
+            names = {**fields_of(group), **fields_of(blocks), **parts, "groups": groups,
+                     "block_tokens": block_tokens,
+                     "effective_context": r.question.effective_context}
+            yield figure(names, part, "blocos que uma sessão %s, %s" % (verb, group.kind),
+                         "blocos", "groups * " + each[number], "vLLM 0.33")
+        total = name + "_blocks"
+        yield figure({**parts, total: sum(parts.values())}, total,
+                     "blocos que uma sessão " + verb, "blocos", " + ".join(parts))
 
 
 def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
@@ -4441,11 +4480,14 @@ def engine_plain(r: SizingResult) -> str:
     if layout.replicas_per_unit == 1:
         each = "na réplica, que ocupa " + ("o nó" if layout.nodes_per_unit == 1 else
                                            "%d nós" % layout.nodes_per_unit)
-    return "Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s: %s %s (%s)." % (
-        percent_text(q.gpu_memory_utilization),
-        decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2), size_text(layout.weights_bytes),
-        size_text(layout.runtime_bytes), size_text(layout.kv_capacity_bytes),
-        sessions_text(layout.sessions_per_replica), each, layout)
+    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, em %d blocos (%d "
+            "livres para uma sessão entrar, %d enquanto gera): %s %s (%s); no log, %sx." % (
+                percent_text(q.gpu_memory_utilization),
+                decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2),
+                size_text(layout.weights_bytes), size_text(layout.runtime_bytes),
+                size_text(layout.kv_capacity_bytes), layout.kv_blocks, layout.reserved_blocks,
+                layout.held_sizes[-1][0], sessions_text(layout.sessions_per_replica), each, layout,
+                number_text(float(layout.sessions_logged), 4)))
 
 
 def near_text(value: float, limit: float) -> str:
