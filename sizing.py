@@ -446,6 +446,20 @@ class Model:
         return any(group.kind in LATENT for group in self.kv_groups)
 
     @cached_property
+    def compressed(self) -> bool:
+        return any(group.kind == "compressed" for group in self.kv_groups)
+
+    @cached_property
+    def linear(self) -> bool:
+        return any(group.kind == "linear" for group in self.kv_groups)
+
+    @cached_property
+    def indexer_stride(self) -> int:
+        """De quantos em quantos tokens o indexador guarda um; 0 sem ele."""
+        strides = [group.stride for group in self.kv_groups if "indexer" in group.kind]
+        return min(strides, default=0)
+
+    @cached_property
     def indexer_layers(self) -> int:
         return sum(group.layers for group in self.kv_groups if "indexer" in group.kind)
 
@@ -888,15 +902,17 @@ WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
     "bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
     "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
 
-# O que o motor ocupa em cada GPU além de pesos e KV, ajustado a 34 registros; erro no README.
+# O que o motor ocupa em cada GPU além de pesos e KV, ajustado a registros; erro no README.
 ENGINE = "vLLM >= 0.21"
 SAMPLER_COPIES_PERCENT = 366  # 3.66 cópias fp32 de [max_num_seqs, vocab]
 NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
 CUBLAS_BYTES = GIB // 32
 ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
-INDEXER_BYTES = 2 * GIB  # área de trabalho da atenção esparsa (DSA)
-GRAPHS_BYTES = GIB * 35 // 100
-GRAPHS_DENSE_LAYER_BYTES, GRAPHS_MOE_LAYER_BYTES = GIB * 175 // 10000, GIB * 45 // 1000
+INDEXER_BYTES = 8 * 132  # por token de prefill que a atenção esparsa (DSA) junta
+STREAM_BYTES = 108  # por token e dimensão, dos 4 fluxos residuais do DeepSeek V4
+GRAPHS_BYTES = GIB // 4
+GRAPH_LAYER_BYTES = 90 << 10  # de um grafo numa camada; a MoE custa mais
+GRAPH_MOE_BYTES, GRAPH_SHARED_MOE_BYTES = 30 << 10, 200 << 10  # com MLA ou linear, a segunda
 MAX_NODES_PER_REPLICA = 8
 
 
@@ -958,10 +974,9 @@ def expert_padding(q: Question, tp: int, dp: int) -> Exact:
     if q.weights_precision != "mxfp4" or not weight_bytes(q)[1]:
         return 1
     hidden, width = q.model.hidden_size or 1, q.model.moe_intermediate_size or 1
-    tile = 256 if q.server.tflops_fp4 else 128
-    if dp == 1:
-        tile *= tp
-    padded = ceil_div(hidden, 256) * 256 * ceil_div(width, tile) * tile
+    tile = 128 if dp > 1 else 128 * tp
+    padded = ceil_div(width, tile) * tile
+    padded *= hidden if q.server.generation == HOPPER else ceil_div(hidden, 256) * 256
     return Fraction(padded, hidden * width)
 
 
@@ -997,31 +1012,90 @@ def weights_per_gpu(q: Question, tp: int, dp: int, pp: int = 1) -> int:
     return int(dense + replicated + parts["rope_bytes"] + experts)
 
 
-def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str, int]:
-    """Bytes das ativações em cada GPU; `sampler_bytes` e `ffn_bytes` não vivem juntos."""
+def moe_bytes(q: Question, tp: int) -> int:
+    """As duas saídas dos especialistas de um lote; os kernels fundidos não as guardam."""
     model, hidden = q.model, q.model.hidden_size or 0
-    batch_bytes = 2 * q.max_num_batched_tokens  # de um número em 16 bits por token
-    logits = 4 * sequences * (model.vocab_size or 0)
-    ffn, moe = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden, 0
-    if model.num_experts and q.weights_precision != "mxfp4":  # os kernels MXFP4 são fundidos
-        width = ceil_div(model.moe_intermediate_size or 0, tp * dp)
-        moe = (model.experts_per_token or 0) * (max(2 * width, hidden) + width)
+    if not model.num_experts or q.weights_precision == "mxfp4" or (
+            q.server.generation == BLACKWELL):
+        return 0
+    width = ceil_div(model.moe_intermediate_size or 0, tp)
+    rows = q.max_num_batched_tokens * (model.experts_per_token or 0)
+    return 2 * rows * (max(width, hidden) + max(2 * width, hidden))
+
+
+def conversion_bytes(q: Question, tp: int, dp: int) -> int:
+    """O que a troca de leiaute dos pesos MXFP4 prende em Hopper: 5/3 de uma camada."""
+    on_hopper = q.weights_precision == "mxfp4" and q.server.generation == HOPPER
+    if not on_hopper or q.model.compressed:
+        return 0
+    layers = 3 * (q.model.moe_layers or q.model.num_layers)
+    return ceil_div(5 * weight_bytes(q)[1], layers * tp * dp)
+
+
+def logits_bytes(q: Question) -> int:
+    """As cópias que o amostrador faz dos logits de uma sequência."""
+    return ceil_div(4 * (q.model.vocab_size or 0) * SAMPLER_COPIES_PERCENT, 100)
+
+
+def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str, int]:
+    """Bytes das ativações em cada GPU.
+
+    O indexador junta 5 contextos máximos (2, dos maiores que 256 Ki), um token a cada `stride`.
+    """
+    model, tokens, hidden = q.model, q.max_num_batched_tokens, q.model.hidden_size or 0
+    ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
+    indexer, stride = 0, model.indexer_stride
+    if stride:
+        context = q.effective_context
+        indexer = INDEXER_BYTES * ceil_div(max(5 * min(context, 1 << 18), 2 * context), stride)
     return {
-        "sampler_bytes": batch_bytes * hidden + ceil_div(logits * SAMPLER_COPIES_PERCENT, 100),
-        "ffn_bytes": batch_bytes * ffn, "moe_bytes": batch_bytes * moe,
+        "sampler_bytes": 2 * tokens * hidden + sequences * logits_bytes(q),
+        "ffn_bytes": 2 * tokens * ffn, "moe_bytes": moe_bytes(q, tp), "indexer_bytes": indexer,
         "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-        "indexer_bytes": INDEXER_BYTES if model.indexer_layers else 0}
+        "stream_bytes": STREAM_BYTES * tokens * hidden if model.compressed else 0,
+        "conversion_bytes": conversion_bytes(q, tp, dp)}
+
+
+def peak_bytes(sampler_bytes: int, ffn_bytes: int, moe_bytes: int, indexer_bytes: int,
+               **others: int) -> int:
+    """Do amostrador e do FFN, que não vivem juntos, o maior; a área de MoE e do indexador é uma."""
+    return (max(sampler_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + sum(others.values())
+            + CUBLAS_BYTES)
 
 
 def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
-    parts = activation_parts(q, tp, dp, sequences)
-    unused = min(parts["sampler_bytes"], parts["ffn_bytes"])
-    return CUBLAS_BYTES + sum(parts.values()) - unused
+    return peak_bytes(**activation_parts(q, tp, dp, sequences))
 
 
-def cuda_graphs_bytes(q: Question, pp: int = 1) -> int:
-    layer = GRAPHS_MOE_LAYER_BYTES if q.model.num_experts else GRAPHS_DENSE_LAYER_BYTES
-    return GRAPHS_BYTES + stage_layers(q.model.num_layers, pp) * layer
+def captured_sizes(most: int) -> int:
+    """Os tamanhos de lote que viram grafos: 1, 2, 4, de 8 em 8 até 248, de 16 em 16 até `most`."""
+    if most < 256:
+        return 3 + most // 8 if most > 3 else (0, 1, 2, 2)[most]
+    return 34 + (most - 240) // 16
+
+
+def graphs_captured(sequences: int, most: int) -> int:
+    """Os de prefill, até o dobro das sequências, e os de geração, até elas."""
+    if sequences >= most:
+        return 2 * captured_sizes(most)
+    return captured_sizes(min(2 * sequences, most)) + captured_sizes(sequences)
+
+
+def largest_graph(q: Question) -> int:
+    return 1024 if q.server.generation == BLACKWELL else 512
+
+
+def graph_bytes(q: Question, pp: int) -> int:
+    """De um grafo, com as camadas da maior etapa."""
+    model = q.model
+    moe_layers = (model.moe_layers or model.num_layers) if model.num_experts else 0
+    moe_bytes = GRAPH_SHARED_MOE_BYTES if model.latent or model.linear else GRAPH_MOE_BYTES
+    return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
+            + stage_layers(moe_layers, pp) * moe_bytes)
+
+
+def cuda_graphs_bytes(q: Question, pp: int, sequences: int) -> int:
+    return GRAPHS_BYTES + graphs_captured(sequences, largest_graph(q)) * graph_bytes(q, pp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -1137,7 +1211,7 @@ def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
         weights_bytes=weights_per_gpu(q, tp, dp, pp),
         activation_bytes=activation_bytes(q, tp, dp, q.requested_max_num_seqs or 1),
         non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES,
-        cuda_graphs_bytes=cuda_graphs_bytes(q, pp))
+        cuda_graphs_bytes=cuda_graphs_bytes(q, pp, q.requested_max_num_seqs or 1))
 
 
 def replicas_in_a_node(q: Question) -> list[Replica]:
@@ -1186,18 +1260,30 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     blocks = blocks_of(q, tp, replica.pipeline_parallel)
     shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
     sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
-    free = replica.kv_capacity_bytes + replica.activation_bytes
+    room = replica.usable_bytes - replica.weights_bytes - replica.non_torch_bytes
+    fixed, graph = activation_parts(q, tp, dp, 0), graph_bytes(q, replica.pipeline_parallel)
+    sampler, ffn, most = fixed["sampler_bytes"], fixed["ffn_bytes"], largest_graph(q)
+    others = peak_bytes(**fixed) - max(sampler, ffn)
+
+    logits = logits_bytes(q)
+
+    def grown(sequences: int) -> tuple[int, int]:
+        """(ativações, grafos) com tantas sequências."""
+        return (others + max(sampler + sequences * logits, ffn),
+                GRAPHS_BYTES + graphs_captured(sequences, most) * graph)
 
     def held(sequences: int) -> int:
-        pool = free - activation_bytes(q, tp, dp, sequences)
+        activation, graphs = grown(sequences)
+        pool = room - activation - graphs
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
-    sessions = sessions_held_in(replica.kv_capacity_bytes // blocks.block_bytes, reserved, sizes)
     sequences = q.requested_max_num_seqs or 1
+    sessions = held(sequences)
     if sessions > sequences and q.requested_max_num_seqs is None:
-        sequences = largest(sessions, lambda n: held(n) >= n, held(sessions))
-        parts["activation_bytes"] = activation_bytes(q, tp, dp, sequences)
+        least = held(sessions)
+        sequences = largest(held(least), lambda n: held(n) >= n, least)
         sessions = held(sequences)
+    parts["activation_bytes"], parts["cuda_graphs_bytes"] = grown(sequences)
     return Layout(blocks=blocks, held_sizes=sizes, shared_blocks=shared, reserved_blocks=reserved,
                   max_num_seqs=sequences, sessions_held=sessions,
                   sessions_per_replica=min(sequences, sessions) * dp, **parts)
@@ -3906,8 +3992,8 @@ FIGURES = (
      "ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel))",
      "bytes do checkpoint"),
     ("activation_bytes", "ativações por GPU", "B",
-     "max(sampler_bytes, ffn_bytes) + CUBLAS_BYTES + moe_bytes + encoder_bytes + indexer_bytes",
-     "ajuste a registros do vLLM"),
+     "max(sampler_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + encoder_bytes + stream_bytes "
+     "+ conversion_bytes + CUBLAS_BYTES", "ajuste a registros do vLLM"),
     ("runtime_bytes", "motor por GPU", "B",
      "activation_bytes + non_torch_bytes + cuda_graphs_bytes", "ajuste a registros do vLLM"),
     ("kv_capacity_bytes", "KV que cabe por GPU", "B",
