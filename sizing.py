@@ -450,16 +450,6 @@ class Model:
         return any(group.kind == "compressed" for group in self.kv_groups)
 
     @cached_property
-    def linear(self) -> bool:
-        return any(group.kind == "linear" for group in self.kv_groups)
-
-    @cached_property
-    def indexer_stride(self) -> int:
-        """De quantos em quantos tokens o indexador guarda um; 0 sem ele."""
-        strides = [group.stride for group in self.kv_groups if "indexer" in group.kind]
-        return min(strides, default=0)
-
-    @cached_property
     def indexer_layers(self) -> int:
         return sum(group.layers for group in self.kv_groups if "indexer" in group.kind)
 
@@ -908,11 +898,11 @@ SAMPLER_COPIES_PERCENT = 366  # 3.66 cópias fp32 de [max_num_seqs, vocab]
 NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
 CUBLAS_BYTES = GIB // 32
 ENCODER_BYTES = GIB * 15 // 100  # imagens de teste de um modelo multimodal
-INDEXER_BYTES = 8 * 132  # por token de prefill que a atenção esparsa (DSA) junta
+INDEXER_TOKEN_BYTES = 8 * 132  # por token de prefill que a atenção esparsa (DSA) junta
 STREAM_BYTES = 108  # por token e dimensão, dos 4 fluxos residuais do DeepSeek V4
 GRAPHS_BYTES = GIB // 4
 GRAPH_LAYER_BYTES = 90 << 10  # de um grafo numa camada; a MoE custa mais
-GRAPH_MOE_BYTES, GRAPH_SHARED_MOE_BYTES = 30 << 10, 200 << 10  # com MLA ou linear, a segunda
+GRAPH_MOE_BYTES, GRAPH_WIDE_MOE_BYTES = 30 << 10, 200 << 10  # com MLA ou linear, a segunda
 MAX_NODES_PER_REPLICA = 8
 
 
@@ -1014,9 +1004,8 @@ def weights_per_gpu(q: Question, tp: int, dp: int, pp: int = 1) -> int:
 
 def moe_bytes(q: Question, tp: int) -> int:
     """As duas saídas dos especialistas de um lote; os kernels fundidos não as guardam."""
-    model, hidden = q.model, q.model.hidden_size or 0
-    if not model.num_experts or q.weights_precision == "mxfp4" or (
-            q.server.generation == BLACKWELL):
+    model, hidden, fused = q.model, q.model.hidden_size or 0, q.server.generation == BLACKWELL
+    if not model.num_experts or fused or q.weights_precision == "mxfp4":
         return 0
     width = ceil_div(model.moe_intermediate_size or 0, tp)
     rows = q.max_num_batched_tokens * (model.experts_per_token or 0)
@@ -1032,70 +1021,53 @@ def conversion_bytes(q: Question, tp: int, dp: int) -> int:
     return ceil_div(5 * weight_bytes(q)[1], layers * tp * dp)
 
 
-def logits_bytes(q: Question) -> int:
-    """As cópias que o amostrador faz dos logits de uma sequência."""
-    return ceil_div(4 * (q.model.vocab_size or 0) * SAMPLER_COPIES_PERCENT, 100)
+def indexer_bytes(q: Question) -> int:
+    """O que a DSA junta no prefill: 5 contextos (2, dos maiores que 256 Ki), um token em cada
+    `stride`."""
+    strides = [group.stride for group in q.model.kv_groups if "indexer" in group.kind]
+    tokens = max(5 * min(q.effective_context, 1 << 18), 2 * q.effective_context)
+    return INDEXER_TOKEN_BYTES * ceil_div(tokens, min(strides)) if strides else 0
 
 
 def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str, int]:
-    """Bytes das ativações em cada GPU.
-
-    O indexador junta 5 contextos máximos (2, dos maiores que 256 Ki), um token a cada `stride`.
-    """
+    """Bytes das ativações em cada GPU."""
     model, tokens, hidden = q.model, q.max_num_batched_tokens, q.model.hidden_size or 0
     ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
-    indexer, stride = 0, model.indexer_stride
-    if stride:
-        context = q.effective_context
-        indexer = INDEXER_BYTES * ceil_div(max(5 * min(context, 1 << 18), 2 * context), stride)
+    logits = 4 * sequences * (model.vocab_size or 0)
     return {
-        "sampler_bytes": 2 * tokens * hidden + sequences * logits_bytes(q),
-        "ffn_bytes": 2 * tokens * ffn, "moe_bytes": moe_bytes(q, tp), "indexer_bytes": indexer,
+        "sampler_bytes": 2 * tokens * hidden + ceil_div(logits * SAMPLER_COPIES_PERCENT, 100),
+        "ffn_bytes": 2 * tokens * ffn, "moe_bytes": moe_bytes(q, tp),
+        "indexer_bytes": indexer_bytes(q), "conversion_bytes": conversion_bytes(q, tp, dp),
         "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
-        "stream_bytes": STREAM_BYTES * tokens * hidden if model.compressed else 0,
-        "conversion_bytes": conversion_bytes(q, tp, dp)}
-
-
-def peak_bytes(sampler_bytes: int, ffn_bytes: int, moe_bytes: int, indexer_bytes: int,
-               **others: int) -> int:
-    """Do amostrador e do FFN, que não vivem juntos, o maior; a área de MoE e do indexador é uma."""
-    return (max(sampler_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + sum(others.values())
-            + CUBLAS_BYTES)
+        "stream_bytes": STREAM_BYTES * tokens * hidden if model.compressed else 0}
 
 
 def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
-    return peak_bytes(**activation_parts(q, tp, dp, sequences))
+    """Não vivem juntos o amostrador e o FFN; e a área de MoE serve também ao indexador."""
+    parts = activation_parts(q, tp, dp, sequences)
+    unused = (min(parts["sampler_bytes"], parts["ffn_bytes"])
+              + min(parts["moe_bytes"], parts["indexer_bytes"]))
+    return CUBLAS_BYTES + sum(parts.values()) - unused
 
 
-def captured_sizes(most: int) -> int:
-    """Os tamanhos de lote que viram grafos: 1, 2, 4, de 8 em 8 até 248, de 16 em 16 até `most`."""
+def batch_sizes(most: int) -> int:
+    """Os lotes que viram grafos: 1, 2, 4, de 8 em 8 até 248 e de 16 em 16 até `most`."""
     if most < 256:
-        return 3 + most // 8 if most > 3 else (0, 1, 2, 2)[most]
+        return min(most, 2) + (most > 3) + most // 8
     return 34 + (most - 240) // 16
 
 
-def graphs_captured(sequences: int, most: int) -> int:
-    """Os de prefill, até o dobro das sequências, e os de geração, até elas."""
-    if sequences >= most:
-        return 2 * captured_sizes(most)
-    return captured_sizes(min(2 * sequences, most)) + captured_sizes(sequences)
-
-
-def largest_graph(q: Question) -> int:
-    return 1024 if q.server.generation == BLACKWELL else 512
-
-
-def graph_bytes(q: Question, pp: int) -> int:
-    """De um grafo, com as camadas da maior etapa."""
-    model = q.model
-    moe_layers = (model.moe_layers or model.num_layers) if model.num_experts else 0
-    moe_bytes = GRAPH_SHARED_MOE_BYTES if model.latent or model.linear else GRAPH_MOE_BYTES
-    return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
-            + stage_layers(moe_layers, pp) * moe_bytes)
-
-
 def cuda_graphs_bytes(q: Question, pp: int, sequences: int) -> int:
-    return GRAPHS_BYTES + graphs_captured(sequences, largest_graph(q)) * graph_bytes(q, pp)
+    """De lotes com prefill, até o dobro das sequências, e de geração, até elas."""
+    model, moe_layers = q.model, 0
+    most = 1024 if q.server.generation == BLACKWELL else 512
+    graphs = batch_sizes(min(2 * sequences, most)) + batch_sizes(min(sequences, most))
+    if model.num_experts:
+        moe_layers = model.moe_layers or model.num_layers
+    wide = model.latent or any([group.kind == "linear" for group in model.kv_groups])
+    moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
+    return GRAPHS_BYTES + graphs * (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
+                                    + stage_layers(moe_layers, pp) * moe_layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -1109,22 +1081,11 @@ class Replica:
     replicas_per_unit: int
     usable_bytes: int  # os que o motor pode usar
     weights_bytes: int
-    activation_bytes: int
     non_torch_bytes: int  # contexto CUDA e NCCL
-    cuda_graphs_bytes: int
 
     @property
     def replica_gpus(self) -> int:
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
-
-    @property
-    def runtime_bytes(self) -> int:
-        return self.activation_bytes + self.non_torch_bytes + self.cuda_graphs_bytes
-
-    @property
-    def kv_capacity_bytes(self) -> int:
-        """Negativo se nem os pesos cabem."""
-        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
     @property
     def timeable(self) -> bool:
@@ -1142,6 +1103,8 @@ class Replica:
 class Layout(Replica):
     """Um leiaute completo: as sessões que cabem na réplica, num contexto e numa precisão do KV."""
 
+    activation_bytes: int
+    cuda_graphs_bytes: int
     blocks: Blocks
     held_sizes: Sizes  # em blocos, do KV só de cada sessão
     shared_blocks: int  # do prefixo comum
@@ -1149,6 +1112,15 @@ class Layout(Replica):
     max_num_seqs: int  # por motor: a réplica, ou um rank de data parallel
     sessions_held: int  # as que o motor mantém juntas nesta memória
     sessions_per_replica: int
+
+    @property
+    def runtime_bytes(self) -> int:
+        return self.activation_bytes + self.non_torch_bytes + self.cuda_graphs_bytes
+
+    @property
+    def kv_capacity_bytes(self) -> int:
+        """Negativo se nem os pesos cabem."""
+        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
     @property
     def own_sizes_per_gpu(self) -> Sizes:
@@ -1209,9 +1181,7 @@ def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
         replicas_per_unit=nodes * server.gpus // gpus,
         usable_bytes=q.gpu_memory_utilization * (server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
         weights_bytes=weights_per_gpu(q, tp, dp, pp),
-        activation_bytes=activation_bytes(q, tp, dp, q.requested_max_num_seqs or 1),
-        non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES,
-        cuda_graphs_bytes=cuda_graphs_bytes(q, pp, q.requested_max_num_seqs or 1))
+        non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES)
 
 
 def replicas_in_a_node(q: Question) -> list[Replica]:
@@ -1254,27 +1224,18 @@ def spread_replicas(q: Question, nodes: int) -> list[Replica]:
 def layout_of(q: Question, replica: Replica) -> Layout:
     """As sessões que o motor mantém numa réplica, com o prefixo comum.
 
-    Sem --max-num-seqs, é o maior que se sustenta: cada sequência também aumenta o amostrador.
+    Sem --max-num-seqs, é o maior que se sustenta: cada sequência pede amostrador e grafos.
     """
-    tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
-    blocks = blocks_of(q, tp, replica.pipeline_parallel)
+    tp, pp, dp = replica.tensor_parallel, replica.pipeline_parallel, replica.data_parallel
+    blocks, room = blocks_of(q, tp, pp), replica.usable_bytes - replica.weights_bytes
     shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
     sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
-    room = replica.usable_bytes - replica.weights_bytes - replica.non_torch_bytes
-    fixed, graph = activation_parts(q, tp, dp, 0), graph_bytes(q, replica.pipeline_parallel)
-    sampler, ffn, most = fixed["sampler_bytes"], fixed["ffn_bytes"], largest_graph(q)
-    others = peak_bytes(**fixed) - max(sampler, ffn)
 
-    logits = logits_bytes(q)
-
-    def grown(sequences: int) -> tuple[int, int]:
-        """(ativações, grafos) com tantas sequências."""
-        return (others + max(sampler + sequences * logits, ffn),
-                GRAPHS_BYTES + graphs_captured(sequences, most) * graph)
+    def runtime(sequences: int) -> tuple[int, int]:
+        return activation_bytes(q, tp, dp, sequences), cuda_graphs_bytes(q, pp, sequences)
 
     def held(sequences: int) -> int:
-        activation, graphs = grown(sequences)
-        pool = room - activation - graphs
+        pool = room - replica.non_torch_bytes - sum(runtime(sequences))
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
     sequences = q.requested_max_num_seqs or 1
@@ -1283,10 +1244,12 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         least = held(sessions)
         sequences = largest(held(least), lambda n: held(n) >= n, least)
         sessions = held(sequences)
-    parts["activation_bytes"], parts["cuda_graphs_bytes"] = grown(sequences)
-    return Layout(blocks=blocks, held_sizes=sizes, shared_blocks=shared, reserved_blocks=reserved,
-                  max_num_seqs=sequences, sessions_held=sessions,
-                  sessions_per_replica=min(sequences, sessions) * dp, **parts)
+    activation, graphs = runtime(sequences)
+    return Layout(
+        activation_bytes=activation, cuda_graphs_bytes=graphs, blocks=blocks, held_sizes=sizes,
+        shared_blocks=shared, reserved_blocks=reserved, max_num_seqs=sequences,
+        sessions_held=sessions, sessions_per_replica=min(sequences, sessions) * dp,
+        **vars(replica))
 
 
 @dataclass(frozen=True, eq=False)
