@@ -213,7 +213,7 @@ MUTANTS = (
      "Velocidade.test_limites_exatos"),
     ("fitting", "q and attempt(q)", "q", "FlagsRuins Velocidade"),
     ("ways_out", "if q.calibration:", "if False:", "Velocidade.test_recusa_calibrada"),
-    ("ways_out", " and attempt(replace(q, tensor_parallel=None))", "", "TetoFisico Velocidade"),
+    ("ways_out", " and attempt(option)", "", "TetoFisico Velocidade"),
     ("ways_out", 'if error.short_of == "plan"', 'if error.short_of', "Velocidade Invertida"),
     ("ways_out", "text if found else ", "", "FlagsRuins Velocidade TetoFisico Invertida"),
     # Avisos
@@ -413,7 +413,7 @@ MUTANTS = (
     ("rows_of", ", storage=storage", "", "Comparacoes.test_replicas_de_cada_linha"),
     ("rows_of", "replicas = Replicas(bases[0])", "replicas = Replicas(next(asked.replicas())[0])",
      "Comparacoes.test_replicas_de_cada_linha"),
-    ("outcome_of", ' if q.tensor_parallel else ""', "", "Comparacoes.test_auto_entre_os_tp"),
+    ("outcome_of", " if value", "", "Comparacoes.test_auto_entre_os_tp"),
     ("capacity_or_refusal", 'q.asks == "context"', "False", "Invertida.test_contexto"),
     ("with_an_answer", "chain(refused, [row], rows)", "chain([row], rows)",
      "Comparacoes.test_ordem_e_melhor"),
