@@ -1129,8 +1129,8 @@ class Layout(Replica):
         return Fraction(self.kv_blocks, self.reserved_blocks)
 
     def capped(self, q: Question) -> bool:
-        """A memória manteria mais sessões do que o --max-num-seqs pedido, ou os tokens do passo."""
-        most = q.requested_max_num_seqs or q.max_num_batched_tokens
+        """A memória manteria mais sessões do que as sequências, ou os tokens do passo, pedidos."""
+        most = q.requested_max_num_seqs or q.requested_max_num_batched_tokens or 0
         return self.max_num_seqs == most < self.sessions_held
 
     @property
@@ -1210,7 +1210,7 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     """As sessões que o motor mantém numa réplica, com o prefixo comum.
 
     Sem --max-num-seqs, é o maior que se sustenta: cada sequência também aumenta o amostrador, e
-    gera ao menos um dos tokens de cada passo.
+    gera ao menos um dos tokens do passo, se o limite deles foi pedido.
     """
     tp, dp, parts = replica.tensor_parallel, replica.data_parallel, dict(vars(replica))
     blocks = blocks_of(q, tp, replica.pipeline_parallel)
@@ -1225,7 +1225,7 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     sessions = sessions_held_in(replica.kv_capacity_bytes // blocks.block_bytes, reserved, sizes)
     sequences = q.requested_max_num_seqs or 1
     if sessions > sequences and q.requested_max_num_seqs is None:
-        most = min(sessions, q.max_num_batched_tokens)
+        most = min(sessions, q.requested_max_num_batched_tokens or sessions)
         sequences = largest(most, lambda n: held(n) >= n, min(most, held(most)))
         parts["activation_bytes"] = activation_bytes(q, tp, dp, sequences)
         sessions = held(sequences)
@@ -4421,6 +4421,7 @@ def engine_kv_dtype(q: Question) -> str:
 def launch_words(r: SizingResult, layout: Layout) -> list[str]:
     q, tp, dp = r.question, layout.tensor_parallel, layout.data_parallel
     nodes, replicas, gpus = layout.nodes_per_unit, layout.replicas_per_unit, q.server.gpus
+    sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, replicas * dp)
     words = []
     if replicas > 1:
         words.append("CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.replica_gpus))))
@@ -4442,9 +4443,9 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
         "--max-model-len %d" % q.effective_context,
         "--kv-cache-dtype " + engine_kv_dtype(q),
         "--gpu-memory-utilization " + decimal_text(q.gpu_memory_utilization, 4),
-        "--max-num-seqs %d" % (q.requested_max_num_seqs
-                               or ceil_div(r.offer.sessions_per_unit, replicas * dp)),
-        "--max-num-batched-tokens %d" % q.max_num_batched_tokens]
+        "--max-num-seqs %d" % sequences,
+        # O motor recusa menos tokens por passo do que sequências.
+        "--max-num-batched-tokens %d" % max(sequences, q.max_num_batched_tokens)]
     if q.speculative_tokens:
         words.append("--speculative-config '%s'" % json.dumps(
             {"method": "mtp", "num_speculative_tokens": q.speculative_tokens}))

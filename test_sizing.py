@@ -47,9 +47,8 @@ import sizing  # noqa: E402
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
     "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
-    "tight_capacity",
-    "slow_decode", "heavy_prefill", "speculative_speed", "far_calibration", "no_speed", "no_ceiling",
-    "wider_replica", "replica_spans_nodes", "high_budget_ratio",
+    "tight_capacity", "slow_decode", "heavy_prefill", "speculative_speed", "far_calibration",
+    "no_speed", "no_ceiling", "replica_spans_nodes", "high_budget_ratio",
     "int8_scales", "network_storage", "cloud_storage", "kv_16bit")
 BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
         "effective_context": 131072}
@@ -1318,6 +1317,7 @@ class TetoFisico(Case):
             self.assertEqual(document["engine"]["max_num_batched_tokens"], tokens)
         self.assertGreater(small["engine"]["kv_capacity_gib_per_gpu"],
                            usual["engine"]["kv_capacity_gib_per_gpu"])
+        self.assertGreater(at(effective_context=64)["engine"]["max_num_seqs"], 16384)
         few = at(max_num_batched_tokens=100)
         self.assertEqual((few["results"]["limited_by"], few["results"]["sessions_per_node"],
                           few["engine"]["max_num_seqs"]), ("max_num_seqs", 100, 100))
@@ -1497,7 +1497,7 @@ class TetoFisico(Case):
                              field)
 
     def test_tipos_de_cache(self):
-        """KV por sessão de cada tipo de camada, pela fórmula, em bf16"""
+        """KV por sessão de cada tipo de camada, pela fórmula, em bf16 (a V4, só em fp8)"""
         rows = (
             # MLA: 61 · (512 + 64) · n · 2, sem fator 2 de K e V
             ("deepseek-r1", 32768, 61 * 576 * 32768 * 2),
@@ -1511,13 +1511,14 @@ class TetoFisico(Case):
             # Gemma 4: 10 completas com 4 heads de 512, 50 de janela com 16 de 256
             ("gemma-4-31b", 131072, (10 * 131072 * 2 * 4 * 512 + 50 * 1024 * 2 * 16 * 256) * 2),
             # DeepSeek V4: janela em 61 camadas, comprimidas 1:4 (com indexador) e 1:128
-            ("deepseek-v4", 131072, (61 * 128 + 30 * 32768 + 31 * 1024) * 512 * 2
+            ("deepseek-v4", 131072, (61 * 128 + 30 * 32768 + 31 * 1024) * 512
              + 30 * 32768 * 132),
         )
         for model, context, expected in rows:
             with self.subTest(model):
-                document = self.sized(model=model, effective_context=context, kv_precision="bf16",
-                                      concurrency=1)
+                document = self.sized(
+                    model=model, effective_context=context, concurrency=1,
+                    kv_precision="fp8" if model == "deepseek-v4" else "bf16")
                 self.assertEqual(document["results"]["kv_per_session_bytes"], expected)
 
     def test_grupos_ruins(self):
@@ -1980,7 +1981,7 @@ class Velocidade(Case):
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
         self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
-                     "a velocidade entre nós não é modelada", status=3)
+                     "a velocidade dos outros não é modelada", status=3)
 
     def test_pontas(self):
         """Sem --input-tokens, as duas pontas, com todos os nós e depois da falha; com ele, uma"""
@@ -3913,12 +3914,15 @@ class Explicacao(Case):
             (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
                           "--max-model-len 131072", "--kv-cache-dtype fp8",
                           "--gpu-memory-utilization 0.9", "--max-num-seqs 613",
-                          "--max-num-batched-tokens 8192"]),
+                          "--max-num-batched-tokens 16384"]),
             (dict(BASE, kv_precision="bf16"), ["--kv-cache-dtype bfloat16"]),
             (dict(BASE, kv_precision="fp16"), ["--kv-cache-dtype bfloat16"]),
             (dict(BASE, kv_precision="nvfp4"), ["--kv-cache-dtype nvfp4"]),
             ({"model": "glm-5", "server": "dgx-b200", "kv_precision": "bf16",
-              "effective_context": "8k"}, ["--kv-cache-dtype bfloat16"]),
+              "effective_context": "8k", "weights_precision": "fp8"},
+             ["--kv-cache-dtype bfloat16"]),
+            (dict(BASE, effective_context=64, tensor_parallel=8),
+             ["--max-num-seqs 75109 --max-num-batched-tokens 75109"]),
             (dict(BASE, max_num_seqs=64, max_num_batched_tokens="4k"),
              ["--max-num-seqs 64", "--max-num-batched-tokens 4096"]),
             (dict(BASE, tensor_parallel=8, pipeline_parallel=2),
@@ -5334,6 +5338,7 @@ class PrimeiraTela(Case):
                 changes = {
                     "pesos": {"weights_precision": value}, "KV": {"kv_precision": value},
                     "n+1": {"ha": "n+1"}, "contexto": {"effective_context": value},
+                    **{more: {"gpu_memory_utilization": more} for more in ("92%", "95%")},
                     "confiança": {"confidence": value}, "sem": dict(whole, input_tokens=prompt),
                     "prefixo": dict(whole, input_tokens=1024)}.get(
                         kind, {"server": servers.get(change)})
@@ -5341,8 +5346,8 @@ class PrimeiraTela(Case):
                 result = self.answer_of(asked, **changes)
                 self.assertEqual(shown, "nada cabe" if result is None else str(result), part)
                 self.assertNotEqual(result, kind_answer(document))
-        self.assertEqual(seen, {"pesos", "KV", "n+1", "contexto", "confiança", "sem", "prefixo",
-                                "servidor"})
+        self.assertEqual(seen - {"92%", "95%"}, {"pesos", "KV", "n+1", "contexto", "confiança",
+                                                 "sem", "prefixo", "servidor"})
 
 
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
