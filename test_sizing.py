@@ -1305,6 +1305,7 @@ class TetoFisico(Case):
                      "--max-num-batched-tokens")
         self.refused(flags(dict(BASE, max_num_seqs=65, max_num_batched_tokens=64)),
                      "--max-num-seqs 65", "até 64")
+        self.ok(*flags(dict(BASE, max_num_seqs=64, max_num_batched_tokens=64)))
 
     def test_max_num_batched_tokens(self):
         """Menos tokens por passo, menos ativações; e cada sequência gera um deles"""
