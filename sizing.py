@@ -3657,6 +3657,9 @@ def objectives_options(error: NothingFits) -> list[Option]:
     return [(flags, None if q.context_mix else turn), ("--weights-precision fp8", fp8)]
 
 
+HIGHER_UTILIZATIONS = (Fraction(92, 100), Fraction(95, 100))  # a primeira, a padrão do vLLM 0.33
+
+
 def memory_options(error: NothingFits) -> list[Option]:
     """A menor das utilizações usuais, acima da que se usa, com que o motor serve a pergunta."""
     q = error.question
@@ -3673,9 +3676,7 @@ def nodes_options(error: NothingFits) -> list[Option]:
 
 OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options,
            "memory": memory_options, "network": memory_options}
-# Com as quais outras flags, que não se tentam aqui, ainda poderiam servir.
-UNTRIED = ("memory", "network")
-HIGHER_UTILIZATIONS = (Fraction(92, 100), Fraction(95, 100))  # a primeira, a padrão do vLLM 0.33
+UNTRIED = ("memory", "network")  # outras flags, que aqui não se tentam, ainda poderiam servir
 
 
 def fitting(options: Iterable[Option]) -> list[str]:
