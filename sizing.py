@@ -214,6 +214,7 @@ class Group:
             latent = self.elements_per_token - rope
             return latent + 4 * ceil_div(latent, 128) + 2 * rope
         scales = 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
+        scales *= bool(self.elements_per_token)  # um estado não as tem
         total = self.token_bytes(KV_PRECISIONS[kv_precision]) + scales + self.fixed_bytes
         return ceil_div(total, min(tp, self.shards))
 
@@ -893,7 +894,7 @@ WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
     "mxfp4": (Fraction(17, 4), 16), "nvfp4": (Fraction(9, 2), 16), "int4": (Fraction(33, 8), 16)}
 
 # O que o motor ocupa em cada GPU além de pesos e KV, ajustado a registros; erro no README.
-ENGINE = "vLLM >= 0.21"
+ENGINE = "vLLM 0.33"
 SAMPLER_COPIES_PERCENT = 366  # 3.66 cópias fp32 de [max_num_seqs, vocab]
 NON_TORCH_BYTES, NON_TORCH_PARALLEL_BYTES = GIB // 4, GIB  # contexto CUDA; com NCCL
 CUBLAS_BYTES = GIB // 32
@@ -909,6 +910,29 @@ MAX_NODES_PER_REPLICA = 8
 def lacking(entry: Any, fields: str) -> list[str]:
     """Os campos que o catálogo não traz."""
     return [name for name in fields.split() if getattr(entry, name) is None]
+
+
+def kv_precisions_of(model: Model, server: Server) -> list[str]:
+    """As que o motor serve: a DeepSeek V4 só em fp8; int8 e nvfp4, onde há cabeças de K e V."""
+    if any("compressed" in group.kind for group in model.kv_groups):
+        return ["fp8"]
+    refused = {"int8": model.latent, "nvfp4": model.latent or not server.tflops_fp4}
+    return [precision for precision in KV_PRECISIONS if not refused.get(precision)]
+
+
+def require_served(q: Question) -> None:
+    """Levanta `SizingError` se o motor não aceita as escolhas feitas para ele."""
+    served, tokens = kv_precisions_of(q.model, q.server), q.max_num_batched_tokens
+    if q.kv_precision not in served:
+        raise SizingError("--kv-precision", "o motor só serve %s em %s com KV em %s" % (
+            q.model.name, q.server.name, ", ".join(served)), value=q.kv_precision)
+    if q.speculative_tokens and not q.model.mtp:
+        raise SizingError("--speculative-tokens", "%s, em %s" % (
+            missing_text(["mtp"]), q.model.name), value=q.speculative_tokens)
+    if (q.requested_max_num_seqs or 0) > tokens:
+        raise SizingError("--max-num-seqs", "espera-se até %d, os tokens por passo em %s "
+                          "(--max-num-batched-tokens)" % (tokens, q.server.name),
+                          value=q.requested_max_num_seqs)
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1150,6 +1174,11 @@ class Layout(Replica):
         """A "maximum concurrency" que o motor escreve no log: todas ainda por entrar."""
         return Fraction(self.kv_blocks, self.reserved_blocks)
 
+    def capped(self, q: Question) -> bool:
+        """A memória manteria mais sessões do que as sequências, ou os tokens do passo, pedidos."""
+        most = q.requested_max_num_seqs or q.requested_max_num_batched_tokens or 0
+        return self.max_num_seqs == most < self.sessions_held
+
     @property
     def ceiling_sessions(self) -> int:
         """O teto físico de uma unidade."""
@@ -1224,7 +1253,8 @@ def spread_replicas(q: Question, nodes: int) -> list[Replica]:
 def layout_of(q: Question, replica: Replica) -> Layout:
     """As sessões que o motor mantém numa réplica, com o prefixo comum.
 
-    Sem --max-num-seqs, é o maior que se sustenta: cada sequência pede amostrador e grafos.
+    Sem --max-num-seqs, é o maior que se sustenta: cada sequência pede amostrador e grafos, e gera
+    ao menos um dos tokens do passo, se o limite deles foi pedido.
     """
     tp, pp, dp = replica.tensor_parallel, replica.pipeline_parallel, replica.data_parallel
     blocks, room = blocks_of(q, tp, pp), replica.usable_bytes - replica.weights_bytes
@@ -1241,8 +1271,9 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     sequences = q.requested_max_num_seqs or 1
     sessions = held(sequences)
     if sessions > sequences and q.requested_max_num_seqs is None:
-        least = held(sessions)
-        sequences = largest(held(least), lambda n: held(n) >= n, least)
+        most = min(sessions, q.requested_max_num_batched_tokens or sessions)
+        least = min(most, held(most))
+        sequences = largest(min(most, held(least)), lambda n: held(n) >= n, least)
         sessions = held(sequences)
     activation, graphs = runtime(sequences)
     return Layout(
@@ -1639,10 +1670,11 @@ class Offer:
 
     @cached_property
     def admitted(self) -> tuple[int, str]:
-        """(sessões por unidade, o que as limita: plan, engine_memory, tpot ou ttft)."""
+        """(sessões por unidade, o que as limita: plan, engine_memory, max_num_seqs, tpot, ttft)."""
         sessions, limited_by = self.plan_sessions, "plan"
         if self.layout and self.layout.ceiling_sessions < sessions:
-            sessions, limited_by = self.layout.ceiling_sessions, "engine_memory"
+            sessions = self.layout.ceiling_sessions
+            limited_by = "max_num_seqs" if self.layout.capped(self.question) else "engine_memory"
         q, replicas = self.question, self.replicas_per_unit
         if q.timed and self.speed:
             speed = self.speed
@@ -1843,6 +1875,7 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
+    require_served(q)
     if not own_kv_sizes(q)[-1][0]:  # as camadas guardam um token em cada `stride`
         raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no "
                           "cache; espera-se um contexto maior" % q.model.name,
@@ -3532,7 +3565,8 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
 
 # ── Apêndice: recusas e avisos: explained, ways_out, warnings_of, extrapolations
 
-LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "tpot": "TPOT", "ttft": "TTFT"}
+LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "max_num_seqs": "max_num_seqs",
+          "tpot": "TPOT", "ttft": "TTFT"}
 Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não faz sentido)
 
 
@@ -3577,8 +3611,12 @@ def weights_shortfall(error: NothingFits) -> str:
 
 
 def network_shortfall(error: NothingFits) -> str:
-    return ("uma réplica de %s não cabe num nó de %s, e a velocidade entre nós não é modelada" % (
-        error.question.model.name, error.question.server.name))
+    q = error.question
+    if (q.pipeline_parallel or 1) > 1:
+        return "a velocidade de um pipeline de %d etapas não é modelada" % (
+            q.pipeline_parallel or 1)
+    return ("nenhum leiaute de %s num só nó de %s, sem pipeline, admite uma sessão, e a velocidade "
+            "dos outros não é modelada" % (q.model.name, q.server.name))
 
 
 def objectives_shortfall(error: NothingFits) -> str:
@@ -3668,12 +3706,26 @@ def objectives_options(error: NothingFits) -> list[Option]:
     return [(flags, None if q.context_mix else turn), ("--weights-precision fp8", fp8)]
 
 
+HIGHER_UTILIZATIONS = (Fraction(92, 100), Fraction(95, 100))  # a primeira, a padrão do vLLM 0.33
+
+
+def memory_options(error: NothingFits) -> list[Option]:
+    """A menor das utilizações usuais, acima da que se usa, com que o motor serve a pergunta."""
+    q = error.question
+    options = [("--gpu-memory-utilization " + decimal_text(ratio, 2),
+                replace(q, gpu_memory_utilization=ratio))
+               for ratio in HIGHER_UTILIZATIONS if ratio > q.gpu_memory_utilization]
+    return next(([option] for option in options if fitting([option])), [])
+
+
 def nodes_options(error: NothingFits) -> list[Option]:
-    return [("--nodes %d" % error.nodes_needed,
-             replace(error.question, nodes=error.nodes_needed))]
+    more = ("--nodes %d" % error.nodes_needed, replace(error.question, nodes=error.nodes_needed))
+    return [more, *memory_options(error)]
 
 
-OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options}
+OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options,
+           "memory": memory_options, "network": memory_options}
+UNTRIED = ("memory", "network")  # outras flags, que aqui não se tentam, ainda poderiam servir
 
 
 def fitting(options: Iterable[Option]) -> list[str]:
@@ -3685,14 +3737,18 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     q, text, found = error.question, "", []
     if error.short_of in OPTIONS:
         found = fitting(OPTIONS[error.short_of](error))
-        text = "; nenhuma flag sozinha basta neste servidor"
+        if error.short_of not in UNTRIED:
+            text = "; nenhuma flag sozinha basta neste servidor"
     if found:
         per_node = "uma sessão por nó " if error.short_of == "plan" else ""
         text = "; %scabe com %s" % (per_node, " ou ".join(found))
     if q.calibration:
         return text
-    if q.tensor_parallel and attempt(replace(q, tensor_parallel=None)):
-        return text + "; cabe com --tensor-parallel auto"
+    auto = {"--tensor-parallel": q.tensor_parallel and replace(q, tensor_parallel=None),
+            "--pipeline-parallel": q.pipeline_parallel and replace(q, pipeline_parallel=None)}
+    for flag, option in auto.items():
+        if option and attempt(option):
+            return "%s; cabe com %s auto" % (text, flag)
     others = fitting((server.name, replace(q, server=server)) for server in servers
                      if server is not q.server)
     if others:
@@ -3843,7 +3899,10 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
 
 
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
-    scale = r.offer.tpot_scale
+    q, scale = r.question, r.offer.tpot_scale
+    if q.speculative_tokens and r.offer.speed:
+        yield ("speculative_speed: os tempos não contam os %s por passo: só a memória os conta"
+               % plural(q.speculative_tokens, "token rascunhado", "tokens rascunhados"))
     if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
                "a da pergunta" % number_text(scale))
@@ -3886,8 +3945,11 @@ def plan_warnings(r: SizingResult) -> Iterator[str]:
                "pesos, ativações e fragmentação"
                % (percent_text(q.kv_budget_ratio), percent_text(HIGH_KV_BUDGET_RATIO)))
     if q.kv_precision == "int8":
-        yield ("int8_experimental: KV em int8 (1 byte) é experimental: poucos motores o servem; "
-               "meça a qualidade ou use fp8, do mesmo tamanho")
+        plain, scaled = (sum(group.layers * group.rank_bytes(precision, 1, False)
+                             for group in q.model.kv_groups if group.elements_per_token)
+                         for precision in ("fp8", "int8"))
+        yield ("int8_scales: o vLLM guarda KV em int8 com escalas, %s vezes o que o plano conta; "
+               "fp8 não as tem" % decimal_text(Fraction(scaled, plain), 3))
     if q.storage.type != "local":
         yield "%s_storage: %s" % (q.storage.type, cold_start_text(r))
     if q.element_bytes == 2:
@@ -4330,12 +4392,16 @@ def layout_names(r: SizingResult) -> Json:
 def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     """O que mudaria a resposta, uma escolha por vez: {change, answer} (None: nada cabe)."""
     q, options = r.asked, {}
+    if r.offer.nodes_per_unit > 1:  # pouco mais de HBM pode pôr a réplica num nó
+        options.update({percent_text(ratio) + " da HBM": replace(q, gpu_memory_utilization=ratio)
+                        for ratio in HIGHER_UTILIZATIONS if ratio > q.gpu_memory_utilization})
     weights = "fp8" if q.weights_precision in ("bf16", "fp16") else "bf16"
     other_weights = replace(q, requested_weights_precision=weights)
     if r.offer.layout and not missing_for_ceiling(other_weights):
         options["pesos " + weights] = other_weights
     other = "fp16" if q.element_bytes == 1 else "fp8"
-    options["KV " + other] = replace(q, kv_precision=other)
+    if other in kv_precisions_of(q.model, q.server):
+        options["KV " + other] = replace(q, kv_precision=other)
     if q.timed:
         options.update(load_alternatives(r))
     if r.asks == "nodes" and not q.ha_spares:
@@ -4343,8 +4409,9 @@ def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb
               and not q.calibration]  # o que se mediu num servidor não vale em outro
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
-        change = product_text(server) + (", tp auto" if q.tensor_parallel else "")
-        options[change] = replace(q, server=server, tensor_parallel=None)
+        change = product_text(server) + (
+            ", tp auto" if q.tensor_parallel or q.pipeline_parallel else "")
+        options[change] = replace(q, server=server, tensor_parallel=None, pipeline_parallel=None)
     half = replace(q, requested_context=r.question.effective_context // 2 or None)
     if r.asks != "context" and q.context_source != "request" and not q.context_mix and (
             half.requested_context and half.request_fits):
@@ -4374,8 +4441,6 @@ def launch_lines(r: SizingResult) -> list[str]:
     q, layout = r.question, r.offer.layout
     if layout is None:
         return ["# sem o teto físico não há leiaute; " + missing_text(r.capacity.missing)]
-    if q.kv_precision == "int8":
-        return ["# o vLLM não serve KV em int8; use --kv-precision fp8, do mesmo tamanho"]
     words = [word.replace(" ", GLUE) for word in launch_words(r, layout)]
     command = " \\\n".join(folded(" ".join(words), 4, WIDTH - 2))
     return [*launch_notes(q, layout), *command.splitlines()]
@@ -4396,9 +4461,17 @@ def launch_notes(q: Question, layout: Layout) -> list[str]:
     return notes
 
 
+def engine_kv_dtype(q: Question) -> str:
+    """Nunca auto, que em alguns modelos é fp8; 16 bits são sempre os do modelo."""
+    if q.element_bytes == 2:
+        return "float16" if q.model.native_precision == "fp16" else "bfloat16"
+    return "int8_per_token_head" if q.kv_precision == "int8" else q.kv_precision
+
+
 def launch_words(r: SizingResult, layout: Layout) -> list[str]:
     q, tp, dp = r.question, layout.tensor_parallel, layout.data_parallel
     nodes, replicas, gpus = layout.nodes_per_unit, layout.replicas_per_unit, q.server.gpus
+    sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, replicas * dp)
     words = []
     if replicas > 1:
         words.append("CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.replica_gpus))))
@@ -4418,10 +4491,14 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
         words += ["--nnodes %d" % nodes, "--node-rank $N", "--master-addr IP_DO_NÓ_0"]
     words += [
         "--max-model-len %d" % q.effective_context,
-        "--kv-cache-dtype " + ("fp8" if q.kv_precision == "fp8" else "auto"),
+        "--kv-cache-dtype " + engine_kv_dtype(q),
         "--gpu-memory-utilization " + decimal_text(q.gpu_memory_utilization, 4),
-        "--max-num-seqs %d" % ceil_div(r.offer.sessions_per_unit, replicas * dp),
-        "--max-num-batched-tokens %d" % q.max_num_batched_tokens]
+        "--max-num-seqs %d" % sequences,
+        # O motor recusa menos tokens por passo do que sequências.
+        "--max-num-batched-tokens %d" % max(sequences, q.max_num_batched_tokens)]
+    if q.speculative_tokens:
+        words.append("--speculative-config '%s'" % json.dumps(
+            {"method": "mtp", "num_speculative_tokens": q.speculative_tokens}))
     if q.model.launch_args:
         words.append(q.model.launch_args)
     if replicas > 1:
@@ -4485,6 +4562,7 @@ def request_plain(r: SizingResult) -> str:
 
 
 LIMITING = {"plan": "o plano", "engine_memory": "a memória do motor",
+            "max_num_seqs": "o max_num_seqs do motor",
             "tpot": "a velocidade", "ttft": "o 1º token"}
 
 
@@ -4493,6 +4571,9 @@ def limit_plain(r: SizingResult) -> str:
     if offer.layout:
         others["engine_memory"] = "motor: %d" % offer.layout.ceiling_sessions
     others.pop(offer.limited_by, None)
+    if offer.layout and offer.limited_by == "max_num_seqs":
+        others["engine_memory"] = "na memória: %d" % (
+            offer.layout.sessions_held * offer.prefix_copies)
     return "Limite: %s, com %s por %s%s." % (
         LIMITING[offer.limited_by], sessions_text(offer.sessions_per_unit),
         unit_text(offer.nodes_per_unit), " (%s)" % "; ".join(others.values()) if others else "")
@@ -4768,6 +4849,11 @@ def question_texts(r: SizingResult) -> list[str]:
     asked = [request_text(r)]
     if q.gpu_memory_utilization != DEFAULT_GPU_MEMORY_UTILIZATION:
         asked.append(percent_text(q.gpu_memory_utilization) + " da HBM")
+    asked += ["%s %d" % (name, value) for name, value in (
+        ("max_num_seqs", q.requested_max_num_seqs),
+        ("max_num_batched_tokens", q.requested_max_num_batched_tokens)) if value]
+    if q.speculative_tokens:
+        asked.append(plural(q.speculative_tokens, "rascunhado", "rascunhados") + " por passo")
     if q.confidence != EVEN:
         asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
@@ -4995,7 +5081,7 @@ def limit_text(r: SizingResult) -> str:
     others = ["plano %d" % offer.plan_sessions] * (offer.limited_by != "plan")
     if offer.layout:
         ceiling = offer.layout.ceiling_sessions
-        others.append("vLLM ~%d, %s" % (ceiling, offer.layout))
+        others.append("%s ~%d, %s" % (ENGINE, ceiling, offer.layout))
     return text + (" (%s)" % "; ".join(others) if others else "")
 
 
@@ -5009,6 +5095,8 @@ def limited_text(r: SizingResult) -> str:
     if offer.limited_by == "plan":
         return "plano, %s da HBM - %s GiB" % (
             percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
+    if offer.limited_by == "max_num_seqs" and offer.layout:
+        return "max_num_seqs %d" % offer.layout.max_num_seqs
     if offer.limited_by != "ttft":
         return LIMITS[offer.limited_by]
     text = "TTFT de %s ms" % number_text(q.max_ttft_ms or 0, 9)
@@ -5209,7 +5297,10 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "kv_budget_ratio": json_number(q.kv_budget_ratio),
         "peak_headroom_ratio": json_number(q.peak_headroom_ratio), "ha_mode": q.ha_mode,
         "gpu_memory_utilization": json_number(q.gpu_memory_utilization),
-        "tensor_parallel": q.tensor_parallel, "weights_precision": q.weights_precision,
+        "tensor_parallel": q.tensor_parallel, "pipeline_parallel": q.pipeline_parallel,
+        "max_num_seqs": q.requested_max_num_seqs,
+        "max_num_batched_tokens": q.max_num_batched_tokens,
+        "speculative_tokens": q.speculative_tokens, "weights_precision": q.weights_precision,
         "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
         "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
@@ -5613,6 +5704,8 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
               "--weights-precision": "pesos " + q.weights_precision}
     if q.tensor_parallel:
         common["--tensor-parallel"] = "tp %d" % q.tensor_parallel
+    if q.pipeline_parallel:
+        common["--pipeline-parallel"] = "pp %d" % q.pipeline_parallel
     if q.concurrency:
         common["--concurrency"] = sessions_text(q.concurrency)
     if q.context_mix:
@@ -6512,7 +6605,7 @@ def add_question_flags(parser: Parser) -> None:
 def add_policy_flags(parser: Parser) -> None:
     group = parser.add_argument_group("política")
     group.add_argument("--kv-precision", metavar="P",
-                       help="fp8, fp16, bf16 ou int8 (padrão: a do modelo)")
+                       help="fp8, fp16, bf16, int8 ou nvfp4 (padrão: a do modelo)")
     group.add_argument("--kv-budget-ratio", metavar="RAZÃO",
                        help="parte da HBM planejada para KV (padrão: 0.70)")
     group.add_argument("--runtime-overhead-gib", metavar="GIB",
@@ -6525,6 +6618,16 @@ def add_policy_flags(parser: Parser) -> None:
                        help="parte da HBM de cada GPU que o motor usa (padrão: 0.90)")
     group.add_argument("--tensor-parallel", metavar="GPUS",
                        help="GPUs por réplica (padrão: auto, o leiaute que compra menos nós)")
+    group.add_argument("--pipeline-parallel", metavar="ETAPAS",
+                       help="etapas em que a réplica divide as camadas, cada uma com as GPUs de "
+                            "--tensor-parallel (padrão: auto)")
+    group.add_argument("--max-num-seqs", metavar="N",
+                       help="sequências que cada motor gera ao mesmo tempo (padrão: as sessões "
+                            "que ele mantém)")
+    group.add_argument("--max-num-batched-tokens", metavar="TOKENS",
+                       help="tokens de um passo do motor (padrão: o do vLLM na GPU)")
+    group.add_argument("--speculative-tokens", metavar="K",
+                       help="tokens que as camadas MTP do modelo rascunham por passo (padrão: 0)")
     group.add_argument("--weights-precision", metavar="P",
                        help="bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do "
                             "checkpoint)")
@@ -6690,13 +6793,10 @@ def choice(*options: str) -> Reader:
     return read
 
 
-def gpus_or_auto(flag: str, text: str) -> int | None:
-    """None é o leiaute que compra menos nós."""
-    if text.lower() == "auto":
-        return None
-    gpus: int = Quantity(UNITS, int, positive, "auto ou um inteiro positivo de GPUs").read(
-        flag, text)
-    return gpus
+def auto_or(things: str) -> Reader:
+    """`auto`, o leiaute que compra menos nós, é None."""
+    count = Quantity(UNITS, int, positive, "auto ou um inteiro positivo de " + things)
+    return lambda flag, text: None if text.lower() == "auto" else count.read(flag, text)
 
 
 COUNT_READER = Quantity(UNITS, int, positive, "um inteiro positivo, como 1000, 1e3 ou 1k").read
@@ -6799,7 +6899,12 @@ READERS: dict[str, Reader] = {
         "uma razão de 0 em diante, como 0.2 ou 20%").read,
     "--ha": choice(*HA_SPARES),
     "--gpu-memory-utilization": RATIO_READER,
-    "--tensor-parallel": gpus_or_auto,
+    "--tensor-parallel": auto_or("GPUs"),
+    "--pipeline-parallel": auto_or("etapas"),
+    "--max-num-seqs": COUNT_READER,
+    "--max-num-batched-tokens": TOKENS_READER,
+    "--speculative-tokens": Quantity(
+        UNITS, int, lambda tokens: tokens >= 0, "um inteiro, de 0 em diante").read,
     "--weights-precision": choice(*WEIGHT_BITS),
     "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
                       three_places=True).read,
@@ -6830,6 +6935,11 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("servers servidores nos num-nodes n-nodes replicas", "--nodes"),
     ("gpu hardware machine maquina node servidor box", "--server"),
     ("tp tensor-parallel-size", "--tensor-parallel"),
+    ("pp pipeline-parallel-size stages etapas", "--pipeline-parallel"),
+    ("max-num-sequences max-batch-size max-running-requests", "--max-num-seqs"),
+    ("chunked-prefill-size max-num-tokens", "--max-num-batched-tokens"),
+    ("mtp eagle draft-tokens num-speculative-tokens speculative speculative-config",
+     "--speculative-tokens"),
     ("modelo model-name models llm", "--model"),
     ("precision precisao", "--kv-precision --weights-precision"),
     ("dtype quantization quant pesos weights", "--weights-precision"),
@@ -7021,7 +7131,10 @@ QUESTION_FIELDS = {
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
     "--peak-headroom-ratio": "peak_headroom_ratio",
-    "--gpu-memory-utilization": "gpu_memory_utilization", "--pue": "pue",
+    "--gpu-memory-utilization": "gpu_memory_utilization",
+    "--pipeline-parallel": "pipeline_parallel", "--max-num-seqs": "requested_max_num_seqs",
+    "--max-num-batched-tokens": "requested_max_num_batched_tokens",
+    "--speculative-tokens": "speculative_tokens", "--pue": "pue",
     "--energy-price": "energy_price", "--years": "years"}
 
 
@@ -7251,8 +7364,12 @@ def outcome_of(given: Flags, q: Question,
         r = size(q, capacity)
         refuse_useless(given, "--input-tokens --output-tokens", not r.offer.speed,
                        "não há velocidade prevista, " + speed_gap(r))
-        layout = "--gpu-memory-utilization --weights-precision"
-        refuse_useless(given, layout + (" --tensor-parallel" if q.tensor_parallel else ""),
+        asked = {"--tensor-parallel": q.tensor_parallel,
+                 "--pipeline-parallel": q.pipeline_parallel,
+                 "--speculative-tokens": q.speculative_tokens}
+        refuse_useless(given, " ".join(["--gpu-memory-utilization --weights-precision "
+                                        "--max-num-seqs --max-num-batched-tokens",
+                                        *(flag for flag, value in asked.items() if value)]),
                        r.capacity.missing,
                        "para o teto físico " + missing_text(r.capacity.missing))
         return r

@@ -47,10 +47,9 @@ import sizing  # noqa: E402
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
     "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
-    "tight_capacity",
-    "slow_decode", "heavy_prefill", "max_num_seqs", "far_calibration", "no_speed", "no_ceiling",
-    "wider_replica", "replica_spans_nodes", "high_budget_ratio",
-    "int8_experimental", "network_storage", "cloud_storage", "kv_16bit")
+    "tight_capacity", "slow_decode", "heavy_prefill", "speculative_speed", "far_calibration",
+    "no_speed", "no_ceiling", "replica_spans_nodes", "high_budget_ratio",
+    "int8_scales", "network_storage", "cloud_storage", "kv_16bit")
 BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
         "effective_context": 131072}
 
@@ -664,7 +663,9 @@ class Valores(Case):
             "kv_precision": "fp8", "kv_budget_ratio": 0.7, "runtime_overhead_gib": 120,
             "peak_headroom_ratio": 0.2, "ha_mode": "none", "gpu_memory_utilization": 0.9,
             "context_source": "model", "context_mix": None, "shared_prefix_tokens": 0,
-            "tensor_parallel": None, "weights_precision": "mxfp4", "input_tokens": None,
+            "tensor_parallel": None, "pipeline_parallel": None, "max_num_seqs": None,
+            "max_num_batched_tokens": 16384, "speculative_tokens": 0,
+            "weights_precision": "mxfp4", "input_tokens": None,
             "cached_tokens": None, "output_tokens": 1024, "max_tpot_ms": None,
             "min_tokens_per_second": None, "max_ttft_ms": None, "confidence": 0.5,
             "requests_per_second": None, "nodes": None, "calibration": None, "tpot_scale": 1.0,
@@ -678,6 +679,9 @@ class Valores(Case):
         with temporary_file(document) as path:
             sized = self.sized(servers_file=path)
         self.assertEqual(sized["parameters"]["runtime_overhead_gib"], 15)
+        none = self.sized(runtime_overhead_gib=0)
+        self.assertEqual((none["parameters"]["runtime_overhead_gib"],
+                          none["results"]["kv_budget_bytes"]), (0, 1612800000000))
 
     def test_falha(self):
         """O que resta depois das falhas: N+1 perde um nó, N+2 perde dois, sem HA perde um"""
@@ -706,7 +710,7 @@ class Avisos(Case):
             ("context_clamped", {"effective_context": 131073}, {"effective_context": 131072}),
             ("kv_16bit", {"kv_precision": "fp16"}, {"kv_precision": "fp8"}),
             ("kv_16bit", {"kv_precision": "bf16"}, {"kv_precision": "int8"}),
-            ("int8_experimental", {"kv_precision": "int8"}, {"kv_precision": "fp8"}),
+            ("int8_scales", {"kv_precision": "int8"}, {"kv_precision": "fp8"}),
             ("high_budget_ratio", {"kv_budget_ratio": "75.01%"}, {"kv_budget_ratio": "75%"}),
             ("network_storage", {"storage": "profile_network_ssd"}, {}),
             ("cloud_storage", {"storage": "profile_cloud_premium"}, {}),
@@ -1326,6 +1330,170 @@ class TetoFisico(Case):
             with self.subTest(name=name, value=value):
                 self.refused(flags(dict(BASE, **{name: value})), name.replace("_", "-"), words)
 
+    def test_max_num_seqs(self):
+        """O --max-num-seqs pedido limita cada motor, e o que ele não usa volta para o KV"""
+        def at(**changes):
+            document = self.sized(tensor_parallel=8, **changes)
+            return document["results"], document["engine"], document["parameters"]
+
+        results, engine, parameters = at(max_num_seqs=612)
+        self.assertEqual((results["limited_by"], results["sessions_per_node"],
+                          engine["max_num_seqs"], parameters["max_num_seqs"]),
+                         ("max_num_seqs", 612, 612, 612))
+        self.assertEqual(at(max_num_seqs=613)[0]["limited_by"], "plan")
+        free, auto = at()[1], at(max_num_seqs=64)[1]
+        self.assertGreater(auto["sessions_held"], free["sessions_held"])
+        self.assertEqual(auto["sessions_per_replica"], 64)
+        # com mais sequências do que a memória mantém, é ela que limita
+        tight = at(max_num_seqs=1024, gpu_memory_utilization="50%")
+        self.assertEqual(tight[0]["limited_by"], "engine_memory")
+        self.assertLess(tight[1]["sessions_held"], 1024)
+        # quatro motores por nó
+        split = self.sized(tensor_parallel=2, max_num_seqs="0.1k")
+        self.assertEqual((split["results"]["sessions_per_node"], split["engine"]["max_num_seqs"]),
+                         (400, 100))
+        text = self.ok(*flags(dict(BASE, tensor_parallel=2, max_num_seqs=100)))
+        self.assertIn("400, limite: max_num_seqs 100 (plano 613; vLLM 0.33 ~400, tp 2)", text)
+        self.assertIn("max_num_seqs 100", text.split("Sessões/nó")[0])
+        self.refused(flags(dict(BASE, max_num_seqs=16385)), "--max-num-seqs 16385", "16384",
+                     "--max-num-batched-tokens")
+        self.refused(flags(dict(BASE, max_num_seqs=65, max_num_batched_tokens=64)),
+                     "--max-num-seqs 65", "até 64")
+        self.ok(*flags(dict(BASE, max_num_seqs=64, max_num_batched_tokens=64)))
+
+    def test_max_num_batched_tokens(self):
+        """Menos tokens por passo, menos ativações; e cada sequência gera um deles"""
+        def at(**changes):
+            return self.sized(tensor_parallel=8, **changes)
+
+        usual, small = at(), at(max_num_batched_tokens="1k")
+        for document, tokens in ((usual, 16384), (small, 1024)):
+            self.assertEqual(document["parameters"]["max_num_batched_tokens"], tokens)
+            self.assertEqual(document["engine"]["max_num_batched_tokens"], tokens)
+        self.assertGreater(small["engine"]["kv_capacity_gib_per_gpu"],
+                           usual["engine"]["kv_capacity_gib_per_gpu"])
+        self.assertGreater(at(effective_context=64)["engine"]["max_num_seqs"], 16384)
+        few = at(max_num_batched_tokens=100)
+        self.assertEqual((few["results"]["limited_by"], few["results"]["sessions_per_node"],
+                          few["engine"]["max_num_seqs"]), ("max_num_seqs", 100, 100))
+
+    def test_pipeline_parallel(self):
+        """As etapas pedidas, dentro do nó ou uma por nó; auto é não pedir"""
+        inside = self.sized(pipeline_parallel=2)
+        self.assertRegex(inside["engine"]["layout"], r"^tp \d pp 2$")
+        self.assertEqual((inside["parameters"]["pipeline_parallel"], inside["performance"]),
+                         (2, None))
+        spread = self.sized(tensor_parallel=8, pipeline_parallel=2)
+        self.assertEqual((spread["engine"]["layout"], spread["results"]["nodes_per_unit"]),
+                         ("tp 8 pp 2", 2))
+        self.assertEqual(self.sized(pipeline_parallel="AUTO"), self.sized())
+        self.assertEqual(self.sized(pipeline_parallel=1)["results"], self.sized()["results"])
+        question = dict(BASE, pipeline_parallel=2, max_tpot_ms=500)
+        self.refused(flags(question), "pipeline de 2 etapas", "--pipeline-parallel auto", status=3)
+        self.refused(flags(dict(BASE, pipeline_parallel=37)), "--pipeline-parallel 37",
+                     "opt-oss-120b em até 8 nós de dgx300")
+        for value in ("0", "-2", "x", "", "1.5"):
+            self.refused(flags(dict(BASE, pipeline_parallel=value)), "--pipeline-parallel", "auto")
+
+    def test_especulacao(self):
+        """As camadas que rascunham tiram sessões do teto, e só há com mtp no catálogo"""
+        self.refused(flags(dict(BASE, speculative_tokens=2)), "--speculative-tokens 2", "mtp",
+                     "opt-oss-120b")
+        self.assertEqual(self.sized(speculative_tokens=0), self.sized())
+        for value in ("-1", "x", "", "0.5"):
+            self.refused(flags(dict(BASE, speculative_tokens=value)), "--speculative-tokens",
+                         "de 0 em diante")
+        group = {"kind": "full", "layers": 1, "kv_heads": 8, "k_dim": 64, "v_dim": 64}
+        model = changed(in_catalogue("models", "opt-oss-120b"), mtp={
+            "groups": [group], "dense_bytes": 10**9, "expert_bytes": 10**9})
+        asked = asking(model, "dgx300", 1000, 131072, tensor_parallel=8)
+        plain, drafted = answer(asked), answer(changed(asked, speculative_tokens=2))
+        self.assertLess(*(document_of(item)["engine"]["sessions_held"]
+                          for item in (drafted, plain)))
+        self.assertEqual((plain.kv_bytes, plain.sessions), (drafted.kv_bytes, drafted.sessions))
+        document, text = document_of(drafted), report_of(drafted)
+        self.assertEqual(document["parameters"]["speculative_tokens"], 2)
+        self.assertIn("2 rascunhados por passo", " ".join(text.split()))
+        self.assertIn("speculative_speed", self.codes(document))
+        self.assertNotIn("speculative_speed", self.codes(document_of(plain)))
+        launch = " ".join(explanation_of(drafted)[0]["launch"]).replace("\\", "")
+        self.assertIn("--speculative-config '{\"method\": \"mtp\", "
+                      "\"num_speculative_tokens\": 2}'", " ".join(launch.split()))
+        self.assertNotIn("speculative", " ".join(explanation_of(plain)[0]["launch"]))
+
+    def test_kv_que_o_motor_serve(self):
+        """nvfp4, só com unidades FP4; MLA, sem escalas por cabeça; a DeepSeek V4, só fp8"""
+        latent = {"deepseek-r1", "glm-5"}
+        for name in ("opt-oss-120b", "qwen3-next-80b", "nemotron-3-nano", "deepseek-v4", *latent):
+            for server in ("dgx300", "dgx200"):
+                refused = {"int8": name in latent, "nvfp4": name in latent or server == "dgx200"}
+                for precision in ("fp8", "fp16", "bf16", "int8", "nvfp4"):
+                    bad = precision != "fp8" if name == "deepseek-v4" else refused.get(precision)
+                    asked = asking(name, server, 1, 4096, kv_precision=precision)
+                    with self.subTest(name=name, server=server, precision=precision):
+                        if not bad:
+                            self.assertTrue(answer(asked).sessions)
+                            continue
+                        with self.assertRaises(SizingError) as caught:
+                            answer(asked)
+                        self.assertEqual(caught.exception.status, 2)
+                        self.assertIn("--kv-precision '%s'" % precision, str(caught.exception))
+                        self.assertIn("KV em fp8", str(caught.exception))
+        self.refused(flags(dict(BASE, server="dgx200", kv_precision="nvfp4")),
+                     "--kv-precision 'nvfp4'", "dgx200", "fp8, fp16, bf16, int8")
+        rows = json.loads(self.ok(*flags(dict(BASE, server="dgx200,dgx300")),
+                                  "--kv-precision=fp8,nvfp4", "--json"))
+        self.assertEqual([("error" in row) for row in rows], [False, True, False, False])
+        self.assertIn("--kv-precision", rows[1]["error"])
+        # uma escolha que não há não é o que mudaria a resposta
+        changes = [row["change"] for row in explanation_of(answer(
+            asking("deepseek-v4", "dgx300", 10, 4096)))[0]["alternatives"]]
+        self.assertNotIn("KV fp16", changes)
+        self.assertIn("n+1", changes)
+
+    def test_kv_de_menos_bits(self):
+        """int8 guarda uma escala de 4 bytes por cabeça, que o plano não conta; nvfp4, 9/16"""
+        def at(precision, **changes):
+            return self.sized(**dict({"model": "llama-3.1-8b", "tensor_parallel": 1,
+                                      "effective_context": "32k", "kv_precision": precision},
+                                     **changes))
+
+        fp8, int8, nvfp4 = map(at, ("fp8", "int8", "nvfp4"))
+        self.assertEqual(int8["engine"]["block_bytes"] * 128, fp8["engine"]["block_bytes"] * 132)
+        self.assertEqual(nvfp4["engine"]["block_bytes"] * 16, fp8["engine"]["block_bytes"] * 9)
+        bytes_of = [document["results"]["kv_per_session_bytes"] for document in (fp8, int8, nvfp4)]
+        self.assertEqual(bytes_of, [bytes_of[0], bytes_of[0], bytes_of[0] * 9 // 16])
+        self.assertIn("1.031 vezes", " ".join(int8["warnings"]))
+        # um estado linear não tem cabeças de K e V
+        for group in in_catalogue("models", "qwen3-next-80b").kv_groups:
+            rank = [group.rank_bytes(precision, 1, False) for precision in ("fp8", "int8")]
+            self.assertEqual(rank[0] == rank[1], group.kind == "linear")
+
+    def test_mais_hbm(self):
+        """A recusa que 0.92 ou 0.95 da HBM resolveria o diz, com a menor das duas"""
+        four = dict(listed("servers", "dgx-b200"), name="b200-4x", aliases=[], gpus=4,
+                    product="Servidor com 4 B200", total_hbm_gb=720, nvlink_domain_gpus=4)
+        rows = ((four, "0.95", "0.92"), (dict(four, hbm_usable_gib_per_gpu=180), "0.92", "0.95"))
+        for server, enough, other in rows:
+            with self.subTest(enough), temporary_file({"servers": [server]}) as path:
+                question = {"model": "deepseek-r1", "server": "b200-4x", "servers_file": path,
+                            "effective_context": "8k", "concurrency": 1, "tensor_parallel": 4,
+                            "pipeline_parallel": 1}
+                self.assertNotIn(other, self.refused(
+                    flags(question), "faltam", "cabe com --gpu-memory-utilization " + enough,
+                    status=3))
+                self.ok(*flags(dict(question, gpu_memory_utilization=enough)))
+                self.assertNotIn("--gpu-memory", self.refused(flags(dict(
+                    question, gpu_memory_utilization=enough, effective_context="128k",
+                    model="deepseek-v3", weights_precision="bf16")), status=3))
+                del question["tensor_parallel"], question["pipeline_parallel"]
+                self.refused(flags(dict(question, nodes=1)),
+                             "--nodes 2 ou --gpu-memory-utilization " + enough, status=3)
+                self.refused(flags(dict(question, max_tpot_ms=90)), "sem pipeline",
+                             "--gpu-memory-utilization " + enough, status=3)
+                self.assertIn("%d%% da HBM: 1 nó" % (100 * float(enough)),
+                              self.ok(*flags(question)))
+
     def test_precisao_dos_pesos(self):
         """Convertidos, os pesos têm os bits da precisão; os embeddings ficam em 16"""
         bits = {"bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8), "int8": (8, 8),
@@ -1363,7 +1531,8 @@ class TetoFisico(Case):
         with temporary_file(servers) as path:
             sized = self.sized(servers_file=path)
             for flag in ("--tensor-parallel=8", "--gpu-memory-utilization=0.8",
-                         "--weights-precision=bf16"):
+                         "--weights-precision=bf16", "--max-num-seqs=9",
+                         "--max-num-batched-tokens=4096", "--pipeline-parallel=2"):
                 self.refused([*flags(dict(BASE, servers_file=path)), flag], flag.split("=")[0],
                              "hbm_usable_gib_per_gpu")
         self.assertRegex(" ".join(sized["warnings"]), "no_ceiling.*hbm_usable_gib_per_gpu$")
@@ -1383,7 +1552,7 @@ class TetoFisico(Case):
                              field)
 
     def test_tipos_de_cache(self):
-        """KV por sessão de cada tipo de camada, pela fórmula, em bf16"""
+        """KV por sessão de cada tipo de camada, pela fórmula, em bf16 (a V4, só em fp8)"""
         rows = (
             # MLA: 61 · (512 + 64) · n · 2, sem fator 2 de K e V
             ("deepseek-r1", 32768, 61 * 576 * 32768 * 2),
@@ -1397,13 +1566,14 @@ class TetoFisico(Case):
             # Gemma 4: 10 completas com 4 heads de 512, 50 de janela com 16 de 256
             ("gemma-4-31b", 131072, (10 * 131072 * 2 * 4 * 512 + 50 * 1024 * 2 * 16 * 256) * 2),
             # DeepSeek V4: janela em 61 camadas, comprimidas 1:4 (com indexador) e 1:128
-            ("deepseek-v4", 131072, (61 * 128 + 30 * 32768 + 31 * 1024) * 512 * 2
+            ("deepseek-v4", 131072, (61 * 128 + 30 * 32768 + 31 * 1024) * 512
              + 30 * 32768 * 132),
         )
         for model, context, expected in rows:
             with self.subTest(model):
-                document = self.sized(model=model, effective_context=context, kv_precision="bf16",
-                                      concurrency=1)
+                document = self.sized(
+                    model=model, effective_context=context, concurrency=1,
+                    kv_precision="fp8" if model == "deepseek-v4" else "bf16")
                 self.assertEqual(document["results"]["kv_per_session_bytes"], expected)
 
     def test_grupos_ruins(self):
@@ -1866,7 +2036,7 @@ class Velocidade(Case):
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
         self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
-                     "a velocidade entre nós não é modelada", status=3)
+                     "a velocidade dos outros não é modelada", status=3)
 
     def test_pontas(self):
         """Sem --input-tokens, as duas pontas, com todos os nós e depois da falha; com ele, uma"""
@@ -3799,8 +3969,20 @@ class Explicacao(Case):
             (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
                           "--max-model-len 131072", "--kv-cache-dtype fp8",
                           "--gpu-memory-utilization 0.9", "--max-num-seqs 613",
-                          "--max-num-batched-tokens 8192"]),
-            (dict(BASE, kv_precision="bf16"), ["--kv-cache-dtype auto"]),
+                          "--max-num-batched-tokens 16384"]),
+            (dict(BASE, kv_precision="bf16"), ["--kv-cache-dtype bfloat16"]),
+            (dict(BASE, kv_precision="fp16"), ["--kv-cache-dtype bfloat16"]),
+            (dict(BASE, kv_precision="nvfp4"), ["--kv-cache-dtype nvfp4"]),
+            ({"model": "glm-5", "server": "dgx-b200", "kv_precision": "bf16",
+              "effective_context": "8k", "weights_precision": "fp8"},
+             ["--kv-cache-dtype bfloat16"]),
+            (dict(BASE, effective_context=64, tensor_parallel=8),
+             ["--max-num-seqs 75109 --max-num-batched-tokens 75109"]),
+            (dict(BASE, max_num_seqs=64, max_num_batched_tokens="4k"),
+             ["--max-num-seqs 64", "--max-num-batched-tokens 4096"]),
+            (dict(BASE, tensor_parallel=8, pipeline_parallel=2),
+             ["--tensor-parallel-size 8", "--pipeline-parallel-size 2", "--nnodes 2",
+              "--node-rank $N", "--master-addr IP_DO_NÓ_0", "--headless"]),
             ({"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k"},
              ["--tensor-parallel-size 1", "--data-parallel-size 8 --enable-expert-parallel",
               "--max-num-seqs 23"]),
@@ -3815,7 +3997,7 @@ class Explicacao(Case):
              ["--data-parallel-address IP_DO_NÓ_0", "--data-parallel-size-local 8", "--headless",
               "--data-parallel-start-rank $((N*8))", "--trust-remote-code"]),
             (dict(BASE, weights_precision="fp8"), ["# pesos em fp8: use um checkpoint nesta"]),
-            (dict(BASE, kv_precision="int8"), ["o vLLM não serve KV em int8"]))
+            (dict(BASE, kv_precision="int8"), ["--kv-cache-dtype int8_per_token_head"]))
         for question, words in rows:
             text = self.ok(*flags(question), "--explain").split("Para pôr no ar")[1]
             text = " ".join(text.replace("\\\n", " ").split())
@@ -5211,6 +5393,7 @@ class PrimeiraTela(Case):
                 changes = {
                     "pesos": {"weights_precision": value}, "KV": {"kv_precision": value},
                     "n+1": {"ha": "n+1"}, "contexto": {"effective_context": value},
+                    **{more: {"gpu_memory_utilization": more} for more in ("92%", "95%")},
                     "confiança": {"confidence": value}, "sem": dict(whole, input_tokens=prompt),
                     "prefixo": dict(whole, input_tokens=1024)}.get(
                         kind, {"server": servers.get(change)})
@@ -5218,8 +5401,8 @@ class PrimeiraTela(Case):
                 result = self.answer_of(asked, **changes)
                 self.assertEqual(shown, "nada cabe" if result is None else str(result), part)
                 self.assertNotEqual(result, kind_answer(document))
-        self.assertEqual(seen, {"pesos", "KV", "n+1", "contexto", "confiança", "sem", "prefixo",
-                                "servidor"})
+        self.assertEqual(seen - {"92%", "95%"}, {"pesos", "KV", "n+1", "contexto", "confiança",
+                                                 "sem", "prefixo", "servidor"})
 
 
 # ── config.json do Hugging Face ───────────────────────────────────────────────────────────────
@@ -5538,7 +5721,8 @@ class FlagsRuins(Case):
         ratios = ("nan", "inf", "-1", "-0.9", "1e400", "", "abc", "0,7", "7k", "0.7.1", "%", "%5",
                   "1e", "--json")
         rows = [("--concurrency", v) for v in integers]
-        rows += [("--effective-context", v) for v in integers]
+        rows += [(flag, v) for v in integers
+                 for flag in ("--effective-context", "--max-num-seqs", "--max-num-batched-tokens")]
         rows += [("--kv-budget-ratio", v)
                  for v in (*ratios, "0", "5", "1.0001", "70", "101%", "0%")]
         rows += [("--peak-headroom-ratio", v) for v in (*ratios, "20", "1.5", "-20%")]
@@ -5572,7 +5756,10 @@ class FlagsRuins(Case):
                 (("--model=gpt-os-120b",), "talvez 'gpt-oss-120b'"),
                 (("--server=dgx30",), "talvez 'dgx300'"),
                 (("--storage=profile_defualt",), "talvez 'profile_default'"),
-                (("--kv-precision=fp9",), "fp8, fp16, bf16, int8"),
+                (("--kv-precision=fp9",), "fp8, fp16, bf16, int8, nvfp4"),
+                (("--pp=2",), "talvez '--pipeline-parallel'"),
+                (("--max-batch-size=8",), "talvez '--max-num-seqs'"),
+                (("--mtp=1",), "talvez '--speculative-tokens'"),
                 (("--ha=n1",), "none, n+1, n+2"),
                 (("--concurency=5",), "talvez '--concurrency'"),
                 (("--users=5",), "talvez '--concurrency'"), (("--usres",), "talvez '--concurr"),
@@ -5761,7 +5948,7 @@ FIELD_TYPES = {
     "lógico": ("true ou false", (5, "", 0, [])),
     "grupos": ("uma lista de grupos de camadas", (5, "", {}, [], [5], True)),
     "atenção": ("um destes: full, sliding, hybrid, groups", (5, "", "FULL", True, [])),
-    "KV": ("um destes: fp8, fp16, bf16, int8", (5, "", "FULL", True, [])),
+    "KV": ("um destes: fp8, fp16, bf16, int8, nvfp4", (5, "", "FULL", True, [])),
     "pesos": ("um destes: bf16, fp16, fp8, int8, mxfp4, nvfp4, int4", (5, "", "FULL", True, [])),
     "storage": ("um destes: local, network, cloud", (5, "", "FULL", True, [])),
     "escopo": ("um destes: node, shared", (5, "", "FULL", True, []))}
@@ -6588,10 +6775,12 @@ def random_flags(generator):
     options = {
         "concurrency": ("1", "7", "1000", "10,500", "1e6", "1e30", "250k"),
         "effective-context": ("1", "2", "64", "8k", "128k", "1m", "4k,32k", "200000"),
-        "kv-precision": ("fp8", "fp16", "bf16", "int8", "fp8,fp16"),
+        "kv-precision": ("fp8", "fp16", "bf16", "int8", "nvfp4", "fp8,fp16"),
         "kv-budget-ratio": ("0.01", "0.5", "70%", "1"), "ha": ("none", "n+1", "n+2", "none,n+2"),
         "runtime-overhead-gib": ("0.5", "60", "900"), "peak-headroom-ratio": ("0", "0.3", "900%"),
         "gpu-memory-utilization": ("0.05", "0.5", "1"), "tensor-parallel": ("1", "2", "8", "auto"),
+        "pipeline-parallel": ("1", "2", "3", "auto"), "max-num-seqs": ("1", "64", "5000"),
+        "max-num-batched-tokens": ("1", "4k", "1m"), "speculative-tokens": ("0", "3"),
         "weights-precision": ("fp8", "bf16", "nvfp4", "int4"), "nodes": ("1", "2", "9", "1e9"),
         "input-tokens": ("1", "1024", "100k"), "output-tokens": ("1", "300", "64k"),
         "max-tpot-ms": ("1", "30", "1e4"), "max-ttft-ms": ("90", "900", "1e7"),
