@@ -2789,6 +2789,8 @@ class Family:
     mtp: bool = False  # o checkpoint traz camadas MTP
     mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
     one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
+    replicates_kv_heads: bool = True  # com mais GPUs de tensor parallel que cabeças de KV
+    bidirectional_images: bool = False  # ainda que o config não diga
     defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
 
 
@@ -2799,6 +2801,7 @@ GATED_OUTPUT = {"attn_output_gate": True}
 TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
 GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
           "num_attention_heads": 8, "num_key_value_heads": 4}
+FP32_STATE = {"mamba_ssm_cache_dtype": "float32"}  # o que o motor usa se o config não diz
 HF_FAMILIES = {name: family for names, family in (
     ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
      "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
@@ -2813,14 +2816,17 @@ HF_FAMILIES = {name: family for names, family in (
     ("mimo", Family("upper", mtp=True)),
     ("gemma gemma4_text cohere", Family(defaults=TIED)),
     ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
-    ("gemma3_text", Family(defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
+    ("gemma3_text", Family(bidirectional_images=True,
+                           defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
     ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
     ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
     ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
-    ("gpt_oss", Family(expert_width=AS_DENSE, defaults={"sliding_window_pattern": 2})),
+    ("gpt_oss", Family(expert_width=AS_DENSE, replicates_kv_heads=False,
+                       defaults={"sliding_window_pattern": 2})),
     ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
     ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
-    ("nemotron_h", Family("mamba2", mtp=True, one_part=True, defaults=TWO_MATRICES)),
+    ("nemotron_h", Family("mamba2", mtp=True, one_part=True,
+                          defaults={**TWO_MATRICES, **FP32_STATE})),
     ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
     ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
     ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
@@ -3160,7 +3166,7 @@ def compressed_mixer(decoder: Decoder, ratio: int) -> Mixer:
 
 
 def recurrent_mixer(decoder: Decoder) -> Mixer:
-    """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
+    """Gated delta net ou Mamba2: a convolução, em 16 bits, e a recorrência, no tipo do estado."""
     delta_net = decoder.family.layer_rule == "gated_delta_net"
     heads, value_dim, key_dim, key_heads, kernel = map(
         decoder.config.count, GATED_DELTA_NET if delta_net else MAMBA2)
@@ -3170,7 +3176,8 @@ def recurrent_mixer(decoder: Decoder) -> Mixer:
     state_bytes = state_bits // 8 + conv * (kernel - 1) * 2
     rates = 2 * heads if delta_net else heads  # por cabeça: beta e o decaimento, ou só o passo
     params = decoder.hidden * (conv + 2 * inner + rates) + conv * kernel
-    return Mixer([{"kind": "linear", "heads": heads, "state_bytes": state_bytes}], params)
+    kind = "linear" if delta_net else "mamba2"
+    return Mixer([{"kind": kind, "heads": heads, "state_bytes": state_bytes}], params)
 
 
 def layer_block(config: HfConfig, i: int, part: str) -> HfConfig | None:
@@ -3428,6 +3435,12 @@ def shape_fields(decoder: Decoder, layers: Sequence[DecoderLayer], context: int 
     return fields
 
 
+def bidirectional_images(decoder: Decoder, checkpoint: Checkpoint) -> bool:
+    """A atenção vê cada imagem inteira: a Gemma 3 e os maiores da Gemma 4, com torre de visão."""
+    declared = decoder.config.data.get("use_bidirectional_attention") == "vision"
+    return checkpoint.vision_params > 0 and (declared or decoder.family.bidirectional_images)
+
+
 def moe_fields(decoder: Decoder, layers: Sequence[DecoderLayer]) -> Json:
     moe_layers = sum("experts" in layer.params for layer in layers)
     if not moe_layers:
@@ -3474,11 +3487,13 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
         "weights_replicated_bytes": checkpoint.replicated_bytes,
         "multimodal": checkpoint.vision_params > 0,
+        "bidirectional_images": bidirectional_images(decoder, checkpoint),
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
         **moe, "params_experts": params["experts"],
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed}
     check_read(decoder)
-    return {key: value for key, value in entry.items() if value}
+    kept = {key: value for key, value in entry.items() if value}
+    return kept if decoder.family.replicates_kv_heads else {**kept, "replicates_kv_heads": False}
 
 
 # ── Apêndice: recusas e avisos: explained, ways_out, warnings_of, extrapolations

@@ -442,6 +442,16 @@ def session_bytes(model, context, kv_precision):
     return sizing.session_kv_bytes(model.kv_groups, context, kv_precision)
 
 
+def blocks_of(model, server, kv_precision, tp, context, **choices):
+    """(bytes do bloco, "camadas:tokens" de cada grupo, guardados, reservados) de uma sessão."""
+    blocks = sizing.blocks_of(asking(model, server, 1, context, kv_precision=kv_precision,
+                                     **choices), tp, 1)
+    counts = collections.Counter((group.layers, group.block_tokens) for group in blocks.groups)
+    shape = " ".join("%s%d:%d" % ("%dx" % count if count > 1 else "", *group)
+                     for group, count in sorted(counts.items()))
+    return blocks.block_bytes, shape, blocks.held(context), blocks.reserved(context)
+
+
 # ── O que todo teste usa ──────────────────────────────────────────────────────────────────────
 
 
@@ -5224,6 +5234,7 @@ CONFIGS = {
             "head_dim": 256, "hidden_size": 5376, "intermediate_size": 21504,
             "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 10,
             "num_attention_heads": 32, "num_global_key_value_heads": 4, "num_hidden_layers": 60,
+            "use_bidirectional_attention": "vision",
             "num_key_value_heads": 16, "sliding_window": 1024, "vocab_size": 262144,
             "max_position_embeddings": 262144, "moe_intermediate_size": 704},
         "vision_config": {"model_type": "gemma4_vision", "hidden_size": 1152,
@@ -5248,6 +5259,65 @@ CONFIGS = {
         "moe_intermediate_size": 1856, "n_shared_experts": 1, "tie_word_embeddings": False,
         "moe_shared_expert_intermediate_size": 3712, "time_step_limit": [0.0, float("inf")]},
 }
+
+
+class Blocos(Case):
+    """Os blocos do cache paginado, contra o alocador e o escalonador do vLLM 0.33.0"""
+
+    def test_como_no_motor(self):
+        """Bytes, grupos, reserva e o que se guarda: de uma a três perguntas de cada tipo"""
+        rows = (  # o escalonador de verdade, com 8192 tokens por passo; camadas:tokens do bloco
+            ("llama-3.1-8b-instruct", "dgx200", "fp8", 8, 32768, 131072, "32:16", 2048, 2048),
+            ("mistral-7b-v0.1", "dgx200", "bf16", 1, 32768, 2097152, "32:16", 257, 1281),
+            ("opt-oss-120b", "dgx200", "fp8", 1, 131072, 294912, "2x18:16", 8201, 9225),
+            ("opt-oss-120b", "dgx300", "bf16", 1, 131072, 589824, "2x18:16", 8201, 9225),
+            ("gemma-3-27b-it", "dgx200", "bf16", 1, 32768, 1310720,
+             "2x8:16 4x9:16 10:16", 2438, 8582),
+            ("gemma-4-31b-it", "dgx200", "fp8", 1, 32768, 5242880, "5x10:64 10:128", 341, 1621),
+            ("gemma-4-31b-it", "dgx200", "bf16", 8, 131072, 327680, "6x10:16", 8517, 13637),
+            ("gemma-4-31b-it", "dgx300", "bf16", 1, 131072, 10485760, "5x10:64 10:128", 1109, 2389),
+            ("llama-4-scout-17b-16e-instruct", "dgx200", "fp8", 8, 131072, 49152,
+             "4x12:16", 9728, 12800),
+            ("deepseek-r1", "dgx200", "bf16", 1, 8192, 1124352, "61:16", 512, 512),
+            ("deepseek-r1", "dgx200", "fp8", 8, 131072, 2248704, "61:64", 2048, 2048),
+            ("deepseek-r1", "dgx300", "fp8", 8, 131072, 1124352, "61:32", 4096, 4096),
+            ("deepseek-v3.2", "dgx200", "fp8", 8, 131072, 3076352, "122:64", 2048, 2048),
+            ("deepseek-v3.2", "dgx300", "fp8", 8, 131072, 2764032, "122:64", 2048, 2048),
+            ("deepseek-v4-pro", "dgx200", "fp8", 8, 131072, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 538, 7194),
+            ("deepseek-v4-pro", "dgx300", "fp8", 1, 8192, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 58, 3364),
+            ("qwen3-next", "dgx200", "bf16", 1, 32768, 14155776, "4x12:576", 60, 66),
+            ("qwen3-next", "dgx300", "fp8", 1, 8192, 13369344, "4x12:1088", 11, 17),
+            ("qwen3.5-27b", "dgx200", "bf16", 8, 32768, 7340032, "4x16:448", 77, 83),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "bf16", 1, 8192, 12877824,
+             "5:2096 4x6:2096", 8, 16),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "fp8", 8, 131072, 1622016,
+             "5:1056 4x6:1056", 129, 137),
+            ("nemotron-h-56b", "dgx200", "fp8", 8, 8192, 21135360, "6x9:8256 10:8256", 7, 19),
+            ("granite-4.0-h-small", "dgx200", "bf16", 1, 131072, 8650752, "10x4:528", 258, 276),
+            ("kimi-k3", "dgx200", "bf16", 8, 32768, 21233664, "3x23:768 24:768", 46, 52),
+        )
+        for name, server, kv_precision, tp, context, *expected in rows:
+            model = in_catalogue("models", name) if name not in OUTSIDE else changed(
+                in_catalogue("models", "llama-3.1-8b"), attention_pattern="groups",
+                groups=OUTSIDE[name], max_position_embeddings=2**20)
+            with self.subTest(name=name, server=server, kv_precision=kv_precision, tp=tp):
+                self.assertEqual(blocks_of(model, server, kv_precision, tp, context,
+                                           max_num_batched_tokens=8192), tuple(expected))
+
+
+# Grupos de modelos fora do catálogo, como models.json os diria.
+OUTSIDE = {
+    "mistral-7b-v0.1": ({"kind": "sliding", "layers": 32, "kv_heads": 8, "k_dim": 128,
+                         "v_dim": 128, "window": 4096},),
+    "nemotron-h-56b": (
+        {"kind": "mamba2", "layers": 54, "state_bytes": 4 * 256 * 64 * 256 + 6 * 20480,
+         "heads": 256},
+        {"kind": "full", "layers": 10, "kv_heads": 8, "k_dim": 128, "v_dim": 128}),
+    "kimi-k3": (
+        {"kind": "linear", "layers": 69, "state_bytes": 4 * 96 * 128**2 + 6 * 36864, "heads": 96},
+        {"kind": "mla", "layers": 24, "kv_lora_rank": 512, "qk_rope_head_dim": 64})}
 
 
 class HuggingFace(Case):
@@ -5293,8 +5363,51 @@ class HuggingFace(Case):
                     wanted = getattr(expected, field) or 0
                     self.assertLessEqual(abs((entry.get(field) or 0) - wanted), margin * wanted)
                 for field in ("num_layers", "vocab_size", "native_precision", "num_experts",
-                              "experts_per_token", "max_position_embeddings"):
-                    self.assertEqual(entry.get(field), getattr(expected, field), field)
+                              "experts_per_token", "max_position_embeddings",
+                              "bidirectional_images", "replicates_kv_heads"):
+                    self.assertEqual(getattr(model, field), getattr(expected, field), field)
+                self.assertEqual(sorted((group.kind, group.layers) for group in model.kv_groups),
+                                 sorted((group.kind, group.layers) for group in expected.kv_groups))
+
+    def test_estados_lineares(self):
+        """Mamba2 ou gated delta net, e o estado no tipo em que o motor o guarda"""
+        def state(name, **changes):
+            config = {key: value for key, value in dict(CONFIGS[name], **changes).items()
+                      if value is not ABSENT}
+            groups = entry_from_config(config)["groups"]
+            return next((group["kind"], group["state_bytes"]) for group in groups
+                        if "state_bytes" in group)
+
+        nemotron, convolution = "nvidia-nemotron-3-nano-30b-a3b-bf16", 3 * 2 * (4096 + 2 * 8 * 128)
+        recurrence = 64 * 64 * 128  # números; sem o tipo no config, o motor usa fp32
+        for dtype, size in ((ABSENT, 4), ("float32", 4), ("bfloat16", 2), ("auto", 2)):
+            self.assertEqual(state(nemotron, mamba_ssm_cache_dtype=dtype),
+                             ("mamba2", size * recurrence + convolution), dtype)
+        convolution = 3 * 2 * (4096 + 2 * 16 * 128)
+        for dtype, size in ((ABSENT, 2), ("float32", 4)):
+            self.assertEqual(state("qwen3-next", mamba_ssm_dtype=dtype),
+                             ("linear", size * 32 * 128 * 128 + convolution), dtype)
+        granite = dict(LLAMA_8B, model_type="granitemoehybrid",
+                       layer_types=["mamba"] * 31 + ["attention"], mamba_n_heads=128,
+                       mamba_d_head=64, mamba_d_state=128, mamba_n_groups=1, mamba_d_conv=4)
+        group = entry_from_config(granite)["groups"][0]
+        self.assertEqual(group, {
+            "kind": "mamba2", "layers": 31, "heads": 128,
+            "state_bytes": 2 * 128 * 64 * 128 + 3 * 2 * (8192 + 2 * 128)})
+
+    def test_imagens_inteiras(self):
+        """A Gemma 3 com torre de visão, e a 4 que o diz, veem cada imagem nos dois sentidos"""
+        gemma3, gemma4 = CONFIGS["gemma-3-27b"], CONFIGS["gemma-4-31b"]
+        for value, expected in (("vision", True), (None, False), ("all", False)):
+            text = dict(gemma4["text_config"], use_bidirectional_attention=value)
+            entry = entry_from_config(dict(gemma4, text_config=text))
+            self.assertEqual(entry.get("bidirectional_images", False), expected)
+        for value in (ABSENT, False):
+            text = dict(gemma3["text_config"], use_bidirectional_attention=value)
+            text = {key: item for key, item in text.items() if item is not ABSENT}
+            entry = entry_from_config(dict(gemma3, text_config=text))
+            self.assertTrue(entry["bidirectional_images"])
+            self.assertNotIn("bidirectional_images", entry_from_config(text))
 
     def test_regras_de_camadas(self):
         """Janela só nas camadas de cima (Qwen2), KV partilhado (Gemma 4 E2B) e YaRN"""
@@ -5330,7 +5443,8 @@ class HuggingFace(Case):
             sized = json.loads(self.ok("--hf-config", path, *flags(question), "--json"))
             text = self.ok("--hf-config", path, *flags(question))
         self.assertEqual(sized["results"], self.sized()["results"])
-        self.assertEqual(sized["engine"]["sessions_per_node"], 794)
+        self.assertEqual(sized["engine"]["sessions_per_node"],
+                         self.sized()["engine"]["sessions_per_node"])
         self.assertRegex(text, "^COMPRE 2 × DGX B300 .*\ncatalogo, pesos mxfp4, KV fp8 · 1000 sess")
 
     def test_pesos(self):
