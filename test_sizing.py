@@ -5307,6 +5307,22 @@ class Blocos(Case):
                                            max_num_batched_tokens=8192), tuple(expected))
 
 
+    def test_camadas_que_rascunham(self):
+        """Uma camada MTP alarga todos os grupos, e um estado linear guarda um rascunho cada"""
+        rows = (
+            ("deepseek-r1", "fp8", 8, 62 * 64 * 576, "62:64", 512, 512),
+            ("deepseek-v4-pro", "fp8", 8, 1435968, "31:8 2x31:64 60:4 91:256", 154, 6810),
+            ("glm-4.5", "fp8", 8, 93 * 16 * 256, "93:16", 2048, 2048),
+            ("qwen3-next", "bf16", 1, 13 * 576 * 2048, "3x12:576 13:576", 57 + 3 * 3, 57 + 3 * 5),
+            ("nvidia-nemotron-3-ultra-550b-a55b-bf16", "fp8", 8, 13 * 4160 * 256,
+             "4x12:4160 13:4160", 8 + 4 * 3, 8 + 4 * 5))
+        for name, kv_precision, tp, *expected in rows:
+            with self.subTest(name):
+                self.assertEqual(blocks_of(name, "dgx200", kv_precision, tp, 32768,
+                                           max_num_batched_tokens=8192, speculative_tokens=2),
+                                 tuple(expected))
+
+
 # Grupos de modelos fora do catálogo, como models.json os diria.
 OUTSIDE = {
     "mistral-7b-v0.1": ({"kind": "sliding", "layers": 32, "kv_heads": 8, "k_dim": 128,
@@ -5525,6 +5541,59 @@ class HuggingFace(Case):
         attention = hidden * 256 * (16 * 3 + 2 * 2)
         expected = 2 * (experts + attention + hidden * 512 + 2 * hidden**2)
         self.assertAlmostEqual(added / expected, 1, delta=1e-5)
+
+    def test_camadas_que_rascunham(self):
+        """O campo mtp: cache, densos e especialistas, sem as cópias do embedding e da cabeça"""
+        rows = [(name, CONFIGS[name]) for name in ("deepseek-r1", "qwen3-next", "deepseek-v4")]
+        rows.append(("glm-4.5-air", {
+            "model_type": "glm4_moe", "hidden_size": 4096, "intermediate_size": 10944,
+            "head_dim": 128, "num_attention_heads": 96, "num_key_value_heads": 8,
+            "num_hidden_layers": 46, "vocab_size": 151552, "max_position_embeddings": 131072,
+            "n_routed_experts": 128, "n_shared_experts": 1, "num_experts_per_tok": 8,
+            "moe_intermediate_size": 1408, "first_k_dense_replace": 1,
+            "num_nextn_predict_layers": 1}))
+        for name, config in rows:
+            with self.subTest(name):
+                entry, shipped = entry_from_config(config), listed("models", name)
+                self.assertEqual(entry["mtp"], shipped["mtp"])
+                entry_of("models", entry)  # as regras o aceitam
+        one, three = (entry_from_config(dict(CONFIGS["deepseek-r1"],
+                                             num_nextn_predict_layers=count))["mtp"]
+                      for count in (1, 3))
+        self.assertEqual(three["groups"], [dict(one["groups"][0], layers=3)])
+        self.assertEqual(three["expert_bytes"], 3 * one["expert_bytes"])
+        for config in (dict(CONFIGS["deepseek-r1"], num_nextn_predict_layers=0), LLAMA_8B,
+                       CONFIGS["nvidia-nemotron-3-nano-30b-a3b-bf16"]):
+            self.assertNotIn("mtp", entry_from_config(config))
+
+    def test_partes_de_uma_camada_mtp(self):
+        """A da Nemotron são partes, listadas ou não; as da DSA têm o seu indexador"""
+        nemotron = dict(CONFIGS["nvidia-nemotron-3-nano-30b-a3b-bf16"], num_nextn_predict_layers=1)
+        attention = 2 * 2688 * 128 * (2 * 32 + 2 * 2)
+        projection, moe = 2 * 2 * 2688**2, 2 * 2688 * (128 + 2 * 3712)
+        plain = entry_from_config(nemotron)["mtp"]
+        self.assertEqual(plain["groups"], [{"kind": "full", "kv_heads": 2, "k_dim": 128,
+                                            "v_dim": 128, "layers": 1}])
+        self.assertEqual(plain["expert_bytes"], 2 * 128 * 2 * 2688 * 1856)
+        norms = 2 * 2 * 2688  # da parte que não é MoE
+        self.assertEqual(plain["dense_bytes"], attention + projection + moe + norms)
+        for field, value in (("mtp_layers_block_type", ["attention", "moe"]),
+                             ("mtp_hybrid_override_pattern", "*E")):
+            self.assertEqual(entry_from_config({**nemotron, field: value})["mtp"], plain)
+        twice = entry_from_config({**nemotron, "mtp_layers_block_type": ["attention"] * 2})["mtp"]
+        self.assertEqual(twice["dense_bytes"], 2 * (attention + norms) + projection)
+        self.assertEqual((twice["groups"][0]["layers"], twice["expert_bytes"]), (2, 0))
+        for value in (["ring"], 5, {"a": 1}):
+            with self.assertRaisesRegex(SizingError, "mtp_layers_block_type"):
+                entry_from_config({**nemotron, "mtp_layers_block_type": value})
+        sparse = dict(CONFIGS["deepseek-r1"], model_type="glm_moe_dsa", index_head_dim=128,
+                      index_n_heads=64, index_topk=2048,
+                      indexer_types=["full", "shared"] * 30 + ["full"])
+        kinds = [group["kind"] for group in entry_from_config(sparse)["mtp"]["groups"]]
+        self.assertEqual(kinds, ["mla", "indexer"])
+        short = dict(CONFIGS["deepseek-v4"], compress_ratios=[4] * 61)
+        self.assertEqual([group["kind"] for group in entry_from_config(short)["mtp"]["groups"]],
+                         ["sliding"])
 
     def test_recusas(self):
         """O que não é entendido é recusado com o campo; nada é adivinhado"""
@@ -5821,7 +5890,8 @@ FIELD_TYPES = {
     "lógico": ("true ou false", (5, "", 0, [])),
     "grupos": ("uma lista de grupos de camadas", (5, "", {}, [], [5], True)),
     "atenção": ("um destes: full, sliding, hybrid, groups", (5, "", "FULL", True, [])),
-    "KV": ("um destes: fp8, fp16, bf16, int8", (5, "", "FULL", True, [])),
+    "MTP": ("um objeto com groups, dense_bytes e expert_bytes", (5, "", [], True)),
+    "KV": ("um destes: fp8, fp16, bf16, int8, nvfp4", (5, "", "FULL", True, [])),
     "pesos": ("um destes: bf16, fp16, fp8, int8, mxfp4, nvfp4, int4", (5, "", "FULL", True, [])),
     "storage": ("um destes: local, network, cloud", (5, "", "FULL", True, [])),
     "escopo": ("um destes: node, shared", (5, "", "FULL", True, []))}
@@ -5833,7 +5903,8 @@ CATALOGUE_FIELDS = {
                     "max_position_embeddings=inteiro attention_pattern=atenção "
                     "default_kv_precision=KV notes=texto source=texto",
         "nullable": "",
-        "default": "aliases=nomes multimodal=lógico",
+        "default": "aliases=nomes multimodal=lógico bidirectional_images=lógico "
+                   "replicates_kv_heads=lógico",
         "optional": "hybrid_full_layers=inteiro hybrid_sliding_layers=inteiro "
                     "sliding_window=inteiro groups=grupos hf_id=nome vocab_size=inteiro "
                     "hidden_size=inteiro num_attention_heads=inteiro intermediate_size=inteiro "
@@ -5843,15 +5914,16 @@ CATALOGUE_FIELDS = {
                     "params_active=inteiro params_experts=inteiro params_embedding=inteiro "
                     "native_precision=pesos checkpoint_bytes=inteiro weights_dense_bytes=inteiro "
                     "weights_expert_bytes=inteiro weights_replicated_bytes=inteiro "
-                    "launch_args=linha"},
+                    "launch_args=linha mtp=MTP"},
     "servers": {
         "required": "name=nome gpus=poucos hbm_per_gpu_gb=número total_hbm_gb=número notes=texto "
                     "source=texto",
         "nullable": "",
         "default": "aliases=nomes",
-        "optional": "product=linha gpu=linha hbm_usable_gib_per_gpu=número "
-                    "hbm_bandwidth_tbps=número tflops_bf16=número tflops_fp8=número "
-                    "tflops_fp4=número nvlink_bandwidth_tbps=número nvlink_domain_gpus=inteiro "
+        "optional": "product=linha gpu=linha compute_capability=número "
+                    "hbm_usable_gib_per_gpu=número hbm_bandwidth_tbps=número "
+                    "tflops_bf16=número tflops_fp8=número tflops_fp4=número "
+                    "nvlink_bandwidth_tbps=número nvlink_domain_gpus=inteiro "
                     "pcie_bandwidth_gbps=número system_memory_tb=número power_kw=número "
                     "rack_units=inteiro heat_btu_h=inteiro max_num_seqs=inteiro "
                     "max_num_batched_tokens=inteiro"},
@@ -5930,6 +6002,26 @@ class CatalogosRuins(Case):
             shown = set(self.sized()[{"models": "model", "servers": "server"}.get(kind, kind)])
             self.assertEqual(shown - documented.get(kind, set()),
                              {name for name, _, _ in catalogue_fields(kind)})
+
+    def test_camadas_que_rascunham(self):
+        """O que está errado dentro de mtp, com o caminho inteiro"""
+        good = listed("models", "deepseek-r1")["mtp"]
+        group = good["groups"][0]
+        rows = (
+            ({"dense_bytes": 0}, "mtp.dense_bytes = 0", "inteiro positivo"),
+            ({"dense_bytes": ABSENT}, "mtp.dense_bytes:", "inteiro positivo"),
+            ({"expert_bytes": -1}, "mtp.expert_bytes = -1", "de 0 em diante"),
+            ({"expert_bytes": True}, "mtp.expert_bytes = true", "de 0 em diante"),
+            ({"experts": 5}, "mtp.experts", "chave desconhecida", "expert_bytes"),
+            ({"groups": []}, "mtp.groups = […]", "lista de grupos"),
+            ({"groups": [dict(group, layers=0)]}, "mtp.groups[0].layers = 0"),
+            ({"groups": [group, dict(group, kind="ring")]}, "mtp.groups[1].kind = 'ring'"),
+            ({"groups": [dict(group, window=9)]}, "mtp.groups[0].window = 9"))
+        for changes, *words in rows:
+            mtp = {key: value for key, value in dict(good, **changes).items()
+                   if value is not ABSENT}
+            with self.subTest(changes):
+                self.entry_refused("models", {"mtp": mtp}, "models[0]." + words[0], *words[1:])
 
     def test_linha_de_comando(self):
         """Uma amostra de campos errados como o usuário a vê"""
