@@ -2403,6 +2403,7 @@ NAMES: Rule = (lambda v: is_list_of(is_name, v), "uma lista de nomes")
 LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, não vazio")
 TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
               "um texto não vazio ou uma lista deles")
+MTP: Rule = (lambda v: isinstance(v, dict), "um objeto com groups, dense_bytes e expert_bytes")
 GROUPS: Rule = (lambda v: bool(v) and is_list_of(lambda group: isinstance(group, dict), v),
                 "uma lista de grupos de camadas")
 
@@ -2442,7 +2443,11 @@ MODEL_RULES: dict[str, Rule] = {
     # Parâmetros e bytes
     "params_total": COUNT, "params_active": COUNT, "params_experts": COUNT,
     "params_embedding": COUNT, "checkpoint_bytes": COUNT, "weights_dense_bytes": COUNT,
-    "weights_expert_bytes": COUNT, "weights_replicated_bytes": COUNT}
+    "weights_expert_bytes": COUNT, "weights_replicated_bytes": COUNT,
+    "mtp": MTP}  # as regras de dentro estão em MTP_RULES
+MTP_RULES: dict[str, Rule] = {
+    "groups": GROUPS, "dense_bytes": COUNT,
+    "expert_bytes": (lambda v: type(v) is int and v >= 0, "um inteiro de 0 em diante")}
 SERVER_RULES: dict[str, Rule] = {
     **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": QUANTITY,
     "hbm_per_gpu_gb": QUANTITY, "total_hbm_gb": QUANTITY, "hbm_usable_gib_per_gpu": QUANTITY,
@@ -2471,6 +2476,8 @@ def model_contradictions(model: Model) -> Iterator[Problem]:
         yield (("params_embedding",), model.params_embedding,
                "com params_experts passa de params_total, %d" % total)
     yield from group_problems(model.groups or (), model.num_layers)
+    if model.mtp is not None:
+        yield from mtp_problems(model.mtp)
 
 
 def pattern_problems(model: Model) -> Iterator[Problem]:
@@ -2510,10 +2517,7 @@ RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas j
 
 def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
     """Os grupos malformados ou, se não há nenhum, a soma que não dá as camadas do modelo."""
-    problems: list[Problem] = []
-    for index, group in enumerate(groups):
-        wrong, expected = group_mistakes(group)
-        problems += [(("groups", index, key), group.get(key), expected) for key in wrong]
+    problems = list(malformed_groups(groups))
     if problems or not groups:
         return problems
     if all(group["kind"] == "none" for group in groups):
@@ -2522,6 +2526,29 @@ def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
     if total != num_layers:
         return [(("groups",), total, "soma das camadas; espera-se num_layers, %d" % num_layers)]
     return []
+
+
+def malformed_groups(groups: Sequence[Json]) -> Iterator[Problem]:
+    for index, group in enumerate(groups):
+        wrong, expected = group_mistakes(group)
+        for key in wrong:
+            yield ("groups", index, key), group.get(key), expected
+
+
+def mtp_problems(mtp: Json) -> Iterator[Problem]:
+    """O que está errado nas camadas que rascunham."""
+    for name in mtp:
+        if name not in MTP_RULES:
+            yield ("mtp", name), ABSENT, "chave desconhecida" + nearest(name, list(MTP_RULES))
+    good = {}
+    for name, (accepts, expected) in MTP_RULES.items():
+        value = mtp.get(name, ABSENT)
+        good[name] = accepts(value)
+        if not good[name]:
+            yield ("mtp", name), value, "espera-se " + expected
+    if good["groups"]:
+        for path, value, expected in malformed_groups(mtp["groups"]):
+            yield ("mtp", *path), value, expected
 
 
 def group_mistakes(group: Json) -> tuple[list[str], str]:
@@ -2871,6 +2898,8 @@ class Family:
     mtp: bool = False  # o checkpoint traz camadas MTP
     mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
     one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
+    replicates_kv_heads: bool = True  # com mais GPUs de tensor parallel que cabeças de KV
+    bidirectional_images: bool = False  # ainda que o config não diga
     defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
 
 
@@ -2881,6 +2910,7 @@ GATED_OUTPUT = {"attn_output_gate": True}
 TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
 GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
           "num_attention_heads": 8, "num_key_value_heads": 4}
+FP32_STATE = {"mamba_ssm_cache_dtype": "float32"}  # o que o motor usa se o config não diz
 HF_FAMILIES = {name: family for names, family in (
     ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
      "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
@@ -2895,14 +2925,17 @@ HF_FAMILIES = {name: family for names, family in (
     ("mimo", Family("upper", mtp=True)),
     ("gemma gemma4_text cohere", Family(defaults=TIED)),
     ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
-    ("gemma3_text", Family(defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
+    ("gemma3_text", Family(bidirectional_images=True,
+                           defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
     ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
     ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
     ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
-    ("gpt_oss", Family(expert_width=AS_DENSE, defaults={"sliding_window_pattern": 2})),
+    ("gpt_oss", Family(expert_width=AS_DENSE, replicates_kv_heads=False,
+                       defaults={"sliding_window_pattern": 2})),
     ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
     ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
-    ("nemotron_h", Family("mamba2", mtp=True, one_part=True, defaults=TWO_MATRICES)),
+    ("nemotron_h", Family("mamba2", mtp=True, one_part=True,
+                          defaults={**TWO_MATRICES, **FP32_STATE})),
     ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
     ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
     ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
@@ -2934,6 +2967,7 @@ HF_ALIASES = {field: names.split() for field, names in {
         "num_experts_per_tok num_experts_per_token experts_per_token top_k_experts",
     "num_key_value_heads": "num_key_value_heads num_kv_heads",
     "num_layers": "num_hidden_layers num_layers n_layer",
+    "mtp_layer_types": "mtp_layers_block_type mtp_hybrid_override_pattern",
     "num_mtp_layers": "num_nextn_predict_layers mtp_num_hidden_layers",
     "num_shared_experts": "n_shared_experts num_shared_experts",
     "shared_intermediate_size": "shared_expert_intermediate_size "
@@ -3123,7 +3157,7 @@ def listed_kinds(config: HfConfig, name: str) -> Sequence[str]:
 def ruled_kinds(config: HfConfig, rule: str) -> Sequence[str]:
     total = config.count("num_layers", high=4096)
     if "compress_ratios" in config.data:
-        ratios = config.sequence("compress_ratios")[:total]
+        ratios = config.sequence("compress_ratios")
         if len(ratios) < total or any(type(ratio) is not int or ratio < 0 for ratio in ratios):
             raise config.fail("compress_ratios", "um inteiro por camada")
         return ["compressed"] * total
@@ -3169,7 +3203,7 @@ def layer_mixer(decoder: Decoder, i: int) -> Mixer:
     if kind == "linear":
         return recurrent_mixer(decoder)
     if kind == "compressed":
-        return compressed_mixer(decoder, config.data["compress_ratios"][i])
+        return compressed_mixer(decoder, (config.sequence("compress_ratios")[i:i + 1] or [0])[0])
     if config.count("kv_lora_rank", 0):
         return latent_mixer(decoder, i)
     return heads_mixer(decoder, i)
@@ -3215,7 +3249,7 @@ def latent_mixer(decoder: Decoder, i: int) -> Mixer:
     up = heads * ((query or hidden) * (nope + rope) + rank * (nope + value) + hidden * value)
     groups = [{"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
     types = config.sequence("indexer_types")
-    if index_dim and (not types or types[i:i + 1] == ["full"]):
+    if index_dim and types[i:i + 1] in ([], ["full"]):  # a lista não fala das camadas MTP
         groups.append({"kind": "indexer", "index_head_dim": index_dim})
         index_heads = config.count("index_n_heads")
         down += (query * index_heads + hidden) * index_dim
@@ -3242,7 +3276,7 @@ def compressed_mixer(decoder: Decoder, ratio: int) -> Mixer:
 
 
 def recurrent_mixer(decoder: Decoder) -> Mixer:
-    """Gated delta net ou Mamba2: estado fixo, no tipo que o config dá ao estado (senão bf16)."""
+    """Gated delta net ou Mamba2: a convolução, em 16 bits, e a recorrência, no tipo do estado."""
     delta_net = decoder.family.layer_rule == "gated_delta_net"
     heads, value_dim, key_dim, key_heads, kernel = map(
         decoder.config.count, GATED_DELTA_NET if delta_net else MAMBA2)
@@ -3252,7 +3286,8 @@ def recurrent_mixer(decoder: Decoder) -> Mixer:
     state_bytes = state_bits // 8 + conv * (kernel - 1) * 2
     rates = 2 * heads if delta_net else heads  # por cabeça: beta e o decaimento, ou só o passo
     params = decoder.hidden * (conv + 2 * inner + rates) + conv * kernel
-    return Mixer([{"kind": "linear", "heads": heads, "state_bytes": state_bytes}], params)
+    kind = "linear" if delta_net else "mamba2"
+    return Mixer([{"kind": kind, "heads": heads, "state_bytes": state_bytes}], params)
 
 
 def layer_block(config: HfConfig, i: int, part: str) -> HfConfig | None:
@@ -3322,6 +3357,29 @@ def read_layer(decoder: Decoder, i: int) -> DecoderLayer:
     mixer = layer_mixer(decoder, i)
     outside_ffn = {"attention": mixer.params, "router": 2 * decoder.hidden}
     return DecoderLayer(mixer, {**outside_ffn, **ffn_params(decoder, i)})
+
+
+def draft_kinds(decoder: Decoder) -> Sequence[str]:
+    """O tipo de cada camada MTP, ou de cada parte dela."""
+    config, kinds = decoder.config, ["full"]
+    name, listed = config.named("mtp_layer_types")
+    if decoder.kinds[-1:] == ["compressed"]:
+        kinds = ["compressed"]
+    elif listed:
+        if not isinstance(listed, (list, str)) or any(str(item) not in HF_LAYERS
+                                                      for item in listed):
+            raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
+        kinds = [HF_LAYERS[item] for item in listed]
+    elif decoder.family.one_part:
+        kinds = ["full", "moe"]
+    return kinds * config.count("num_mtp_layers", 0, low=0, high=64)
+
+
+def read_draft_layers(decoder: Decoder) -> Sequence[DecoderLayer]:
+    """As camadas MTP, depois das outras; se o checkpoint as traz, o config.json não diz."""
+    kinds, first = draft_kinds(decoder) if decoder.family.mtp else [], len(decoder.kinds)
+    longer = replace(decoder, kinds=[*decoder.kinds, *kinds], own_kv=first + len(kinds))
+    return [read_layer(longer, i) for i in range(first, first + len(kinds))]
 
 
 def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
@@ -3412,7 +3470,8 @@ class Checkpoint:
     embedding_params: int
     vision_params: int
     replicated_bytes: int  # da atenção: os que todo rank do tensor parallel repete
-    mtp_bytes: int
+    mtp_params: dict[str, int]  # das camadas que rascunham, com as projeções de entrada
+    mtp_copied_params: int  # do embedding e da cabeça, que o motor não lê de novo
 
     @property
     def text_params(self) -> int:
@@ -3428,38 +3487,45 @@ class Checkpoint:
         return 2 * in_16_bits + params_bytes(self.params, self.formats) - self.expert_bytes
 
     @property
+    def mtp_expert_bytes(self) -> int:
+        return params_bytes({"experts": self.mtp_params["experts"]}, self.formats)
+
+    @property
+    def mtp_dense_bytes(self) -> int:
+        return params_bytes(self.mtp_params, self.formats) - self.mtp_expert_bytes
+
+    @property
     def total_bytes(self) -> int:
-        return self.dense_bytes + self.expert_bytes + self.mtp_bytes
+        drafts = self.mtp_dense_bytes + self.mtp_expert_bytes + 2 * self.mtp_copied_params
+        return self.dense_bytes + self.expert_bytes + drafts
 
 
 def params_bytes(params: dict[str, int], formats: Formats) -> int:
     return sum(ceil_div(count * formats[role].bits, 8) for role, count in params.items())
 
 
-def read_checkpoint(root: HfConfig, decoder: Decoder,
-                    layers: Sequence[DecoderLayer]) -> Checkpoint:
-    config, hidden = decoder.config, decoder.hidden
+def params_by_role(layers: Sequence[DecoderLayer]) -> dict[str, int]:
+    return {role: sum(layer.params.get(role, 0) for layer in layers)
+            for role in (*HF_ROLES, "router")}
+
+
+def read_checkpoint(root: HfConfig, decoder: Decoder, layers: Sequence[DecoderLayer],
+                    drafts: Sequence[DecoderLayer]) -> Checkpoint:
+    config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
     formats, vision = weight_formats(decoder), vision_params(root, hidden)
-    params = {role: sum(layer.params.get(role, 0) for layer in layers) for role in formats}
+    params, mtp_params = params_by_role(layers), params_by_role(drafts)
     tied = config.flag("tie_word_embeddings")
-    embedding = decoder.vocab_size * hidden * (1 if tied else 2)
+    embedding = vocab * hidden * (1 if tied else 2)
     by_layer = config.count("hidden_size_per_layer_input", 0, low=0) * len(layers)
     if by_layer:  # Gemma 3n e 4: um embedding em cada camada
         embedding += by_layer * config.count("vocab_size_per_layer_input")
         params["dense"] += 3 * hidden * by_layer
     replicated = {"attention": sum(layer.mixer.replicated for layer in layers)}
-    last = layers[-1].params if layers else {}
+    count = config.count("num_mtp_layers", 0, low=0) if drafts else 0
+    mtp_params["router"] += 2 * hidden**2 * count
+    copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
     return Checkpoint(params, formats, embedding, vision, params_bytes(replicated, formats),
-                      mtp_bytes(decoder, params_bytes(last, formats)))
-
-
-def mtp_bytes(decoder: Decoder, layer_bytes: int) -> int:
-    """Bytes das camadas MTP, com as projeções de entrada."""
-    if not decoder.family.mtp:
-        return 0
-    copied = decoder.vocab_size if decoder.family.mtp_copies else 0
-    inputs = 4 * decoder.hidden * (decoder.hidden + copied)
-    return (layer_bytes + inputs) * decoder.config.count("num_mtp_layers", 0, low=0)
+                      mtp_params, copied)
 
 
 def index_total_bytes(file: str, document: Any) -> int:
@@ -3510,6 +3576,23 @@ def shape_fields(decoder: Decoder, layers: Sequence[DecoderLayer], context: int 
     return fields
 
 
+def bidirectional_images(decoder: Decoder, checkpoint: Checkpoint) -> bool:
+    """A atenção vê cada imagem inteira: a Gemma 3 e os maiores da Gemma 4, com torre de visão."""
+    declared = decoder.config.data.get("use_bidirectional_attention") == "vision"
+    return checkpoint.vision_params > 0 and (declared or decoder.family.bidirectional_images)
+
+
+def mtp_fields(checkpoint: Checkpoint, drafts: Sequence[DecoderLayer], known_bytes: int) -> Json:
+    """O campo `mtp`: o cache e os bytes das camadas que rascunham, se o config as declara."""
+    groups = [group for group in cache_groups(drafts) if group["kind"] != "none"]
+    if not groups:
+        return {}
+    computed = checkpoint.total_bytes
+    return {"groups": groups,
+            "dense_bytes": checkpoint.mtp_dense_bytes * known_bytes // computed,
+            "expert_bytes": checkpoint.mtp_expert_bytes * known_bytes // computed}
+
+
 def moe_fields(decoder: Decoder, layers: Sequence[DecoderLayer]) -> Json:
     moe_layers = sum("experts" in layer.params for layer in layers)
     if not moe_layers:
@@ -3534,12 +3617,14 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     """A entrada de `models.json` de um config.json; o campo não entendido levanta `SizingError`.
 
     `weights_bytes` (informado) ou `index_bytes` (do índice ao lado) valem mais que os bytes
-    calculados; `context` é o máximo de tokens se o config não o diz.
+    calculados; `context` é o máximo de tokens se o config não o diz. As camadas MTP que ele declara
+    vão em `mtp`, na precisão das outras; só os tensores diriam se o checkpoint as traz.
     """
     root = HfConfig(file, config)
     decoder = read_decoder(root)
     layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
-    checkpoint = read_checkpoint(root, decoder, layers)
+    drafts = read_draft_layers(decoder)
+    checkpoint = read_checkpoint(root, decoder, layers, drafts)
     params, computed = checkpoint.params, checkpoint.total_bytes
     if index_bytes:
         check_index(file, index_bytes, computed)
@@ -3556,11 +3641,14 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
         "weights_replicated_bytes": checkpoint.replicated_bytes,
         "multimodal": checkpoint.vision_params > 0,
+        "bidirectional_images": bidirectional_images(decoder, checkpoint),
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
         **moe, "params_experts": params["experts"],
-        "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed}
+        "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed,
+        "mtp": mtp_fields(checkpoint, drafts, known_bytes)}
     check_read(decoder)
-    return {key: value for key, value in entry.items() if value}
+    kept = {key: value for key, value in entry.items() if value}
+    return kept if decoder.family.replicates_kv_heads else {**kept, "replicates_kv_heads": False}
 
 
 # ── Apêndice: recusas e avisos: explained, ways_out, warnings_of, extrapolations

@@ -442,6 +442,16 @@ def session_bytes(model, context, kv_precision):
     return sizing.session_kv_bytes(model.kv_groups, context, kv_precision)
 
 
+def blocks_of(model, server, kv_precision, tp, context, **choices):
+    """(bytes do bloco, "camadas:tokens" de cada grupo, guardados, reservados) de uma sessão."""
+    blocks = sizing.blocks_of(asking(model, server, 1, context, kv_precision=kv_precision,
+                                     **choices), tp, 1)
+    counts = collections.Counter((group.layers, group.block_tokens) for group in blocks.groups)
+    shape = " ".join("%s%d:%d" % ("%dx" % count if count > 1 else "", *group)
+                     for group, count in sorted(counts.items()))
+    return blocks.block_bytes, shape, blocks.held(context), blocks.reserved(context)
+
+
 # ── O que todo teste usa ──────────────────────────────────────────────────────────────────────
 
 
@@ -5461,6 +5471,7 @@ CONFIGS = {
             "head_dim": 256, "hidden_size": 5376, "intermediate_size": 21504,
             "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 10,
             "num_attention_heads": 32, "num_global_key_value_heads": 4, "num_hidden_layers": 60,
+            "use_bidirectional_attention": "vision",
             "num_key_value_heads": 16, "sliding_window": 1024, "vocab_size": 262144,
             "max_position_embeddings": 262144, "moe_intermediate_size": 704},
         "vision_config": {"model_type": "gemma4_vision", "hidden_size": 1152,
@@ -5485,6 +5496,81 @@ CONFIGS = {
         "moe_intermediate_size": 1856, "n_shared_experts": 1, "tie_word_embeddings": False,
         "moe_shared_expert_intermediate_size": 3712, "time_step_limit": [0.0, float("inf")]},
 }
+
+
+class Blocos(Case):
+    """Os blocos do cache paginado, contra o alocador e o escalonador do vLLM 0.33.0"""
+
+    def test_como_no_motor(self):
+        """Bytes, grupos, reserva e o que se guarda: de uma a três perguntas de cada tipo"""
+        rows = (  # o escalonador de verdade, com 8192 tokens por passo; camadas:tokens do bloco
+            ("llama-3.1-8b-instruct", "dgx200", "fp8", 8, 32768, 131072, "32:16", 2048, 2048),
+            ("mistral-7b-v0.1", "dgx200", "bf16", 1, 32768, 2097152, "32:16", 257, 1281),
+            ("opt-oss-120b", "dgx200", "fp8", 1, 131072, 294912, "2x18:16", 8201, 9225),
+            ("opt-oss-120b", "dgx300", "bf16", 1, 131072, 589824, "2x18:16", 8201, 9225),
+            ("gemma-3-27b-it", "dgx200", "bf16", 1, 32768, 1310720,
+             "2x8:16 4x9:16 10:16", 2438, 8582),
+            ("gemma-4-31b-it", "dgx200", "fp8", 1, 32768, 5242880, "5x10:64 10:128", 341, 1621),
+            ("gemma-4-31b-it", "dgx200", "bf16", 8, 131072, 327680, "6x10:16", 8517, 13637),
+            ("gemma-4-31b-it", "dgx300", "bf16", 1, 131072, 10485760, "5x10:64 10:128", 1109, 2389),
+            ("llama-4-scout-17b-16e-instruct", "dgx200", "fp8", 8, 131072, 49152,
+             "4x12:16", 9728, 12800),
+            ("deepseek-r1", "dgx200", "bf16", 1, 8192, 1124352, "61:16", 512, 512),
+            ("deepseek-r1", "dgx200", "fp8", 8, 131072, 2248704, "61:64", 2048, 2048),
+            ("deepseek-r1", "dgx300", "fp8", 8, 131072, 1124352, "61:32", 4096, 4096),
+            ("deepseek-v3.2", "dgx200", "fp8", 8, 131072, 3076352, "122:64", 2048, 2048),
+            ("deepseek-v3.2", "dgx300", "fp8", 8, 131072, 2764032, "122:64", 2048, 2048),
+            ("deepseek-v4-pro", "dgx200", "fp8", 8, 131072, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 538, 7194),
+            ("deepseek-v4-pro", "dgx300", "fp8", 1, 8192, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 58, 3364),
+            ("qwen3-next", "dgx200", "bf16", 1, 32768, 14155776, "4x12:576", 60, 66),
+            ("qwen3-next", "dgx300", "fp8", 1, 8192, 13369344, "4x12:1088", 11, 17),
+            ("qwen3.5-27b", "dgx200", "bf16", 8, 32768, 7340032, "4x16:448", 77, 83),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "bf16", 1, 8192, 12877824,
+             "5:2096 4x6:2096", 8, 16),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "fp8", 8, 131072, 1622016,
+             "5:1056 4x6:1056", 129, 137),
+            ("nemotron-h-56b", "dgx200", "fp8", 8, 8192, 21135360, "6x9:8256 10:8256", 7, 19),
+            ("granite-4.0-h-small", "dgx200", "bf16", 1, 131072, 8650752, "10x4:528", 258, 276),
+            ("kimi-k3", "dgx200", "bf16", 8, 32768, 21233664, "3x23:768 24:768", 46, 52),
+        )
+        for name, server, kv_precision, tp, context, *expected in rows:
+            model = in_catalogue("models", name) if name not in OUTSIDE else changed(
+                in_catalogue("models", "llama-3.1-8b"), attention_pattern="groups",
+                groups=OUTSIDE[name], max_position_embeddings=2**20)
+            with self.subTest(name=name, server=server, kv_precision=kv_precision, tp=tp):
+                self.assertEqual(blocks_of(model, server, kv_precision, tp, context,
+                                           max_num_batched_tokens=8192), tuple(expected))
+
+
+    def test_camadas_que_rascunham(self):
+        """Uma camada MTP alarga todos os grupos, e um estado linear guarda um rascunho cada"""
+        rows = (
+            ("deepseek-r1", "fp8", 8, 62 * 64 * 576, "62:64", 512, 512),
+            ("deepseek-v4-pro", "fp8", 8, 1435968, "31:8 2x31:64 60:4 91:256", 154, 6810),
+            ("glm-4.5", "fp8", 8, 93 * 16 * 256, "93:16", 2048, 2048),
+            ("qwen3-next", "bf16", 1, 13 * 576 * 2048, "3x12:576 13:576", 57 + 3 * 3, 57 + 3 * 5),
+            ("nvidia-nemotron-3-ultra-550b-a55b-bf16", "fp8", 8, 13 * 4160 * 256,
+             "4x12:4160 13:4160", 8 + 4 * 3, 8 + 4 * 5))
+        for name, kv_precision, tp, *expected in rows:
+            with self.subTest(name):
+                self.assertEqual(blocks_of(name, "dgx200", kv_precision, tp, 32768,
+                                           max_num_batched_tokens=8192, speculative_tokens=2),
+                                 tuple(expected))
+
+
+# Grupos de modelos fora do catálogo, como models.json os diria.
+OUTSIDE = {
+    "mistral-7b-v0.1": ({"kind": "sliding", "layers": 32, "kv_heads": 8, "k_dim": 128,
+                         "v_dim": 128, "window": 4096},),
+    "nemotron-h-56b": (
+        {"kind": "mamba2", "layers": 54, "state_bytes": 4 * 256 * 64 * 256 + 6 * 20480,
+         "heads": 256},
+        {"kind": "full", "layers": 10, "kv_heads": 8, "k_dim": 128, "v_dim": 128}),
+    "kimi-k3": (
+        {"kind": "linear", "layers": 69, "state_bytes": 4 * 96 * 128**2 + 6 * 36864, "heads": 96},
+        {"kind": "mla", "layers": 24, "kv_lora_rank": 512, "qk_rope_head_dim": 64})}
 
 
 class HuggingFace(Case):
@@ -5530,8 +5616,51 @@ class HuggingFace(Case):
                     wanted = getattr(expected, field) or 0
                     self.assertLessEqual(abs((entry.get(field) or 0) - wanted), margin * wanted)
                 for field in ("num_layers", "vocab_size", "native_precision", "num_experts",
-                              "experts_per_token", "max_position_embeddings"):
-                    self.assertEqual(entry.get(field), getattr(expected, field), field)
+                              "experts_per_token", "max_position_embeddings",
+                              "bidirectional_images", "replicates_kv_heads"):
+                    self.assertEqual(getattr(model, field), getattr(expected, field), field)
+                self.assertEqual(sorted((group.kind, group.layers) for group in model.kv_groups),
+                                 sorted((group.kind, group.layers) for group in expected.kv_groups))
+
+    def test_estados_lineares(self):
+        """Mamba2 ou gated delta net, e o estado no tipo em que o motor o guarda"""
+        def state(name, **changes):
+            config = {key: value for key, value in dict(CONFIGS[name], **changes).items()
+                      if value is not ABSENT}
+            groups = entry_from_config(config)["groups"]
+            return next((group["kind"], group["state_bytes"]) for group in groups
+                        if "state_bytes" in group)
+
+        nemotron, convolution = "nvidia-nemotron-3-nano-30b-a3b-bf16", 3 * 2 * (4096 + 2 * 8 * 128)
+        recurrence = 64 * 64 * 128  # números; sem o tipo no config, o motor usa fp32
+        for dtype, size in ((ABSENT, 4), ("float32", 4), ("bfloat16", 2), ("auto", 2)):
+            self.assertEqual(state(nemotron, mamba_ssm_cache_dtype=dtype),
+                             ("mamba2", size * recurrence + convolution), dtype)
+        convolution = 3 * 2 * (4096 + 2 * 16 * 128)
+        for dtype, size in ((ABSENT, 2), ("float32", 4)):
+            self.assertEqual(state("qwen3-next", mamba_ssm_dtype=dtype),
+                             ("linear", size * 32 * 128 * 128 + convolution), dtype)
+        granite = dict(LLAMA_8B, model_type="granitemoehybrid",
+                       layer_types=["mamba"] * 31 + ["attention"], mamba_n_heads=128,
+                       mamba_d_head=64, mamba_d_state=128, mamba_n_groups=1, mamba_d_conv=4)
+        group = entry_from_config(granite)["groups"][0]
+        self.assertEqual(group, {
+            "kind": "mamba2", "layers": 31, "heads": 128,
+            "state_bytes": 2 * 128 * 64 * 128 + 3 * 2 * (8192 + 2 * 128)})
+
+    def test_imagens_inteiras(self):
+        """A Gemma 3 com torre de visão, e a 4 que o diz, veem cada imagem nos dois sentidos"""
+        gemma3, gemma4 = CONFIGS["gemma-3-27b"], CONFIGS["gemma-4-31b"]
+        for value, expected in (("vision", True), (None, False), ("all", False)):
+            text = dict(gemma4["text_config"], use_bidirectional_attention=value)
+            entry = entry_from_config(dict(gemma4, text_config=text))
+            self.assertEqual(entry.get("bidirectional_images", False), expected)
+        for value in (ABSENT, False):
+            text = dict(gemma3["text_config"], use_bidirectional_attention=value)
+            text = {key: item for key, item in text.items() if item is not ABSENT}
+            entry = entry_from_config(dict(gemma3, text_config=text))
+            self.assertTrue(entry["bidirectional_images"])
+            self.assertNotIn("bidirectional_images", entry_from_config(text))
 
     def test_regras_de_camadas(self):
         """Janela só nas camadas de cima (Qwen2), KV partilhado (Gemma 4 E2B) e YaRN"""
@@ -5567,7 +5696,8 @@ class HuggingFace(Case):
             sized = json.loads(self.ok("--hf-config", path, *flags(question), "--json"))
             text = self.ok("--hf-config", path, *flags(question))
         self.assertEqual(sized["results"], self.sized()["results"])
-        self.assertEqual(sized["engine"]["sessions_per_node"], 794)
+        self.assertEqual(sized["engine"]["sessions_per_node"],
+                         self.sized()["engine"]["sessions_per_node"])
         self.assertRegex(text, "^COMPRE 2 × DGX B300 .*\ncatalogo, pesos mxfp4, KV fp8 · 1000 sess")
 
     def test_pesos(self):
@@ -5648,6 +5778,59 @@ class HuggingFace(Case):
         attention = hidden * 256 * (16 * 3 + 2 * 2)
         expected = 2 * (experts + attention + hidden * 512 + 2 * hidden**2)
         self.assertAlmostEqual(added / expected, 1, delta=1e-5)
+
+    def test_camadas_que_rascunham(self):
+        """O campo mtp: cache, densos e especialistas, sem as cópias do embedding e da cabeça"""
+        rows = [(name, CONFIGS[name]) for name in ("deepseek-r1", "qwen3-next", "deepseek-v4")]
+        rows.append(("glm-4.5-air", {
+            "model_type": "glm4_moe", "hidden_size": 4096, "intermediate_size": 10944,
+            "head_dim": 128, "num_attention_heads": 96, "num_key_value_heads": 8,
+            "num_hidden_layers": 46, "vocab_size": 151552, "max_position_embeddings": 131072,
+            "n_routed_experts": 128, "n_shared_experts": 1, "num_experts_per_tok": 8,
+            "moe_intermediate_size": 1408, "first_k_dense_replace": 1,
+            "num_nextn_predict_layers": 1}))
+        for name, config in rows:
+            with self.subTest(name):
+                entry, shipped = entry_from_config(config), listed("models", name)
+                self.assertEqual(entry["mtp"], shipped["mtp"])
+                entry_of("models", entry)  # as regras o aceitam
+        one, three = (entry_from_config(dict(CONFIGS["deepseek-r1"],
+                                             num_nextn_predict_layers=count))["mtp"]
+                      for count in (1, 3))
+        self.assertEqual(three["groups"], [dict(one["groups"][0], layers=3)])
+        self.assertEqual(three["expert_bytes"], 3 * one["expert_bytes"])
+        for config in (dict(CONFIGS["deepseek-r1"], num_nextn_predict_layers=0), LLAMA_8B,
+                       CONFIGS["nvidia-nemotron-3-nano-30b-a3b-bf16"]):
+            self.assertNotIn("mtp", entry_from_config(config))
+
+    def test_partes_de_uma_camada_mtp(self):
+        """A da Nemotron são partes, listadas ou não; as da DSA têm o seu indexador"""
+        nemotron = dict(CONFIGS["nvidia-nemotron-3-nano-30b-a3b-bf16"], num_nextn_predict_layers=1)
+        attention = 2 * 2688 * 128 * (2 * 32 + 2 * 2)
+        projection, moe = 2 * 2 * 2688**2, 2 * 2688 * (128 + 2 * 3712)
+        plain = entry_from_config(nemotron)["mtp"]
+        self.assertEqual(plain["groups"], [{"kind": "full", "kv_heads": 2, "k_dim": 128,
+                                            "v_dim": 128, "layers": 1}])
+        self.assertEqual(plain["expert_bytes"], 2 * 128 * 2 * 2688 * 1856)
+        norms = 2 * 2 * 2688  # da parte que não é MoE
+        self.assertEqual(plain["dense_bytes"], attention + projection + moe + norms)
+        for field, value in (("mtp_layers_block_type", ["attention", "moe"]),
+                             ("mtp_hybrid_override_pattern", "*E")):
+            self.assertEqual(entry_from_config({**nemotron, field: value})["mtp"], plain)
+        twice = entry_from_config({**nemotron, "mtp_layers_block_type": ["attention"] * 2})["mtp"]
+        self.assertEqual(twice["dense_bytes"], 2 * (attention + norms) + projection)
+        self.assertEqual((twice["groups"][0]["layers"], twice["expert_bytes"]), (2, 0))
+        for value in (["ring"], 5, {"a": 1}):
+            with self.assertRaisesRegex(SizingError, "mtp_layers_block_type"):
+                entry_from_config({**nemotron, "mtp_layers_block_type": value})
+        sparse = dict(CONFIGS["deepseek-r1"], model_type="glm_moe_dsa", index_head_dim=128,
+                      index_n_heads=64, index_topk=2048,
+                      indexer_types=["full", "shared"] * 30 + ["full"])
+        kinds = [group["kind"] for group in entry_from_config(sparse)["mtp"]["groups"]]
+        self.assertEqual(kinds, ["mla", "indexer"])
+        short = dict(CONFIGS["deepseek-v4"], compress_ratios=[4] * 61)
+        self.assertEqual([group["kind"] for group in entry_from_config(short)["mtp"]["groups"]],
+                         ["sliding"])
 
     def test_recusas(self):
         """O que não é entendido é recusado com o campo; nada é adivinhado"""
@@ -5948,6 +6131,7 @@ FIELD_TYPES = {
     "lógico": ("true ou false", (5, "", 0, [])),
     "grupos": ("uma lista de grupos de camadas", (5, "", {}, [], [5], True)),
     "atenção": ("um destes: full, sliding, hybrid, groups", (5, "", "FULL", True, [])),
+    "MTP": ("um objeto com groups, dense_bytes e expert_bytes", (5, "", [], True)),
     "KV": ("um destes: fp8, fp16, bf16, int8, nvfp4", (5, "", "FULL", True, [])),
     "pesos": ("um destes: bf16, fp16, fp8, int8, mxfp4, nvfp4, int4", (5, "", "FULL", True, [])),
     "storage": ("um destes: local, network, cloud", (5, "", "FULL", True, [])),
@@ -5960,7 +6144,8 @@ CATALOGUE_FIELDS = {
                     "max_position_embeddings=inteiro attention_pattern=atenção "
                     "default_kv_precision=KV notes=texto source=texto",
         "nullable": "",
-        "default": "aliases=nomes multimodal=lógico",
+        "default": "aliases=nomes multimodal=lógico bidirectional_images=lógico "
+                   "replicates_kv_heads=lógico",
         "optional": "hybrid_full_layers=inteiro hybrid_sliding_layers=inteiro "
                     "sliding_window=inteiro groups=grupos hf_id=nome vocab_size=inteiro "
                     "hidden_size=inteiro num_attention_heads=inteiro intermediate_size=inteiro "
@@ -5970,15 +6155,16 @@ CATALOGUE_FIELDS = {
                     "params_active=inteiro params_experts=inteiro params_embedding=inteiro "
                     "native_precision=pesos checkpoint_bytes=inteiro weights_dense_bytes=inteiro "
                     "weights_expert_bytes=inteiro weights_replicated_bytes=inteiro "
-                    "launch_args=linha"},
+                    "launch_args=linha mtp=MTP"},
     "servers": {
         "required": "name=nome gpus=poucos hbm_per_gpu_gb=número total_hbm_gb=número notes=texto "
                     "source=texto",
         "nullable": "",
         "default": "aliases=nomes",
-        "optional": "product=linha gpu=linha hbm_usable_gib_per_gpu=número "
-                    "hbm_bandwidth_tbps=número tflops_bf16=número tflops_fp8=número "
-                    "tflops_fp4=número nvlink_bandwidth_tbps=número nvlink_domain_gpus=inteiro "
+        "optional": "product=linha gpu=linha compute_capability=número "
+                    "hbm_usable_gib_per_gpu=número hbm_bandwidth_tbps=número "
+                    "tflops_bf16=número tflops_fp8=número tflops_fp4=número "
+                    "nvlink_bandwidth_tbps=número nvlink_domain_gpus=inteiro "
                     "pcie_bandwidth_gbps=número system_memory_tb=número power_kw=número "
                     "rack_units=inteiro heat_btu_h=inteiro max_num_seqs=inteiro "
                     "max_num_batched_tokens=inteiro"},
@@ -6057,6 +6243,26 @@ class CatalogosRuins(Case):
             shown = set(self.sized()[{"models": "model", "servers": "server"}.get(kind, kind)])
             self.assertEqual(shown - documented.get(kind, set()),
                              {name for name, _, _ in catalogue_fields(kind)})
+
+    def test_camadas_que_rascunham(self):
+        """O que está errado dentro de mtp, com o caminho inteiro"""
+        good = listed("models", "deepseek-r1")["mtp"]
+        group = good["groups"][0]
+        rows = (
+            ({"dense_bytes": 0}, "mtp.dense_bytes = 0", "inteiro positivo"),
+            ({"dense_bytes": ABSENT}, "mtp.dense_bytes:", "inteiro positivo"),
+            ({"expert_bytes": -1}, "mtp.expert_bytes = -1", "de 0 em diante"),
+            ({"expert_bytes": True}, "mtp.expert_bytes = true", "de 0 em diante"),
+            ({"experts": 5}, "mtp.experts", "chave desconhecida", "expert_bytes"),
+            ({"groups": []}, "mtp.groups = […]", "lista de grupos"),
+            ({"groups": [dict(group, layers=0)]}, "mtp.groups[0].layers = 0"),
+            ({"groups": [group, dict(group, kind="ring")]}, "mtp.groups[1].kind = 'ring'"),
+            ({"groups": [dict(group, window=9)]}, "mtp.groups[0].window = 9"))
+        for changes, *words in rows:
+            mtp = {key: value for key, value in dict(good, **changes).items()
+                   if value is not ABSENT}
+            with self.subTest(changes):
+                self.entry_refused("models", {"mtp": mtp}, "models[0]." + words[0], *words[1:])
 
     def test_linha_de_comando(self):
         """Uma amostra de campos errados como o usuário a vê"""
