@@ -318,6 +318,15 @@ def group_of(kind: str, layers: int, **fields: int) -> Group:
     return Group(kind=kind, layers=layers, **KINDS[kind][1](**fields))
 
 
+def listed_groups(groups: Sequence[Json], index_topk: int) -> tuple[Group, ...]:
+    """Os de `models.json`; a atenção esparsa só lê os tokens que o indexador escolhe."""
+    listed = [group_of(**group) for group in groups]
+    indexed = {group.stride for group in listed if "indexer" in group.kind}
+    return tuple(replace(group, read_tokens=index_topk * group.stride or None)
+                 if group.kind in LATENT and group.stride in indexed else group
+                 for group in listed)
+
+
 def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
     """A conta do `kv_cache_interface.py` do vLLM, sem páginas.
 
@@ -435,12 +444,7 @@ class Model:
                                window=self.sliding_window or 0, **heads)
             return {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}[
                 self.attention_pattern]
-        listed = [group_of(**group) for group in self.groups]
-        # A atenção esparsa só lê os `index_topk` tokens que o indexador escolhe.
-        indexed = {group.stride for group in listed if "indexer" in group.kind}
-        return tuple(replace(group, read_tokens=(self.index_topk or 0) * group.stride or None)
-                     if group.kind in LATENT and group.stride in indexed else group
-                     for group in listed)
+        return listed_groups(self.groups, self.index_topk or 0)
 
     @cached_property
     def latent(self) -> bool:
@@ -802,7 +806,8 @@ def stage_layers(layers: int, pp: int) -> int:
 
 def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
     """Os blocos de cada GPU da maior etapa, com as camadas que rascunham."""
-    groups = [*q.model.kv_groups, *[group_of(**group) for group in q.mtp.get("groups", ())]]
+    drafts = listed_groups(q.mtp.get("groups", ()), q.model.index_topk or 0)
+    groups = [*q.model.kv_groups, *drafts]
     groups = [group for group in groups if group.kind != "none"]
     if any("compressed" in group.kind for group in groups):
         parts, block, block_bytes = compressed_parts(groups, pp)

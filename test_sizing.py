@@ -5548,6 +5548,7 @@ class Blocos(Case):
         """Uma camada MTP alarga todos os grupos, e um estado linear guarda um rascunho cada"""
         rows = (
             ("deepseek-r1", "fp8", 8, 62 * 64 * 576, "62:64", 512, 512),
+            ("deepseek-v3.2", "fp8", 8, 62 * 64 * (656 + 132), "124:64", 512, 512),
             ("deepseek-v4-pro", "fp8", 8, 1435968, "31:8 2x31:64 60:4 91:256", 154, 6810),
             ("glm-4.5", "fp8", 8, 93 * 16 * 256, "93:16", 2048, 2048),
             ("qwen3-next", "bf16", 1, 13 * 576 * 2048, "3x12:576 13:576", 57 + 3 * 3, 57 + 3 * 5),
