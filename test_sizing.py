@@ -222,7 +222,8 @@ def in_catalogue(kind, name):
 
 def changed(record, **changes):
     """Uma cópia de uma pergunta ou entrada com outros campos."""
-    return dataclasses.replace(record, **field_names(changes))
+    asked = isinstance(record, sizing.Question)
+    return dataclasses.replace(record, **(field_names(changes) if asked else changes))
 
 
 def field_names(choices):
@@ -370,7 +371,7 @@ def at(model, server, tp=1, dp=1, inputs=1000, outputs=1000, tpot_scale=1.0, **c
     """A réplica de um leiaute, com tantos tokens de entrada e de saída por pedido."""
     question = asking(model, server, 1, inputs + outputs, input_tokens=inputs,
                       output_tokens=outputs, **choices)
-    (layout,) = sizing.layouts_of(question, [sizing.replica_of(question, tp, dp, 1)])
+    (layout,) = sizing.layouts_of(question, [sizing.replica_of(question, tp, 1, dp, 1)])
     return Replica(question, layout, tpot_scale)
 
 
