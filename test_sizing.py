@@ -332,6 +332,12 @@ def layouts_of(answer):
             for offer in answer.internal.offers]
 
 
+def every_layout_of(answer):
+    """(leiaute, nós da unidade, sessões do teto por unidade) de todos os comparados."""
+    return [(str(offer.layout), offer.nodes_per_unit, offer.layout.ceiling_sessions)
+            for offer in answer.internal.capacity.offers]
+
+
 class Replica:
     """Uma réplica de um leiaute sob a carga da pergunta: memória e velocidade.
 
@@ -1156,15 +1162,32 @@ class TetoFisico(Case):
         self.assertAlmostEqual(capacity / sizing.GIB, 10.52, delta=0.55)
 
     def test_ancoras(self):
-        """Tetos conhecidos: 120b em 131072 e DeepSeek-R1 em 32768, nos leiautes tp 8 e dp 8"""
-        rows = (({}, "tp 8", 794), ({"server": "dgx200"}, "tp 8", 395),
-                ({"model": "deepseek-r1", "server": "dgx200", "effective_context": 32768},
-                 "dp 8", 184))
-        for changes, layout, sessions in rows:
-            engine = self.sized(**changes)["engine"]
-            self.assertEqual((engine["layout"], engine["sessions_per_node"]), (layout, sessions))
+        """Tetos conhecidos: 120b em 131072 e DeepSeek-R1 em 4096, nos leiautes tp 8 e dp 8"""
+        # bytes de um bloco, os que uma sessão guarda e reserva; sessões por nó, dentro de 3%
+        rows = (
+            # 18 camadas de um KV head: 2 · 64 · 16; a janela guarda 9 páginas e reserva
+            # ⌈(127 + 2 · 16384) / 16⌉ + 1
+            ({}, "tp 8", 36864, 8192 + 9, 8192 + 2056 + 1, 794),
+            ({"server": "dgx200"}, "tp 8", 36864, 8192 + 9, 8192 + 1032 + 1, 398),
+            # 61 camadas de 576 bytes em blocos de 32 tokens
+            ({"model": "deepseek-r1", "effective_context": 4096, "kv_budget_ratio": "0.3"},
+             "dp 8", 61 * 576 * 32, 128, 128, 8280))
+        for changes, layout, block, held, reserved, near in rows:
+            with self.subTest(changes):
+                engine = self.sized(**changes)["engine"]
+                self.assertEqual((engine["layout"], engine["block_bytes"],
+                                  engine["reserved_blocks_per_session"]), (layout, block, reserved))
+                self.assertEqual(engine["kv_per_session_bytes_per_gpu"], block * held)
+                sessions = 1 + (engine["kv_blocks"] - 1 - reserved) // held
+                self.assertEqual(engine["sessions_held"], sessions)
+                self.assertAlmostEqual(engine["sessions_logged"] / (
+                    engine["kv_blocks"] / reserved), 1, 6)
+                node = sessions * (8 if layout == "dp 8" else 1)
+                self.assertEqual(engine["sessions_per_node"], node)
+                self.assertAlmostEqual(node / near, 1, delta=0.03)
         layouts = {row["layout"]: row["sessions_per_unit"] for row in engine["layouts"]}
-        self.assertEqual(layouts, {"dp 8": 184, "tp 8": 37, "tp 1": 0, "tp 2": 0, "tp 4": 0})
+        self.assertEqual((layouts["tp 1"], layouts["tp 2"]), (0, 0))  # nem os pesos
+        self.assertGreater(layouts["dp 8"], 7 * layouts["tp 8"])  # que repete o KV em cada GPU
 
     def test_conta_a_mao(self):
         """120b em tp 8 no DGX B300, parcela a parcela, pelos parâmetros publicados"""
@@ -1174,15 +1197,23 @@ class TetoFisico(Case):
         rope = 131072 * 64 * 2
         weights = ((total - experts) * 2 / 8 + rope + experts * 4.25 / 8 / 8 * tile) / 2**30
         self.assertAlmostEqual(engine["weights_gib_per_gpu"], weights, delta=0.001)
-        sampler = 3.66 * 1024 * 201088 * 4 + 8192 * 2880 * 2
-        runtime = (sampler / 2**30 + 1 / 32) + 1.0 + (0.35 + 36 * 0.045)
+        self.assertEqual(engine["max_num_seqs"], engine["sessions_held"])
+        parts, sequences = engine["runtime_parts_gib_per_gpu"], engine["max_num_seqs"]
+        sampler = 3.66 * sequences * 201088 * 4 + 16384 * 2880 * 2
+        self.assertAlmostEqual(parts["activation"], sampler / 2**30 + 1 / 32, places=6)
+        self.assertEqual(parts["non_torch"], 1)
+        runtime = sum(parts.values())
         self.assertAlmostEqual(engine["runtime_gib_per_gpu"], runtime, places=6)
-        self.assertAlmostEqual(sum(engine["runtime_parts_gib_per_gpu"].values()), runtime, places=6)
         capacity = 0.9 * 267.69 - weights - runtime
         self.assertAlmostEqual(engine["kv_capacity_gib_per_gpu"], capacity, delta=0.001)
-        session = 18 * 2 * 64 * (131072 + 128)  # um KV head por GPU
-        self.assertEqual(engine["kv_per_session_bytes_per_gpu"], session)
-        self.assertEqual(engine["sessions_per_node"], int(capacity * 2**30 / session))
+        # um KV head por GPU; a janela de 128 atravessa nove páginas de 16, que as camadas dividem
+        block = 18 * 2 * 64 * 16
+        self.assertEqual(engine["kv_per_session_bytes_per_gpu"], block * (131072 // 16 + 9))
+        reserved = 131072 // 16 + -(-(127 + 2 * 16384) // 16) + 1
+        self.assertEqual(engine["reserved_bytes_per_session"], block * reserved)
+        blocks = int(capacity * 2**30 / block)
+        self.assertAlmostEqual(engine["kv_blocks"], blocks, delta=30)  # 1 MiB
+        self.assertEqual(engine["sessions_per_node"], 1 + (blocks - 1 - reserved) // (8192 + 9))
         self.assertEqual(engine["kv_per_session_upper_bytes"], 36 * 2 * 8 * 64 * 131072)
 
     def test_pesos_maiores_que_a_hbm(self):
@@ -1217,31 +1248,38 @@ class TetoFisico(Case):
 
     def test_paginas(self):
         """O teto conta páginas inteiras de 16 tokens; o plano, os tokens exatos"""
-        document = self.sized(effective_context=100, tensor_parallel=8)
+        document = self.sized(effective_context=100, tensor_parallel=8, kv_budget_ratio="0.1")
         self.assertEqual(document["results"]["kv_per_session_bytes"], 36 * 2 * 8 * 64 * 100)
         self.assertEqual(document["engine"]["kv_per_session_bytes_per_gpu"], 36 * 2 * 64 * 112)
 
     def test_amostrador(self):
-        """Além de max_num_seqs cada sessão também aumenta o amostrador, até encher a GPU"""
-        base = self.sized()["engine"]  # 794 sessões, abaixo das 1024
-        for context in (1024, 4096, 20000):
+        """max_num_seqs é o maior que se sustenta: cada sequência também aumenta o amostrador"""
+        few = self.sized(tensor_parallel=8)["engine"]
+        for context in (16384, 32768, 65536):
+            question = asking("opt-oss-120b", "dgx300", 1000, context, tensor_parallel=8)
+            replica = replica_of(answer(question))
             engine = self.sized(effective_context=context, tensor_parallel=8)["engine"]
             sessions = engine["sessions_per_replica"]
-            self.assertGreater(sessions, 1024)
-            sampler = 3.66 * 4 * 201088 / 2**30  # GiB de cada sessão
-            growth = engine["runtime_gib_per_gpu"] - base["runtime_gib_per_gpu"]
-            self.assertAlmostEqual(growth, sampler * (sessions - 1024), places=5)
-            fixed = base["weights_gib_per_gpu"] + base["runtime_gib_per_gpu"] - 1024 * sampler
-            each = sampler + engine["kv_per_session_bytes_per_gpu"] / 2**30
-            usable = 0.9 * engine["hbm_usable_gib_per_gpu"]
-            self.assertLessEqual(fixed + sessions * each, usable + 1e-6)
-            self.assertGreater(fixed + (sessions + 1) * each, usable - 1e-6)
+            self.assertEqual((engine["sessions_held"], engine["max_num_seqs"], replica.sessions),
+                             (sessions,) * 3)
+            sampler = 3.66 * 4 * 201088 / 2**30  # GiB de cada sequência
+            growth = (engine["runtime_parts_gib_per_gpu"]["activation"]
+                      - few["runtime_parts_gib_per_gpu"]["activation"])
+            self.assertAlmostEqual(growth, sampler * (sessions - few["max_num_seqs"]), places=5)
+            held, reserved = context // 16 + 9, context // 16 + 1 + -(-min(
+                127 + 2 * 16384, context) // 16)
+            for sequences, fits in ((sessions, True), (sessions + 1, False)):
+                pool = (replica.usable_bytes - replica.weights_bytes
+                        - runtime_bytes(replica, sequences))
+                blocks = pool // 36864
+                self.assertEqual(1 + (blocks - 1 - reserved) // held >= sequences, fits)
 
     def test_atencao_em_data_parallel(self):
         """dp só para um MoE de cache latente, em várias GPUs, sem outro tp pedido"""
         def layouts(**changes):
-            engine = self.sized(**dict({"model": "deepseek-r1", "effective_context": 4096},
-                                       **changes))["engine"]
+            # um plano que o nó admite: não se comparam etapas
+            engine = self.sized(**dict({"model": "deepseek-r1", "effective_context": 4096,
+                                        "kv_budget_ratio": "0.1"}, **changes))["engine"]
             return sorted(row["layout"] for row in engine["layouts"])
 
         every = ["tp 1", "tp 2", "tp 4", "tp 8"]
@@ -1261,17 +1299,38 @@ class TetoFisico(Case):
             self.assertEqual(layouts(servers_file=servers_file), ["tp 1"])
 
     def test_menos_nos_com_ha(self):
-        """A unidade escolhida é a que compra menos nós, contada a reserva de HA"""
-        for concurrency, nodes in ((350, 15), (600, 20)):
-            results = self.sized(model="kimi-k2", server="dgx-h100", ha="n+1",
-                                 concurrency=concurrency)["results"]
-            self.assertEqual((results["nodes_final"], results["nodes_per_unit"]), (nodes, 5))
+        """A unidade escolhida é a que compra menos nós, contada a reserva de HA; no empate, a menor"""
+        units = set()
+        for ha, concurrency in itertools.product(("none", "n+1", "n+2"), (5, 90, 350, 600, 3000)):
+            found = answer(asking("kimi-k2", "dgx-h100", concurrency, 131072, ha_mode=ha))
+            plan = found.budget_bytes // found.kv_bytes  # por nó
+            bought = [((-(-found.peak_sessions // min(unit * plan, ceiling))
+                        + ("none", "n+1", "n+2").index(ha)) * unit, unit)
+                      for _, unit, ceiling in every_layout_of(found)]
+            self.assertEqual((found.nodes_final, found.unit), min(bought), (ha, concurrency))
+            self.assertEqual({unit for _, unit in bought}, set(range(2, 9)))
+            units.add(found.unit)
+        self.assertGreater(len(units), 2)
 
     def test_orcamento_da_unidade(self):
-        """Numa réplica de vários nós o orçamento do plano é o da unidade, não o de um nó"""
-        results = self.sized(model="llama-3.1-405b", server="dgx-spark", concurrency=1,
-                             kv_precision="fp16", kv_budget_ratio=0.6)["results"]
-        self.assertEqual((results["nodes_per_unit"], results["sessions_per_unit"]), (8, 1))
+        """O plano de uma unidade é o de cada nó vezes os nós; se um nó não tem sessão, o da soma"""
+        rows = (("llama-3.1-405b", "dgx-spark", "fp16", Fraction(6, 10)),
+                ("llama-3.1-70b", "dgx-spark", "fp8", Fraction(18, 100)),
+                ("glm-4.5", "rtx-pro-6000-8x", "fp8", Fraction(7, 10)),
+                ("kimi-k2", "dgx-h100", "bf16", Fraction(3, 10)))
+        whole, summed = 0, 0
+        for model, server, precision, ratio in rows:
+            found = answer(asking(model, server, 1, 131072, kv_precision=precision,
+                                  kv_budget_ratio=ratio, peak_headroom_ratio=Fraction(0)))
+            node = found.budget_bytes // found.kv_bytes
+            pooled = found.unit * found.budget_bytes // found.kv_bytes
+            expected = found.unit * node or pooled
+            (_, unit, ceiling), *_ = every_layout_of(found)
+            self.assertEqual((unit, found.sessions), (found.unit, min(expected, ceiling)))
+            self.assertGreater(unit, 1)
+            whole += bool(node)
+            summed += not node
+        self.assertTrue(whole and summed)
         # o motor admite em 2 nós; o plano, só em 4, o que não é recusa
         results = self.sized(model="llama-3.1-70b", server="dgx-spark", concurrency=1,
                              peak_headroom_ratio=0, kv_budget_ratio="0.18")["results"]
@@ -1290,25 +1349,27 @@ class TetoFisico(Case):
         unit = results["nodes_per_unit"]
         self.assertGreater(unit, 1)
         self.assertEqual(engine["nodes_per_replica"], unit)
-        self.assertEqual(results["nodes_final"], 30)
-        self.assertEqual(results["nodes_final"] - unit, results["nodes_with_headroom"])
-        self.assertEqual(results["nodes_final"] % unit, 0)
-        self.assertEqual(document["ha_plan"]["nodes_after_failure"], 30 - unit)
+        nodes = (-(-1200 // results["sessions_per_unit"]) + 1) * unit
+        self.assertEqual(results["nodes_final"], nodes)
+        self.assertEqual(nodes - unit, results["nodes_with_headroom"])
+        self.assertEqual(document["ha_plan"]["nodes_after_failure"], nodes - unit)
         alone = self.sized(model="kimi-k2", server="dgx-h100")["results"]
-        self.assertEqual((alone["nodes_final"], alone["nodes_per_unit"]), (24, 6))
+        self.assertLessEqual(alone["nodes_final"], nodes - unit)
+        self.assertEqual(alone["nodes_final"] % alone["nodes_per_unit"], 0)
         few = self.sized(model="kimi-k2", server="dgx-h100", concurrency=5, effective_context="8k")
         self.assertEqual(few["results"]["nodes_per_unit"], 2)
 
     def test_nada_cabe(self):
         """Pesos que não cabem em leiaute algum: status 3, o que falta e onde caberia"""
         spark = ["--model=kimi-k2", "--server=dgx-spark", "--concurrency=1"]
-        self.refused(spark, "pesos de", "faltam", "no melhor leiaute (tp 8 em 8 nós)",
+        self.refused(spark, "pesos de", "faltam", "no melhor leiaute (tp 1 pp 8 em 8 nós)",
                      "cabe em: dgx300, dgx200", status=3)
         self.assertNotIn("tensor-parallel auto",
                          self.refused([*spark, "--tensor-parallel=1"], "cabe em", status=3))
-        self.refused(["--model=llama-3.1-70b", "--server=l40s-8x", "--concurrency=1",
-                      "--tensor-parallel=1", "--effective-context=8k"], "tp 1 em 1 nó",
-                     "cabe com --tensor-parallel auto", status=3)
+        # 61 camadas em 56 etapas: duas numa GPU só não cabem; oito, em oito GPUs, sim
+        self.refused(["--model=kimi-k2", "--server=l40s-8x", "--concurrency=1",
+                      "--weights-precision=bf16", "--tensor-parallel=1",
+                      "--effective-context=8k"], "cabe com --tensor-parallel auto", status=3)
 
     def test_flags(self):
         """Utilização, tensor parallel e precisão dos pesos: efeito e valores ruins"""
@@ -1319,9 +1380,9 @@ class TetoFisico(Case):
         small = self.sized(gpu_memory_utilization="50%")
         self.assertEqual(small["results"]["limited_by"], "engine_memory")
         self.assertLess(small["results"]["sessions_per_node"], 613)
-        wide = self.sized(model="llama-3.1-70b", tensor_parallel=1)["engine"]
-        half = self.sized(model="llama-3.1-70b", tensor_parallel=1,
-                          weights_precision="fp8")["engine"]
+        alone = {"model": "llama-3.1-70b", "tensor_parallel": 1, "kv_budget_ratio": "0.1"}
+        wide = self.sized(**alone)["engine"]
+        half = self.sized(**alone, weights_precision="fp8")["engine"]
         # os embeddings e a cabeça (2.1 bilhões de 70.6) ficam em 16 bits
         self.assertAlmostEqual(wide["weights_gib_per_gpu"] - half["weights_gib_per_gpu"],
                                (70553706496 - 2101346304) / 2**30, places=5)
@@ -1602,13 +1663,14 @@ class TetoFisico(Case):
                              if words.startswith("groups") else words)
 
     def test_memoria_nunca_estoura(self):
-        """Em centenas de perguntas ao acaso, pesos + motor + sessões cabem, e mais uma não"""
+        """Em centenas de perguntas ao acaso, pesos + motor + blocos cabem, e mais uma sessão não"""
         generator, checked = random.Random(7), 0
         models, servers = entries_of("models"), entries_of("servers")
         for _ in range(rounds(600, 180)):
             model, server = generator.choice(models), generator.choice(servers)
+            wide = "fp8" if "deepseek-v4" in model.name else "bf16"
             question = asking(
-                model, server, kv_precision=generator.choice(("fp8", "bf16")),
+                model, server, kv_precision=generator.choice(("fp8", wide)),
                 kv_budget_ratio=Fraction(generator.randint(1, 10), 10),
                 runtime_overhead_gib=generator.randint(1, 200), ha_mode="n+1",
                 gpu_memory_utilization=Fraction(generator.randint(50, 100), 100),
@@ -1618,22 +1680,26 @@ class TetoFisico(Case):
                 continue
             checked += 1
             replica = replica_of(result)
-            rank = replica.sessions // replica.dp
-            held = replica.weights_bytes + replica.runtime_bytes + rank * replica.session_bytes
-            self.assertLessEqual(held, replica.usable_bytes)
-            more = runtime_bytes(replica, max(rank + 1, server.max_num_seqs))
-            self.assertGreater(replica.weights_bytes + more + (rank + 1) * replica.session_bytes,
-                               replica.usable_bytes)
-            plan = result.unit * result.budget_bytes // result.kv_bytes
-            (_, _, ceiling), *others = layouts_of(result)
+            rank, tokens = replica.sessions // replica.dp, question.max_num_batched_tokens
+            for sessions, fits in ((rank, True), (rank + 1, False)):
+                used = 1 + replica.reserved_blocks + (sessions - 1) * replica.held_blocks
+                total = (replica.weights_bytes + runtime_bytes(replica, sessions)
+                         + used * replica.block_bytes)
+                if fits or rank < tokens:  # uma sequência gera ao menos um token por passo
+                    self.assertEqual(total <= replica.usable_bytes, fits)
+            node = max(0, result.budget_bytes // result.kv_bytes)
+            plan = result.unit * node or result.unit * result.budget_bytes // result.kv_bytes
+            (_, nodes, ceiling), *others = layouts_of(result)
             self.assertEqual(ceiling, replica.sessions * replica.per_unit)
             self.assertEqual(result.sessions, min(plan, ceiling))
-            self.assertEqual(result.limited_by, "plan" if plan <= ceiling else "engine_memory")
-            for _, _, other in others:
-                self.assertLessEqual(min(plan, other), result.sessions)
+            limits = ("plan",) if plan <= ceiling else ("engine_memory", "max_num_seqs")
+            self.assertIn(result.limited_by, limits)
+            for _, other, _ in others:
+                self.assertLessEqual(nodes, other)
             self.screen(report_of(result), 27)
             json.dumps(document_of(result))
         self.assertGreater(checked, rounds(300, 90))
+
 
 
 # ── Velocidade ────────────────────────────────────────────────────────────────────────────────
