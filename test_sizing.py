@@ -338,6 +338,42 @@ def every_layout_of(answer):
             for offer in answer.internal.capacity.offers]
 
 
+def ceilings_of(question):
+    """{nós da unidade, de 1 a 8: as sessões do teto do melhor leiaute}."""
+    ways = {nodes: sizing.spread_replicas(question, nodes) for nodes in range(2, 9)}
+    ways[1] = sizing.replicas_in_a_node(question) + sizing.staged_replicas(question, 1)
+    return {nodes: max([layout.ceiling_sessions for layout in sizing.layouts_of(question, items)],
+                       default=0) for nodes, items in ways.items()}
+
+
+def blocks_at(question, tp, pp=1):
+    """Os blocos do cache numa GPU: `block_bytes`, `groups`, `held`, `reserved` e `shared`."""
+    return sizing.blocks_of(question, tp, pp)
+
+
+def tensor_parallel_ways(question):
+    """Os tensor parallel possíveis num nó."""
+    return sizing.tensor_parallel_ways(question, question.server.gpus)
+
+
+def staged_at(question, nodes):
+    """As réplicas em etapas de tantos nós: `tp` e `pp`."""
+    pipe = collections.namedtuple("Pipe", "tp pp")
+    return [pipe(item.tensor_parallel, item.pipeline_parallel)
+            for item in sizing.staged_replicas(question, nodes)]
+
+
+def replicas_at(question, tp, pp, nodes):
+    """A réplica deste leiaute, e a mesma com outro pool: `usable_bytes`."""
+    replica = sizing.replica_of(question, tp, pp, 1, nodes)
+
+    def at_pool(usable_bytes):
+        changed_one = dataclasses.replace(replica, usable_bytes=usable_bytes)
+        return Replica(question, sizing.layout_of(question, changed_one))
+
+    return replica, at_pool
+
+
 class Replica:
     """Uma réplica de um leiaute sob a carga da pergunta: memória e velocidade.
 
@@ -1839,6 +1875,302 @@ class TetoFisico(Case):
             json.dumps(document_of(result))
         self.assertGreater(checked, rounds(300, 90))
 
+
+
+# ── Os blocos do motor ────────────────────────────────────────────────────────────────────────
+
+# Do vLLM 0.33 em execução, com 8192 tokens por passo: modelo, servidor, KV, tp e contexto; bytes de
+# um bloco numa GPU, tokens por bloco de cada grupo, blocos que uma sessão guarda e reserva.
+MEASURED_BLOCKS = """
+llama-3.1-8b-instruct dgx200 bf16 1 8192 2097152 16 512 512
+llama-3.3-70b-instruct dgx300 fp8 1 131072 2621440 16 8192 8192
+qwen3-235b-a22b dgx200 bf16 8 32768 770048 16 2048 2048
+minimax-m2 dgx200 fp8 1 32768 2031616 16 2048 2048
+glm-4.5-air dgx200 bf16 8 8192 376832 16 512 512
+llama-3_3-nemotron-super-49b-v1 dgx200 fp8 1 8192 1605632 16 512 512
+opt-oss-120b dgx300 bf16 1 8192 589824 16,16 521 1025
+opt-oss-120b dgx200 fp8 1 8192 294912 16,16 521 1025
+opt-oss-120b dgx300 fp8 8 131072 36864 16,16 8201 9225
+opt-oss-120b dgx200 bf16 8 32768 73728 16,16 2057 3081
+gemma-2-27b-it dgx200 bf16 1 8192 3014656 16,16 769 1025
+gemma-3-27b-it dgx200 fp8 8 131072 81920 16,16,16,16,16,16,16 8582 14726
+gemma-3-27b-it dgx200 bf16 8 32768 163840 16,16,16,16,16,16,16 2438 8582
+c4ai-command-a-03-2025 dgx200 bf16 8 8192 131072 16,16,16,16 1283 2051
+gemma-4-31b-it dgx300 fp8 8 131072 655360 64,64,64,64,64,64 2133 3413
+gemma-4-31b-it dgx200 fp8 1 8192 5242880 64,64,64,64,64,128 149 709
+gemma-4-31b-it dgx300 bf16 1 131072 10485760 64,64,64,64,64,128 1109 2389
+gemma-4-31b-it dgx200 bf16 1 32768 2621440 16,16,16,16,16,32 1349 6469
+llama-4-scout-17b-16e-instruct dgx200 fp8 1 32768 393216 16,16,16,16 3584 6656
+llama-4-scout-17b-16e-instruct dgx200 bf16 1 131072 786432 16,16,16,16 9728 12800
+deepseek-r1 dgx300 bf16 8 131072 2248704 32 4096 4096
+deepseek-r1 dgx200 fp8 8 8192 2248704 64 128 128
+kimi-k2-instruct dgx200 bf16 1 8192 1124352 16 512 512
+deepseek-v3.2 dgx300 fp8 8 8192 2764032 64 128 128
+deepseek-v3.2 dgx300 bf16 1 8192 5012736 64 128 128
+deepseek-v3.2 dgx200 fp8 8 8192 3076352 64 128 128
+deepseek-v3.2 dgx200 bf16 8 32768 5012736 64 512 512
+deepseek-v4-pro dgx200 fp8 8 131072 1435968 4,8,64,64,256 538 7194
+deepseek-v4-pro dgx300 fp8 1 8192 1435968 4,8,64,64,256 58 3364
+qwen3.5-27b dgx200 bf16 8 131072 7340032 448,448,448,448 296 302
+qwen3.5-27b dgx200 fp8 8 8192 6815744 832,832,832,832 13 19
+nvidia-nemotron-3-nano-30b-a3b-bf16 dgx200 bf16 1 32768 12877824 2096,2096,2096,2096,2096 20 28
+nvidia-nemotron-3-nano-30b-a3b-bf16 dgx200 fp8 8 8192 1622016 1056,1056,1056,1056,1056 12 20
+granite-4.0-h-small dgx200 fp8 1 8192 8650752 %s 17 35
+granite-4.0-h-small dgx200 bf16 1 32768 8650752 %s 72 90
+""" % (",".join(["1056"] * 10), ",".join(["528"] * 10))
+HEAD_KINDS = {"full", "sliding", "chunked"}  # com cabeças de K e de V
+
+
+class Blocos(Case):
+    """Os blocos do cache: a regra do vLLM 0.33, e o que nunca piora com mais recursos"""
+
+    def combinations(self, seed, full, quick):
+        """(generator, modelo, servidor) ao acaso, sem repetir; todos os pares se `full` os passa."""
+        generator = random.Random(seed)
+        pairs = list(itertools.product(catalogue("models")["models"],
+                                       catalogue("servers")["servers"]))
+        generator.shuffle(pairs)
+        for model, server in pairs[:rounds(full, quick)]:
+            yield generator, model, server
+
+    def precision_of(self, generator, model):
+        """Uma que o motor serve neste modelo."""
+        kinds = {kind for kind, _, _ in naive_specs(model)}
+        if "compressed" in kinds:
+            return "fp8"
+        return generator.choice(("fp8", "bf16", "int8") if kinds <= HEAD_KINDS else (
+            "fp8", "bf16"))
+
+    def test_motor(self):
+        """Bytes, tokens e blocos de cada grupo são os que o motor calculou; a segunda conta também"""
+        for row in MEASURED_BLOCKS.strip().splitlines():
+            model, server, precision, *numbers, held, reserved = row.split()
+            tp, context, size = map(int, numbers[:3])
+            question = asking(model, server, 1, context, kv_precision=precision,
+                              max_num_batched_tokens=8192)
+            blocks = blocks_at(question, tp)
+            naive = NaiveBlocks(listed("models", model), listed("servers", server), precision, tp)
+            expected = [size, int(held), int(reserved)]
+            with self.subTest(row):
+                self.assertEqual([blocks.block_bytes, blocks.held(context),
+                                  blocks.reserved(context)], expected)
+                self.assertEqual([naive.bytes, naive.held(context),
+                                  naive.reserved(context, 8192)], expected)
+                self.assertEqual(sorted(item.block_tokens for item in blocks.groups),
+                                 sorted(map(int, numbers[3].split(","))))
+                specs = naive_specs(listed("models", model))
+                if {kind for kind, _, _ in specs} <= HEAD_KINDS:
+                    self.assertEqual(sum(item.layers for item in blocks.groups),
+                                     sum(layers for _, layers, _ in specs))
+
+    def test_segunda_implementacao(self):
+        """Em todo modelo e servidor, com tp e etapas, os blocos são os da segunda conta"""
+        kinds = collections.Counter()
+        for generator, model, server in self.combinations(21, 1000, 120):
+            precision = self.precision_of(generator, model)
+            question = asking(model["name"], server["name"], kv_precision=precision)
+            pipelines = (1,) if precision == "fp8" and "v4" in model["name"] else (1, 2, 3)
+            for tp, pp in itertools.product(tensor_parallel_ways(question), pipelines):
+                blocks = blocks_at(question, tp, pp)
+                naive = NaiveBlocks(model, server, precision, tp, pp)
+                tokens = question.max_num_batched_tokens
+                for context in (1, 65, generator.randint(100, 5000), generator.randint(1, 10**6)):
+                    self.assertEqual(
+                        (blocks.block_bytes, blocks.held(context), blocks.reserved(context),
+                         blocks.shared(context)),
+                        (naive.bytes, naive.held(context), naive.reserved(context, tokens),
+                         naive.shared(context)),
+                        (model["name"], server["name"], precision, tp, pp, context))
+                widths = {item.layers + item.padding_layers for item in blocks.groups}
+                if "v4" not in model["name"]:
+                    self.assertEqual(len(widths), 1)
+            kinds.update({kind for kind, _, _ in naive_specs(model)})
+        self.assertEqual(set(kinds), {kind for model in catalogue("models")["models"]
+                                      for kind, _, _ in naive_specs(model)})
+
+    def test_guardados_e_reservados(self):
+        """Todo grupo reserva ao menos o que guarda, e mais contexto nunca guarda nem reserva menos"""
+        for generator, model, server in self.combinations(22, 1000, 80):
+            precision = self.precision_of(generator, model)
+            question = asking(model["name"], server["name"], kv_precision=precision)
+            blocks = blocks_at(question, 1, generator.choice((1, 4)))
+            before = (1, 1)
+            for context in sorted(generator.sample(range(1, 300000), 20)):
+                seen = blocks.held(context), blocks.reserved(context)
+                self.assertLessEqual(seen[0], seen[1])
+                self.assertEqual(tuple(map(max, before, seen)), seen)
+                prefix = generator.randint(0, context - 1)
+                self.assertLessEqual(blocks.shared(prefix), seen[0])
+                before = seen
+
+    def test_sessoes(self):
+        """1 + (B − 1 − R) // D sessões; a primeira, só com a reserva inteira além do bloco nulo"""
+        for generator, model, server in self.combinations(23, 1000, 60):
+            precision, context = self.precision_of(generator, model), generator.randint(1, 200000)
+            question = asking(model["name"], server["name"], 1, context, kv_precision=precision,
+                              max_num_seqs=generator.choice((1, 7, 10**6)))
+            context = question.effective_context
+            tp, pp = generator.choice(tensor_parallel_ways(question)), generator.choice((1, 2))
+            pp = 1 if "v4" in model["name"] else pp
+            replica, at_pool = replicas_at(question, tp, pp, 1)
+            naive = NaiveBlocks(model, server, precision, tp, pp)
+            held = naive.held(context)
+            reserved = naive.reserved(context, question.max_num_batched_tokens)
+            taken = replica.weights_bytes + replica.runtime_bytes
+            for blocks in (0, 1, reserved, reserved + 1, reserved + held, reserved + held + 1,
+                           generator.randint(0, 10**6)):
+                pool = at_pool(taken + blocks * naive.bytes + generator.randrange(naive.bytes))
+                self.assertEqual((pool.kv_blocks, pool.held), (
+                    blocks, naive_sessions(blocks, held, reserved)), (model["name"], server["name"],
+                                                                      tp, pp, context))
+                self.assertEqual(pool.logged, Fraction(blocks, reserved))
+                self.assertEqual(pool.sessions, min(pool.held, pool.max_num_seqs))
+            # um byte a menos que a reserva e o bloco nulo, e o motor não inicia
+            needed = taken + (reserved + 1) * naive.bytes
+            self.assertEqual([at_pool(needed - short).held for short in (0, 1)], [1, 0])
+
+    def test_ancoras(self):
+        """50 GiB na gpt-oss-120b; larguras da Gemma 3; páginas do Qwen3-Next; blocos da DeepSeek V4"""
+        question = asking("opt-oss-120b", "dgx200", 1, 131072, max_num_seqs=64)
+        replica, at_pool = replicas_at(question, 1, 1, 1)
+        pool = at_pool(replica.weights_bytes + replica.runtime_bytes + 50 * 2**30)
+        self.assertEqual((pool.block_bytes, pool.kv_blocks, pool.held), (294912, 182044, 22))
+        self.assertEqual("%.2f" % pool.logged, "19.73")
+        gemma = blocks_at(asking("gemma-3-27b", "dgx200", kv_precision="bf16"), 1)
+        self.assertEqual([item.layers + item.padding_layers for item in gemma.groups], [10] * 7)
+        self.assertEqual(sum(item.padding_layers for item in gemma.groups), 8)
+        for precision, tokens, padding in (("bf16", 576, "7.46"), ("fp8", 1088, "1.49")):
+            blocks = blocks_at(asking("qwen3-next-80b", "dgx200", kv_precision=precision), 1)
+            self.assertEqual({item.block_tokens for item in blocks.groups}, {tokens})
+            state = 32 * 128 * 128 * 2 + (2 * 16 * 128 + 32 * 128) * 3 * 2
+            self.assertEqual("%.2f" % (100 * (blocks.block_bytes / (12 * state) - 1)), padding)
+        pro = listed("models", "deepseek-v4")
+        flash = dict(pro, num_layers=43, moe_layers=43, groups=[
+            dict(group, layers={None: 43, 4: 21, 128: 20}[group.get("ratio")])
+            for group in pro["groups"]])
+        for raw, size in ((flash, 1002240), (pro, 1435968)):
+            for tp in (1, 8):
+                blocks = blocks_at(asking(entry_of("models", raw), "dgx300"), tp)
+                self.assertEqual(blocks.block_bytes, size)
+                for context in (8192, 100001):
+                    self.assertEqual(blocks.held(context), ceiling(context, 256) + 26)
+
+    def test_etapas(self):
+        """Cada etapa fica com a sua parte das camadas, e cada ponta com a sua tabela"""
+        six = changed(in_catalogue("servers", "dgx200"), gpus=6, total_hbm_gb=6 * 141)
+        pipes = {(item.tp, item.pp) for item in staged_at(asking("llama-3.3-70b", six), 1)}
+        self.assertEqual(pipes, {(1, 2), (1, 3), (1, 6), (2, 3)})
+        for nodes, expected in ((2, {(4, 3)}), (4, {(4, 6)}), (3, set())):
+            pipes = {(item.tp, item.pp) for item in staged_at(asking("llama-3.3-70b", six), nodes)}
+            self.assertLessEqual(pipes, expected | {(2, 3 * nodes)})
+        model, raw = in_catalogue("models", "llama-3.3-70b"), listed("models", "llama-3.3-70b")
+        table = 2 * raw["vocab_size"] * raw["hidden_size"]  # embeddings; a cabeça é igual
+        layers = raw["weights_dense_bytes"] - 2 * table
+        rope = 2 * raw["max_position_embeddings"] * raw["head_dim"]
+        whole, _ = replicas_at(asking(model, six), 1, 1, 1)
+        self.assertEqual(whole.weights_bytes, layers + 2 * table + rope)
+        blocks = blocks_at(asking(model, six), 1)
+        for pp in (2, 3, 6):
+            staged, _ = replicas_at(asking(model, six), 1, pp, 1)
+            most = ceiling(80, pp)
+            self.assertEqual(staged.weights_bytes, ceiling(layers * most, 80) + table + rope)
+            self.assertEqual(blocks_at(asking(model, six), 1, pp).block_bytes,
+                             blocks.block_bytes * most // 80)
+            self.assertLess(staged.cuda_graphs_bytes, whole.cuda_graphs_bytes)
+
+    def test_rascunho(self):
+        """A camada que rascunha alarga os grupos; um estado linear guarda um por token rascunhado"""
+        full = {"kind": "full", "layers": 1, "kv_heads": 2, "k_dim": 256, "v_dim": 256}
+        model = changed(in_catalogue("models", "qwen3-next-80b"),
+                        mtp={"groups": [full], "dense_bytes": 10**9, "expert_bytes": 0})
+        plain, two = (asking(model, "dgx200", speculative_tokens=drafts) for drafts in (0, 2))
+        before, after = blocks_at(plain, 1), blocks_at(two, 1)
+        self.assertEqual(after.block_bytes * 12, before.block_bytes * 13)
+        self.assertEqual([len(item.groups) for item in (before, after)], [4, 4])
+        for context in (100, 8192):  # três grupos lineares
+            self.assertEqual(after.held(context) - before.held(context), 3 * 2)
+            self.assertEqual(after.reserved(context) - before.reserved(context), 3 * 2)
+        light, heavy = (replicas_at(question, 1, 1, 1)[0] for question in (plain, two))
+        self.assertEqual(heavy.weights_bytes - light.weights_bytes, 10**9)
+
+    def test_unidades(self):
+        """De 1 a 8 nós, sempre: a unidade que compra menos nós, e no empate a menor"""
+        # duas unidades de dois nós, ou uma de três; nove nós em três unidades, ou oito em duas
+        questions = [asking("opt-oss-120b", "dgx-spark", 1000, 8192),
+                     asking("glm-4.5", "rtx-pro-6000-8x", 100, 131072)]
+        for generator, model, server in self.combinations(24, 1000, 150):
+            asked = asking(model["name"], server["name"], generator.choice((1, 100, 1000)),
+                           generator.choice((2048, 8192, 32768, 131072)),
+                           ha_mode=generator.choice(("none", "n+1")))
+            if weight_bytes(asked) > server["total_hbm_gb"] * 10**9 / 2:
+                questions.append(asked)
+        wide = 0
+        for question in questions:
+            found = answer_to(question)
+            if found is None:
+                self.assertFalse(any(ceilings_of(question).values()))
+                continue
+            node = found.budget_bytes // found.kv_bytes
+            bought = []
+            for unit, most in ceilings_of(question).items():
+                plan = unit * node or unit * found.budget_bytes // found.kv_bytes
+                if min(plan, most) > 0:
+                    units = ceiling(found.peak_sessions, min(plan, most))
+                    bought.append(((units + (question.ha_mode == "n+1")) * unit, unit))
+            self.assertEqual((found.nodes_final, found.unit), min(bought),
+                             (question.model.name, question.server.name, question.concurrency,
+                              question.effective_context))
+            wide += found.unit > 1
+        self.assertGreater(wide, 3)
+
+    def test_mais_recursos(self):
+        """Mais utilização, HBM ou GPUs, menos tokens ou fp8: nunca mais nós nem menos sessões"""
+        changes = 0
+        for generator, model, server in self.combinations(25, 1000, 70):
+            model, server = in_catalogue("models", model["name"]), in_catalogue(
+                "servers", server["name"])
+            compressed = "v4" in model.name
+            context = generator.choice((2048, 8192, 32768, generator.randint(1024, 200000)))
+            question = asking(model, server, generator.choice((1, 5, 100, 3000)), context,
+                              kv_precision="fp8" if compressed else "fp16",
+                              ha_mode=generator.choice(("none", "n+1")))
+            larger = changed(server, **{name: getattr(server, name) * Fraction(11, 10) for name in (
+                "hbm_per_gpu_gb", "total_hbm_gb", "hbm_usable_gib_per_gpu")})
+            twice = changed(server, **{name: 2 * (getattr(server, name) or 0) for name in (
+                "gpus", "total_hbm_gb", "nvlink_domain_gpus")})
+            better = [changed(question, gpu_memory_utilization=Fraction(
+                          generator.randint(91, 100), 100)),
+                      changed(question, context=generator.randint(1024, context)),
+                      changed(question, server=larger), changed(question, server=twice),
+                      changed(question, kv_precision="fp8")]
+            self.never_worse(question, better)
+            changes += nodes_for(better[0]) < nodes_for(question)
+        self.assertGreater(changes, 0)
+        # 22 nós com 90% da HBM eram 130 com 100%; 360 em 8192 tokens, 150 em 205350
+        glm = asking("glm-4.5", "rtx-pro-6000-8x", 100, 131072)
+        full = changed(glm, gpu_memory_utilization=Fraction(1))
+        self.assertLessEqual(nodes_for(full), nodes_for(glm))
+        self.assertLess(nodes_for(glm), 22)
+        kimi = asking("kimi-k2.5", "h100-nvl-8x", 1000, 205350)
+        self.never_worse(kimi, [changed(kimi, context=8192)])
+        self.assertLess(nodes_for(kimi), 150)
+
+    def never_worse(self, question, better):
+        """Cada pergunta de `better` compra os mesmos nós ou menos, e nenhum leiaute admite menos."""
+        before = answer_to(question)
+        held = {row[:2]: row[2] for row in every_layout_of(before)} if before else {}
+        for asked in better:
+            after = answer_to(asked)
+            words = (asked.model.name, asked.server.name, asked.concurrency,
+                     question.effective_context, asked.effective_context, asked.kv_precision,
+                     asked.ha_mode, asked.gpu_memory_utilization, asked.server.gpus)
+            if before is None:
+                continue
+            self.assertIsNotNone(after, words)
+            self.assertLessEqual(after.nodes_final, before.nodes_final, words)
+            for name, nodes, sessions in every_layout_of(after):
+                if asked.server.gpus == question.server.gpus:
+                    self.assertGreaterEqual(sessions, held.get((name, nodes), 0), words)
 
 
 # ── Velocidade ────────────────────────────────────────────────────────────────────────────────
@@ -4847,14 +5179,6 @@ def fit_probability(sessions, sizes, room):
     return sum(chances.values())
 
 
-def heads_of(raw, elements):
-    """Em quantas GPUs se divide este cache: as cabeças de KV; um vetor latente, em nenhuma."""
-    if raw.get("groups") is None:
-        return raw["num_key_value_heads"]
-    return next((group["kv_heads"] for group in raw["groups"] if group["kind"] == "full"
-                 and group["kv_heads"] * (group["k_dim"] + group["v_dim"]) == elements), 1)
-
-
 class Pedido(Case):
     """O pedido faz o contexto; o prefixo comum e a mistura de comprimentos"""
 
@@ -4975,16 +5299,17 @@ class Pedido(Case):
                     self.assertEqual(results["kv_total_bytes"], 100 * (kv_bytes - shared)
                                      + results["nodes_final"] * copies * shared)
                     plan = (result.budget_bytes - copies * shared) // (kv_bytes - shared)
-                    # no teto, páginas de 16 tokens cheias; cabeças divididas, um vetor não
-                    paged = sum(-(-layers * (elements + fixed) * (prefix // stride // 16 * 16)
-                                  // min(replica.tp, heads_of(raw, elements)))
-                                for layers, elements, fixed, stride in naive_groups(raw))
+                    # no teto, os blocos cheios do prefixo, uma vez por réplica
+                    blocks = NaiveBlocks(raw, listed("servers", server), "fp8", replica.tp)
+                    common = blocks.shared(prefix)
+                    own = blocks.held(100003) - common
+                    reserved = blocks.reserved(100003, question.max_num_batched_tokens)
                     rank = replica.sessions // replica.dp
                     for sessions, fits in ((rank, True), (rank + 1, False)):
-                        engine = runtime_bytes(replica, max(question.max_num_seqs, sessions))
-                        held = paged + sessions * (replica.session_bytes - paged)
-                        self.assertEqual(replica.weights_bytes + engine + held
-                                         <= replica.usable_bytes, fits)
+                        pool = (replica.usable_bytes - replica.weights_bytes
+                                - runtime_bytes(replica, sessions))
+                        admitted = naive_sessions(pool // blocks.bytes, own, reserved)
+                        self.assertEqual(admitted >= sessions, fits)
                     self.assertEqual(result.sessions, min(plan, rank * copies))
                     none = answer(changed(question, shared_prefix_tokens=0))
                     self.assertGreaterEqual(result.sessions, none.sessions)
