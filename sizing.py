@@ -480,6 +480,7 @@ class Server:
     nvlink_bandwidth_tbps: Exact | None = None  # de todas as GPUs, nos dois sentidos
     nvlink_domain_gpus: int | None = None
     pcie_bandwidth_gbps: Exact | None = None  # GB/s de uma GPU, num sentido
+    network_gbps_per_gpu: Exact | None = None  # GB/s da rede entre nós, num sentido
     system_memory_tb: Exact | None = None
     power_kw: Exact | None = None
     rack_units: int | None = None
@@ -1117,8 +1118,13 @@ class Replica:
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
 
     @property
-    def timeable(self) -> bool:
-        """O modelo de velocidade cobre o leiaute."""
+    def stage_gpus(self) -> int:
+        """As que trabalham juntas nas mesmas camadas."""
+        return self.tensor_parallel * self.data_parallel
+
+    @property
+    def measured(self) -> bool:
+        """Há medidas de velocidade de leiautes assim."""
         return self.pipeline_parallel == self.nodes_per_unit == 1
 
     def __str__(self) -> str:
@@ -1326,11 +1332,13 @@ LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
 MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
 INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 10 medidas do GLM-5 em B200 (SGLang)
 ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
+NETWORK_SECONDS = 30e-6  # a de uma troca entre nós ou de uma etapa à outra; sem medidas
 DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
 PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
 FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
 # Medido / previsto em 80% das medidas.
 TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
+TPOT_UNMEASURED_RANGE = (0.6, 2.0)  # de etapas ou vários nós: sem medidas, larga
 TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
 MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
 QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
@@ -1407,8 +1415,10 @@ def dense_precision(q: Question, linear_params: int, linear_bytes: int) -> str:
     return "fp8" if linear_bytes < 1.5 * linear_params else "bf16"
 
 
-def link_bandwidth(server: Server, gpus: int) -> float:
-    """Bytes por segundo de cada GPU às outras da réplica, num sentido."""
+def link_bandwidth(server: Server, gpus: int, nodes: int) -> float:
+    """Bytes por segundo de cada GPU às outras, num sentido."""
+    if nodes > 1:
+        return float(server.network_gbps_per_gpu or 0) * GB or 1
     if server.nvlink_reaches(gpus):
         return float(server.nvlink_bandwidth_tbps or 0) * 1e12 / server.gpus / 2 or 1
     return float(server.pcie_bandwidth_gbps or 0) * GB or 1
@@ -1425,6 +1435,8 @@ def absorbed_flops(model: Model, context: int) -> float:
 def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
     """As grandezas das fórmulas, com a sessão no meio da geração; `mean_*`, entre as sessões."""
     model, server, (dense_bytes, expert_bytes) = q.model, q.server, weight_bytes(q)
+    nodes = layout.nodes_per_unit
+    stage_nodes = nodes if layout.stage_gpus > server.gpus else 1
     embedding, experts = model.params_embedding or 0, model.params_experts or 0
     linear = (model.params_total or 0) - embedding - experts
     linear_bytes = max(0, dense_bytes - 2 * embedding)
@@ -1449,10 +1461,17 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "blocks": sublayers(model),
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
-        "link_bandwidth": link_bandwidth(server, layout.replica_gpus),
+        "link_bandwidth": link_bandwidth(server, layout.stage_gpus, stage_nodes),
+        "hop_bandwidth": link_bandwidth(server, layout.replica_gpus, nodes),
+        "wait_seconds": NETWORK_SECONDS if stage_nodes > 1 else ALL_REDUCE_SECONDS,
+        # Na rede, cada GPU só leva os tokens das suas sessões; no nó, o ajuste conta todos.
+        "senders": layout.data_parallel if stage_nodes > 1 else 1,
         "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,
         "expert_flops": tensor_peak(server, q.weights_precision)[0],
-        "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus}
+        "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus,
+        "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
+        # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
+        "chunks": ceil_div(q.ends[end], q.max_num_batched_tokens)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -1464,11 +1483,13 @@ class Speed:
     terms: dict[str, float]  # as grandezas das fórmulas, de `speed_terms`
     parts: dict[str, tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
     data_parallel: int
+    stages: int
     token_seconds: float  # do prefill de um token, a parte que não é atenção
     prefill_seconds: float  # de um pedido entre os outros
     alone_seconds: float  # do prompt mais longo numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
-    margins: tuple[float, float, float]  # até onde se julgam TPOT, TTFT e latência
+    tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
+    confidence: Fraction
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -1476,14 +1497,27 @@ class Speed:
         fixed, each = zip(*self.parts.values())
         return sum(fixed), sum(each)
 
+    @cached_property
+    def margins(self) -> tuple[float, float, float]:
+        """Fatores sobre TPOT, TTFT e latência, de onde se julgam: a ponta ruim da faixa, ou 1."""
+        if self.confidence == EVEN:
+            return 1.0, 1.0, 1.0
+        return self.tpot_range[1], TTFT_RANGE[1], 1 / self.throughput_range[0]
+
+    @property
+    def throughput_range(self) -> tuple[float, float]:
+        low, high = self.tpot_range
+        return THROUGHPUT_RANGE if (low, high) != TPOT_UNMEASURED_RANGE else (1 / high, 1 / low)
+
     def rows(self, sessions: int) -> float:
-        """Sequências em cada rank de data parallel."""
-        rows = sessions / self.data_parallel
+        """Sequências de um passo numa GPU: as etapas se revezam entre lotes."""
+        rows = sessions / (self.data_parallel * self.stages)
         return rows if rows > 1 else 1.0
 
     def untouched_seconds(self, sessions: int) -> float:
         """Dos especialistas que nenhuma sequência do passo toca."""
-        return self.parts["experts"][0] * (1 - self.terms["touched_ratio"])**sessions
+        missed: float = (1 - self.terms["touched_ratio"])**(sessions / self.stages)
+        return self.parts["experts"][0] * missed
 
     def interference_seconds(self, sessions: int) -> float:
         """Enquanto um pedido gera, cada um dos outros o interrompe com um prefill."""
@@ -1537,51 +1571,54 @@ class Speed:
         return ""
 
 
-def tpot_range(q: Question) -> tuple[float, float]:
+def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
     """Medido / previsto em 80% das medidas como esta."""
+    if not layout.measured:
+        return TPOT_UNMEASURED_RANGE
     if q.calibration:
         return TPOT_CALIBRATED_RANGE
     low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
     return low * mxfp4_bias(q)[1], high
 
 
-def margins_of(q: Question) -> tuple[float, float, float]:
-    """Os fatores da confiança pedida sobre o TPOT, o TTFT e a latência: a ponta ruim, ou 1."""
-    if q.confidence == EVEN:
-        return 1.0, 1.0, 1.0
-    return tpot_range(q)[1], TTFT_RANGE[1], 1 / THROUGHPUT_RANGE[0]
-
-
 def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
     """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
     t, tp, gpus = speed_terms(q, layout, end), layout.tensor_parallel, layout.replica_gpus
+    stage_gpus, stages, hidden = layout.stage_gpus, layout.pipeline_parallel, q.model.hidden_size
     blocks, bandwidth, bf16 = t["blocks"], t["hbm_bandwidth"], t["bf16_flops"]
     attention, mean_attention = (
         t[name] / (bf16 * ATTENTION_MFU) for name in ("attention_flops", "mean_attention_flops"))
     linear = t["linear_params"] / t["dense_flops"]
     experts = t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
-    wait = blocks * ALL_REDUCE_SECONDS if gpus > 1 else 0.0
-    # Segundos por token: 2 bytes por elemento, ida e volta.
-    sent = blocks * 4 * (q.model.hidden_size or 0) * (gpus - 1) / gpus / t["link_bandwidth"]
+    wait = blocks * t["wait_seconds"] if stage_gpus > 1 else 0.0
+    # Segundos por token: 2 bytes por elemento, ida e volta; de uma etapa à outra, só ida.
+    sent = blocks * 4 * (hidden or 0) * (stage_gpus - 1) / stage_gpus / t["link_bandwidth"]
+    hop = (stages - 1) * 2 * (hidden or 0) / t["hop_bandwidth"]
     parts = {
         "weights": (t["weights_read_bytes"] / tp / (bandwidth * WEIGHTS_MBU),
                     2 * (linear + t["head_params"] / bf16) / tp / DECODE_MFU),
-        "experts": (t["expert_bytes"] / gpus / (bandwidth * EXPERTS_MBU),
+        "experts": (t["expert_bytes"] / stage_gpus / (bandwidth * EXPERTS_MBU),
                     2 * experts / tp / DECODE_EXPERTS_MFU),
         "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
                + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
-        "communication": (wait, sent / DECODE_LINK_RATIO),
+        "communication": (wait + (stages - 1) * NETWORK_SECONDS,
+                          (sent + hop) / DECODE_LINK_RATIO),
         "launch": (blocks / 2 * LAYER_SECONDS + (q.model.moe_layers or 0) * MOE_LAYER_SECONDS
                    + q.model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
     computed = linear / t["dense_prefill_mfu"] + experts / PREFILL_EXPERTS_MFU
-    token = 2 * computed / gpus + sent / PREFILL_LINK_RATIO
-    alone = max(q.ends[end] * token + attention / tp, parts["weights"][0] + parts["experts"][0])
+    token = (2 * computed / gpus
+             + (sent / t["senders"] + hop) / stages / PREFILL_LINK_RATIO)
+    # Um prompt sozinho enche as etapas lote a lote; sem elas, a fila é ele mesmo.
+    filling = 1 + (stages - 1) / t["chunks"]
+    alone = max((q.ends[end] * token + attention / tp / stages) * filling,
+                parts["weights"][0] + parts["experts"][0])
     return Speed(
         input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t, parts=parts,
-        data_parallel=layout.data_parallel, token_seconds=token, margins=margins_of(q),
+        data_parallel=layout.data_parallel, stages=stages, token_seconds=token,
         prefill_seconds=t["mean_input_tokens"] * token + mean_attention / gpus,
         alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
-        scale=mxfp4_bias(q)[0] * tpot_scale)
+        scale=mxfp4_bias(q)[0] * tpot_scale, tpot_range=tpot_range_of(q, layout),
+        confidence=q.confidence)
 
 
 def interval(estimate: float, low: float, high: float) -> dict[str, float]:
@@ -1593,11 +1630,11 @@ def interval(estimate: float, low: float, high: float) -> dict[str, float]:
 def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, sessions: int) -> Json:
     """A velocidade da réplica mais cheia, com `sessions` nas `replicas` de `nodes` nós."""
     fullest = ceil_div(sessions, replicas)
-    tpot, (low, high) = speed.tpot_ms(fullest), tpot_range(q)
+    tpot, (low, high) = speed.tpot_ms(fullest), speed.tpot_range
     parts, prefill_ratio = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest, tpot)
     rate, per_session = "output_tokens_per_second_per_", interval(1e3 / tpot, 1 / high, 1 / low)
     per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
-                        *THROUGHPUT_RANGE)
+                        *speed.throughput_range)
     return {
         "input_tokens": speed.input_tokens,
         "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
@@ -1668,8 +1705,9 @@ class Offer:
 
     @cached_property
     def speed(self) -> Speed | None:
-        """None se faltam dados ou se a réplica tem etapas ou vários nós, que o modelo não cobre."""
-        if not self.layout or not self.predictable or not self.layout.timeable:
+        """None se faltam dados, como a banda da rede de uma réplica de vários nós."""
+        network = self.nodes_per_unit == 1 or self.question.server.network_gbps_per_gpu
+        if not self.layout or not self.predictable or not network:
             return None
         return speed_of(self.question, self.layout, self.end, self.tpot_scale)
 
@@ -1740,7 +1778,7 @@ class Offer:
         return max(0, units * self.sessions_per_unit // (1 + q.peak_headroom_ratio))
 
     def preference(self, q: Question) -> tuple[int, ...]:
-        """Do melhor ao pior: menos nós, unidade menor, menos nós sem pico, sem etapas, mais
+        """Do melhor ao pior: menos nós, unidade menor, menos nós sem pico, leiaute medido, mais
         sessões, teto, tp.
 
         Sem resposta, por último; quando se pedem sessões, mais sessões no lugar de menos nós.
@@ -1750,8 +1788,8 @@ class Offer:
         nominal = 0 if q.requests_per_second is None else self.nodes(q, 0)
         sessions, unit, layout = self.sessions_per_unit, self.nodes_per_unit, self.layout
         last = (-layout.ceiling_sessions, layout.tensor_parallel) if layout else ()
-        staged = layout is not None and layout.pipeline_parallel > 1
-        return (not sessions, first, unit, nominal, staged, -sessions, *last)
+        unmeasured = layout is not None and not layout.measured
+        return (not sessions, first, unit, nominal, unmeasured, -sessions, *last)
 
 
 def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
@@ -1891,6 +1929,10 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     if q.calibration:
         layouts, tpot_scale = calibrated(q, layouts)
     offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
+    if q.timed or q.calibration:
+        offers = [offer for offer in offers if offer.speed]
+        if not offers:
+            raise NothingFits(q, "network")
     offers.sort(key=lambda offer: offer.preference(q))
     return Capacity(q, replicas, missing, speed_missing, tuple(offers))
 
@@ -1898,16 +1940,16 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
 def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     """Os de um nó, sem etapas, e os outros, se podem comprar menos nós.
 
-    Levanta `NothingFits` se nenhum admite uma sessão, ou se só os sem velocidade a admitem e é
-    ela que decide; `SizingError` se não há leiaute com o pipeline parallel pedido.
+    Levanta `NothingFits` se nenhum admite uma sessão; `SizingError` se não há leiaute com o
+    pipeline parallel pedido.
     """
     def most(nodes: int) -> int:
         return max([layout.ceiling_sessions for layout in layouts
                     if layout.nodes_per_unit == nodes], default=0)
 
-    layouts, timed = layouts_of(q, replicas.in_a_node), q.timed or q.calibration is not None
+    layouts = layouts_of(q, replicas.in_a_node)
     node_plan = plan_sessions_of(q, 1, 1)  # por nó, nenhuma unidade admite mais, se ele admite
-    if most(1) and (timed or most(1) >= node_plan > 0):
+    if most(1) >= node_plan > 0:
         return layouts
     layouts += layouts_of(q, replicas.staged_in_a_node)
     for nodes in range(2, MAX_NODES_PER_REPLICA + 1):
@@ -1921,8 +1963,6 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     able = [layout for layout in layouts if layout.ceiling_sessions]
     if not able:
         raise NothingFits(q, "memory", layouts=layouts)
-    if timed:
-        raise NothingFits(q, "network")
     return able
 
 
@@ -1996,10 +2036,11 @@ class SizingResult:
                           self.nodes_with_headroom, self.nodes_final)
 
     def performance_with(self, speed: Speed, state: str, nodes: int, headroom: Exact) -> Json:
-        """De uma ponta da carga, com `nodes` nós no ar; a unidade de uma velocidade é um nó."""
+        """De uma ponta da carga, com `nodes` nós no ar."""
         q, offer = self.question, self.offer
-        sessions = offer.sessions_in_progress(q, speed, headroom, nodes)
-        case = performance_of(q, speed, nodes * offer.replicas_per_unit, nodes, sessions)
+        units = nodes // offer.nodes_per_unit
+        sessions = offer.sessions_in_progress(q, speed, headroom, units)
+        case = performance_of(q, speed, units * offer.replicas_per_unit, nodes, sessions)
         return {"state": state, "covered": offer.nodes(q, headroom) <= nodes, **case}
 
     @cached_property
@@ -2459,7 +2500,7 @@ SERVER_RULES: dict[str, Rule] = {
     "hbm_bandwidth_tbps": QUANTITY,
     "tflops_bf16": QUANTITY, "tflops_fp8": QUANTITY, "tflops_fp4": QUANTITY,
     "nvlink_bandwidth_tbps": QUANTITY, "nvlink_domain_gpus": COUNT,
-    "pcie_bandwidth_gbps": QUANTITY, "system_memory_tb": QUANTITY,
+    "pcie_bandwidth_gbps": QUANTITY, "network_gbps_per_gpu": QUANTITY, "system_memory_tb": QUANTITY,
     "power_kw": QUANTITY, "rack_units": COUNT, "heat_btu_h": COUNT,
     "max_num_seqs": COUNT, "max_num_batched_tokens": COUNT}
 STORAGE_RULES: dict[str, Rule] = {
@@ -3705,11 +3746,8 @@ def weights_shortfall(error: NothingFits) -> str:
 
 def network_shortfall(error: NothingFits) -> str:
     q = error.question
-    if (q.pipeline_parallel or 1) > 1:
-        return "a velocidade de um pipeline de %d etapas não é modelada" % (
-            q.pipeline_parallel or 1)
-    return ("nenhum leiaute de %s num só nó de %s, sem pipeline, admite uma sessão, e a velocidade "
-            "dos outros não é modelada" % (q.model.name, q.server.name))
+    return ("só réplicas de vários nós de %s admitem uma sessão de %s, e sem network_gbps_per_gpu no "
+            "catálogo não há velocidade a prever" % (q.server.name, q.model.name))
 
 
 def objectives_shortfall(error: NothingFits) -> str:
@@ -3863,13 +3901,15 @@ def extrapolations(r: SizingResult) -> list[str]:
     q, layout = r.question, r.offer.layout
     if not layout or not r.nominal:
         return []
-    gpus, reached = layout.replica_gpus, q.server.nvlink_reaches(layout.replica_gpus)
+    gpus, reached = layout.stage_gpus, q.server.nvlink_reaches(layout.stage_gpus)
     compressed = any(group.kind == "compressed" for group in q.model.kv_groups)
     outside = {
         "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
         "GPU sem medidas": MEASURED_GPUS.isdisjoint((q.server.gpu or "").split()),
-        "réplica de %d GPUs" % gpus: gpus > 8,
-        "comunicação por PCIe": gpus > 1 and not reached,
+        "réplica de %d nós" % layout.nodes_per_unit: layout.nodes_per_unit > 1,
+        "%d etapas" % layout.pipeline_parallel: layout.pipeline_parallel > 1,
+        "réplica de %d GPUs" % gpus: gpus > 8 and layout.nodes_per_unit == 1,
+        "comunicação por PCIe": 1 < gpus <= q.server.gpus and not reached,
         "pesos " + q.weights_precision: q.weights_precision in ("int4", "int8"),
         "atenção comprimida": compressed}
     return [text for text, is_outside in outside.items() if is_outside]
@@ -3964,8 +4004,8 @@ def speed_gap(r: SizingResult) -> str:
     """Por que não há velocidade prevista, se não há."""
     if r.capacity.speed_missing:
         return missing_text(r.capacity.speed_missing)
-    if r.offer.layout and not r.offer.layout.timeable:
-        return "as etapas de um pipeline e a rede entre os nós de uma réplica não são modeladas"
+    if r.offer.layout and not r.offer.speed:
+        return "falta network_gbps_per_gpu no catálogo, em " + r.question.server.name
     return ""
 
 
@@ -4173,29 +4213,31 @@ FIGURES = (
      "nodes_after_failure / nodes_per_unit * sessions_per_unit", ""),
     ("replica_sessions", "sessões na réplica mais cheia", "sessões",
      "ceil(concurrency / (floor(nodes_final / nodes_per_unit) * replicas_per_unit))", ""),
-    ("rows", "sequências por GPU", "", "max(1, replica_sessions / data_parallel)", ""),
+    ("rows", "sequências por GPU", "", "max(1, replica_sessions / (data_parallel * stages))", ""),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
      "1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows "
      "* 2 * (linear_params / dense_flops + head_params / bf16_flops) / tensor_parallel / "
      "DECODE_MFU)", "ajuste a medidas públicas"),
     ("experts", "TPOT: ler e calcular os especialistas", "ms",
-     "1000 * scale * (expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
-     "touched_ratio)**replica_sessions) + rows * 2 * expert_params * touched_ratio / "
+     "1000 * scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
+     "touched_ratio)**(replica_sessions / stages)) + rows * 2 * expert_params * touched_ratio / "
      "tensor_parallel / expert_flops / DECODE_EXPERTS_MFU)", "ajuste a medidas públicas"),
     ("kv", "TPOT: ler o KV", "ms",
      "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + absorbed_flops / "
      "tensor_parallel / (bf16_flops * ATTENTION_MFU))", "ajuste a medidas públicas"),
     ("communication", "TPOT: comunicação", "ms",
-     "1000 * scale * parallel * blocks * (ALL_REDUCE_SECONDS + rows * 4 * hidden_size * "
-     "(replica_gpus - 1) / replica_gpus / link_bandwidth / DECODE_LINK_RATIO)",
+     "1000 * scale * (parallel * blocks * (wait_seconds + rows * 4 * hidden_size * (stage_gpus - "
+     "1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + (stages - 1) * (NETWORK_SECONDS + "
+     "rows * 2 * hidden_size / hop_bandwidth / DECODE_LINK_RATIO))",
      "ajuste a medidas públicas"),
     ("launch", "TPOT: partida dos kernels", "ms",
      "1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + "
      "indexer_layers * INDEXER_LAYER_SECONDS)", "ajuste a medidas públicas"),
     ("token_seconds", "prefill de um token: camadas e comunicação", "s",
      "2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * touched_ratio / "
-     "expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + parallel * blocks * 4 * hidden_size * "
-     "(replica_gpus - 1) / replica_gpus / link_bandwidth / PREFILL_LINK_RATIO",
+     "expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + (parallel * blocks * 4 * hidden_size * "
+     "(stage_gpus - 1) / stage_gpus / link_bandwidth / senders + (stages - 1) * 2 * hidden_size / "
+     "hop_bandwidth) / stages / PREFILL_LINK_RATIO",
      "ajuste a medidas públicas"),
     ("prefill_seconds", "prefill de um pedido entre os outros", "s",
      "mean_input_tokens * token_seconds + mean_attention_flops / replica_gpus / (bf16_flops * "
@@ -4206,10 +4248,11 @@ FIGURES = (
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
     ("alone_seconds", "prefill de um prompt sozinho", "s",
-     "tpot_scale * (max(input_tokens * token_seconds + attention_flops / tensor_parallel / "
-     "(bf16_flops * ATTENTION_MFU), weights_read_bytes / tensor_parallel / (hbm_bandwidth * "
-     "WEIGHTS_MBU) + expert_bytes / replica_gpus / (hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * "
-     "PREFILL_LAYER_SECONDS + parallel * blocks * ALL_REDUCE_SECONDS)",
+     "tpot_scale * (max((input_tokens * token_seconds + attention_flops / tensor_parallel / stages "
+     "/ (bf16_flops * ATTENTION_MFU)) * (1 + (stages - 1) / chunks), weights_read_bytes / "
+     "tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / stage_gpus / "
+     "(hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * "
+     "wait_seconds)",
      "ajuste a medidas públicas"),
     ("ttft_ms", "TTFT, sem fila", "ms",
      "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2", "faixa de 80% no README"),
@@ -4274,7 +4317,7 @@ FORMULA_CONSTANTS = {
     "DECODE_EXPERTS_MFU": DECODE_EXPERTS_MFU, "PREFILL_EXPERTS_MFU": PREFILL_EXPERTS_MFU,
     "ATTENTION_MFU": ATTENTION_MFU, "LAYER_SECONDS": LAYER_SECONDS,
     "MOE_LAYER_SECONDS": MOE_LAYER_SECONDS, "INDEXER_LAYER_SECONDS": INDEXER_LAYER_SECONDS,
-    "ALL_REDUCE_SECONDS": ALL_REDUCE_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
+    "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
     "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
@@ -4401,7 +4444,7 @@ def speed_names(r: SizingResult) -> Json:
         "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
         "step_seconds": speed.step_seconds[0], "sequence_seconds": speed.step_seconds[1],
         "experts_read_seconds": speed.parts["experts"][0],
-        "rows": speed.rows(sessions), "parallel": int(speed.terms["replica_gpus"] > 1),
+        "rows": speed.rows(sessions), "parallel": int(speed.terms["stage_gpus"] > 1),
         "input_tokens": case["input_tokens"], "moe_layers": model.moe_layers or 0,
         "indexer_layers": model.indexer_layers, "tpot_ms": case["tpot_ms"]["estimate"],
         "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)),
@@ -4827,12 +4870,12 @@ def measured_plain(r: SizingResult) -> str:
 
 def predicted_plain(r: SizingResult) -> str:
     """O que é previsão e até onde ela erra."""
-    q, case = r.question, r.nominal
-    if not case:
+    q, case, speed = r.question, r.nominal, r.offer.speed
+    if not case or not speed:
         return "Previsto: a memória do motor." if r.offer.layout else ""
     text = ("Previsto: tempos e memória. Faixa de 80%%: TPOT × %s a %s (%s a %s ms)"
             % tuple(map(number_text, (
-                *tpot_range(q), case["tpot_ms"]["low"], case["tpot_ms"]["high"]))))
+                *speed.tpot_range, case["tpot_ms"]["low"], case["tpot_ms"]["high"]))))
     if case["ttft_ms"]:
         text += ", TTFT × %s a %s" % TTFT_RANGE
     if q.calibration:
@@ -5451,7 +5494,7 @@ def performance_json(r: SizingResult) -> Json | None:
         return None
     fullest = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)  # um nó sempre cheio
     saturated = (offer.speed.saturated_tokens_per_second(fullest) * offer.sessions_per_unit
-                 / fullest)
+                 / fullest / offer.nodes_per_unit)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
                 saturated_output_tokens_per_second_per_node=rounded(saturated),
                 nodes_other_end=nodes_other_end(r), cases=r.performance)
@@ -5536,7 +5579,7 @@ def tpot_of(r: SizingResult) -> dict[str, float]:
     """O TPOT de `r.nominal`, o que uma tabela mostra da velocidade."""
     assert r.offer.speed
     fullest = ceil_div(r.concurrency, r.nodes_final * r.offer.replicas_per_unit)
-    return interval(r.offer.speed.tpot_ms(fullest), *tpot_range(r.question))
+    return interval(r.offer.speed.tpot_ms(fullest), *r.offer.speed.tpot_range)
 
 
 def ttft_of(r: SizingResult) -> dict[str, float] | None:
