@@ -364,12 +364,14 @@ def staged_at(question, nodes):
 
 
 def replicas_at(question, tp, pp, nodes):
-    """A réplica deste leiaute, e a mesma com outro pool: `usable_bytes`."""
+    """A réplica deste leiaute, e a mesma com tantos bytes para o motor, se tem uma sequência."""
     replica = sizing.replica_of(question, tp, pp, 1, nodes)
 
-    def at_pool(usable_bytes):
-        changed_one = dataclasses.replace(replica, usable_bytes=usable_bytes)
-        return Replica(question, sizing.layout_of(question, changed_one))
+    def at_pool(pool_bytes):
+        alone = Replica(question, sizing.layout_of(question, replica))
+        taken = replica.weights_bytes + runtime_bytes(alone, question.requested_max_num_seqs or 1)
+        resized = dataclasses.replace(replica, usable_bytes=taken + pool_bytes)
+        return Replica(question, sizing.layout_of(question, resized))
 
     return replica, at_pool
 
@@ -439,6 +441,14 @@ def runtime_bytes(replica, sessions):
     activations = sizing.activation_bytes(replica.question, replica.tp, replica.dp, sessions)
     graphs = sizing.cuda_graphs_bytes(replica.question, replica.layout.pipeline_parallel, sessions)
     return activations + replica.layout.non_torch_bytes + graphs
+
+
+def first_session_bytes(question, tp):
+    """O que cada GPU precisa ter para a primeira sessão: pesos, motor, reserva e o bloco nulo."""
+    layout = sizing.layout_of(changed(question, max_num_seqs=1),
+                              sizing.replica_of(question, tp, 1, 1, 1))
+    blocks = (layout.reserved_blocks + 1) * layout.blocks.block_bytes
+    return layout.weights_bytes + layout.runtime_bytes + blocks
 
 
 def cache_group(kind, *shape, read_tokens=None):
@@ -1267,14 +1277,14 @@ def memory_errors():
         q = asking(measured_entry(reference), node, context=int(context), kv_precision="fp16",
                    requested_weights_precision=None if precision == "-" else precision,
                    requested_max_num_seqs=int(seqs), requested_max_num_batched_tokens=int(tokens))
-        part = sizing.replica_of(q, int(tp), 1, 1, 1)
+        part = sizing.layout_of(q, sizing.replica_of(q, int(tp), 1, 1, 1))
         others, graphs = part.non_torch_bytes, part.cuda_graphs_bytes
         if version < 0.21 and tp > 1:
             others = 2.15 * sizing.GIB  # o NCCL ocupava mais
         if version < 0.2:
             graphs = 0  # ficavam fora do orçamento
         if q.model.indexer_layers and context > 2 ** 18:  # antes da 0.33, sempre 5 contextos
-            others += sizing.INDEXER_BYTES * min(5 * (context - 2 ** 18), 3 * context)
+            others += sizing.INDEXER_TOKEN_BYTES * min(5 * (context - 2 ** 18), 3 * context)
         free = utilization * visible - (part.activation_bytes + others + graphs) / sizing.GIB
         errors[MEMORY_SAMPLES[sample]].append((free - load) / logged - 1)
         if "," not in reference and sample != "x":
@@ -1314,9 +1324,10 @@ class TetoFisico(Case):
     def test_grafos(self):
         """Os tamanhos que o motor grava até cada lote; mais sequências nunca custam menos grafos"""
         most = (1, 2, 8, 16, 256, 512, 1024)
-        self.assertEqual([sizing.captured_sizes(size) for size in most],
-                         [1, 2, 4, 5, 35, 51, 83])
-        self.assertEqual([sizing.graphs_captured(size, 512) for size in most],
+        self.assertEqual([sizing.batch_sizes(size) for size in most], [1, 2, 4, 5, 35, 51, 83])
+        dense = asking("llama-3.1-8b", "dgx200")
+        self.assertEqual([(sizing.cuda_graphs_bytes(dense, 1, size) - sizing.GRAPHS_BYTES)
+                          / (32 * sizing.GRAPH_LAYER_BYTES) for size in most],
                          [3, 5, 9, 12, 86, 102, 102])
         for model, megabytes in (("llama-3.3-70b", (256, 970)), ("deepseek-r1", (256, 1950))):
             for server, graphs in (("dgx200", 102), ("dgx300", 166)):
@@ -1333,7 +1344,8 @@ class TetoFisico(Case):
         question = asking("opt-oss-120b", "dgx-h100", context=131072, kv_precision="fp16",
                           requested_max_num_seqs=8, requested_max_num_batched_tokens=1024,
                           gpu_memory_utilization=Fraction(95, 100))
-        capacity = sizing.replica_of(question, 1, 1, 1, 1).kv_capacity_bytes
+        replica = sizing.replica_of(question, 1, 1, 1, 1)
+        capacity = sizing.layout_of(question, replica).kv_capacity_bytes
         self.assertAlmostEqual(capacity / sizing.GIB, 10.52, delta=0.55)
 
     def test_ancoras(self):
@@ -1368,7 +1380,7 @@ class TetoFisico(Case):
         """120b em tp 8 no DGX B300, parcela a parcela, pelos parâmetros publicados"""
         engine = self.sized()["engine"]
         experts, total = 114701598720, 116829156672
-        tile = (3072 * 512) / (2880 * 360)  # hidden 2880 → 3072; fatia de 360 → 512
+        tile = (3072 * 384) / (2880 * 360)  # hidden 2880 → 3072; fatia de 360 → 384
         rope = 131072 * 64 * 2
         weights = ((total - experts) * 2 / 8 + rope + experts * 4.25 / 8 / 8 * tile) / 2**30
         self.assertAlmostEqual(engine["weights_gib_per_gpu"], weights, delta=0.001)
@@ -1713,7 +1725,10 @@ class TetoFisico(Case):
         """A recusa que 0.92 ou 0.95 da HBM resolveria o diz, com a menor das duas"""
         four = dict(listed("servers", "dgx-b200"), name="b200-4x", aliases=[], gpus=4,
                     product="Servidor com 4 B200", total_hbm_gb=720, nvlink_domain_gpus=4)
-        rows = ((four, "0.95", "0.92"), (dict(four, hbm_usable_gib_per_gpu=180), "0.92", "0.95"))
+        # o que a primeira sessão pede, em tp 4, é 93.5% ou 91% da HBM
+        least = first_session_bytes(asking("deepseek-r1", entry_of("servers", four), 1, 8192), 4)
+        rows = [(dict(four, hbm_usable_gib_per_gpu=round(least / ratio / 2**30, 2)), enough, other)
+                for ratio, enough, other in ((0.935, "0.95", "0.92"), (0.91, "0.92", "0.95"))]
         for server, enough, other in rows:
             with self.subTest(enough), temporary_file({"servers": [server]}) as path:
                 question = {"model": "deepseek-r1", "server": "b200-4x", "servers_file": path,
@@ -2012,28 +2027,27 @@ class Blocos(Case):
             context = question.effective_context
             tp, pp = generator.choice(tensor_parallel_ways(question)), generator.choice((1, 2))
             pp = 1 if "v4" in model["name"] else pp
-            replica, at_pool = replicas_at(question, tp, pp, 1)
+            _, at_pool = replicas_at(question, tp, pp, 1)
             naive = NaiveBlocks(model, server, precision, tp, pp)
             held = naive.held(context)
             reserved = naive.reserved(context, question.max_num_batched_tokens)
-            taken = replica.weights_bytes + replica.runtime_bytes
             for blocks in (0, 1, reserved, reserved + 1, reserved + held, reserved + held + 1,
                            generator.randint(0, 10**6)):
-                pool = at_pool(taken + blocks * naive.bytes + generator.randrange(naive.bytes))
+                pool = at_pool(blocks * naive.bytes + generator.randrange(naive.bytes))
                 self.assertEqual((pool.kv_blocks, pool.held), (
                     blocks, naive_sessions(blocks, held, reserved)), (model["name"], server["name"],
                                                                       tp, pp, context))
                 self.assertEqual(pool.logged, Fraction(blocks, reserved))
                 self.assertEqual(pool.sessions, min(pool.held, pool.max_num_seqs))
             # um byte a menos que a reserva e o bloco nulo, e o motor não inicia
-            needed = taken + (reserved + 1) * naive.bytes
+            needed = (reserved + 1) * naive.bytes
             self.assertEqual([at_pool(needed - short).held for short in (0, 1)], [1, 0])
 
     def test_ancoras(self):
         """50 GiB na gpt-oss-120b; larguras da Gemma 3; páginas do Qwen3-Next; blocos da DeepSeek V4"""
         question = asking("opt-oss-120b", "dgx200", 1, 131072, max_num_seqs=64)
-        replica, at_pool = replicas_at(question, 1, 1, 1)
-        pool = at_pool(replica.weights_bytes + replica.runtime_bytes + 50 * 2**30)
+        _, at_pool = replicas_at(question, 1, 1, 1)
+        pool = at_pool(50 * 2**30)
         self.assertEqual((pool.block_bytes, pool.kv_blocks, pool.held), (294912, 182044, 22))
         self.assertEqual("%.2f" % pool.logged, "19.73")
         gemma = blocks_at(asking("gemma-3-27b", "dgx200", kv_precision="bf16"), 1)
@@ -2076,7 +2090,8 @@ class Blocos(Case):
             self.assertEqual(staged.weights_bytes, ceiling(layers * most, 80) + table + rope)
             self.assertEqual(blocks_at(asking(model, six), 1, pp).block_bytes,
                              blocks.block_bytes * most // 80)
-            self.assertLess(staged.cuda_graphs_bytes, whole.cuda_graphs_bytes)
+            self.assertLess(*(sizing.cuda_graphs_bytes(asking(model, six), stages, 100)
+                              for stages in (pp, 1)))
 
     def test_rascunho(self):
         """A camada que rascunha alarga os grupos; um estado linear guarda um por token rascunhado"""
@@ -2559,7 +2574,7 @@ class Velocidade(Case):
         self.assertEqual(nodes[-1], 2)
         text = self.ok(*flags(dict(BASE, max_tpot_ms=50)))
         engine = fifty["engine"]
-        self.assertIn("limite: TPOT de 50 ms (plano 613; vLLM ~%d, %s)" % (
+        self.assertIn("limite: TPOT de 50 ms (plano 613; vLLM 0.33 ~%d, %s)" % (
             engine["sessions_per_node"], engine["layout"]), text)
         self.assertIn(" · prefixo em cache: 2 · ", text)
 
