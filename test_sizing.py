@@ -4351,7 +4351,7 @@ class Explicacao(Case):
             (dict(BASE, ha="n+1"), [
                 "Pergunta: quantos DGX B300 para 1000 sessões de opt-oss-120b (pesos mxfp4, KV fp8)"
                 ", com 20% de pico e reserva N+1.",
-                "Limite: o plano, com 613 sessões por nó (motor: 794).",
+                "Limite: o plano, com 613 sessões por nó (motor: {ceiling_sessions}).",
                 "KV: uma sessão guarda 2.2522 GiB; 1000 sessões, 2.1994 TiB.",
                 "Nós: 1000 sessões, a 613 por nó: 2; com o pico, 2; com 1 de reserva, 3.",
                 "Convenção (há flags): 70% e 120 GiB do plano, 90% do motor, pico, reserva."]),
@@ -4360,9 +4360,8 @@ class Explicacao(Case):
               "output_tokens": 400, "min_tokens_per_second": 25}, [
                 "Sessão: 6400 tokens, a soma do pedido; por pedido, 4000 em cache, 2000 novos e "
                 "400 gerados.",
-                "Limite: a velocidade, com {sessions_per_unit} sessões por nó (plano: "
-                "630; motor: "
-                "712).",
+                "Limite: a velocidade, com {sessions_per_unit} sessões por nó (plano: 630; motor: "
+                "{ceiling_sessions}).",
                 "Objetivos: com {kept_per_replica} sessões na réplica, TPOT de {kept_tpot_ms:.3g} "
                 "ms (limite 40); com uma a mais, {next_tpot_ms:.3g} ms; {kept_per_replica} × "
                 "{replicas_per_node} = {sessions_per_unit}.",
@@ -4491,7 +4490,7 @@ class Explicacao(Case):
                          if row["change"] == change), None)
 
         # nele o leiaute é livre
-        narrow = {"model": "deepseek-v3", "effective_context": "8k"}
+        narrow = {"model": "deepseek-v3", "effective_context": "32k", "concurrency": 5000}
         answered = json.loads(self.ok(*flags(dict(BASE, tensor_parallel=4, **narrow)),
                                       "--explain", "--json"))
         free = self.sized(server="gb200-nvl72", **narrow)
@@ -4512,10 +4511,17 @@ class Explicacao(Case):
             "pesos bf16", "KV fp16", "n+1", "GB200 NVL72"])
         layouts = document["explanation"]["layouts"]
         self.assertEqual([(item["layout"], item["sessions"]) for item in layouts],
-                         [("tp 8", 613), ("tp 4", 613), ("tp 2", 613), ("tp 1", 592)])
+                         [("tp %d" % tp, min(613, item["ceiling_sessions"]))
+                          for tp, item in zip((8, 4, 2, 1), layouts)])
 
     def test_comando(self):
         """O comando do motor realiza o leiaute: tp, dp, várias réplicas, vários nós, precisão"""
+        crowd = dict(BASE, effective_context=64, tensor_parallel=8)
+        many = self.sized(**crowd)["results"]["sessions_per_unit"]
+        self.assertGreater(many, 16384)  # mais que os tokens por passo deste servidor
+        ranks = {"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k",
+                 "max_tpot_ms": 10**5}  # com velocidade: sem etapas
+        each = json.loads(self.ok(*flags(ranks), "--json"))["results"]["sessions_per_unit"]
         rows = (
             (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
                           "--max-model-len 131072", "--kv-cache-dtype fp8",
@@ -4527,23 +4533,22 @@ class Explicacao(Case):
             ({"model": "glm-5", "server": "dgx-b200", "kv_precision": "bf16",
               "effective_context": "8k", "weights_precision": "fp8"},
              ["--kv-cache-dtype bfloat16"]),
-            (dict(BASE, effective_context=64, tensor_parallel=8),
-             ["--max-num-seqs 75109 --max-num-batched-tokens 75109"]),
+            (crowd, ["--max-num-seqs %d --max-num-batched-tokens %d" % (many, many)]),
             (dict(BASE, max_num_seqs=64, max_num_batched_tokens="4k"),
              ["--max-num-seqs 64", "--max-num-batched-tokens 4096"]),
             (dict(BASE, tensor_parallel=8, pipeline_parallel=2),
              ["--tensor-parallel-size 8", "--pipeline-parallel-size 2", "--nnodes 2",
               "--node-rank $N", "--master-addr IP_DO_NÓ_0", "--headless"]),
-            ({"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k"},
-             ["--tensor-parallel-size 1", "--data-parallel-size 8 --enable-expert-parallel",
-              "--max-num-seqs 23"]),
+            (ranks, ["--tensor-parallel-size 1", "--data-parallel-size 8 --enable-expert-parallel",
+                     "--max-num-seqs %d " % -(-each // 8)]),
             ({"model": "llama-3.1-8b", "server": "dgx200", "tensor_parallel": 2,
               "effective_context": "8k"},
              ["CUDA_VISIBLE_DEVICES=0,1", "4 processos por nó", "--port 8000"]),
             ({"model": "llama-3.1-70b", "server": "dgx200", "weights_precision": "fp8"},
              ["--quantization fp8"]),
-            ({"model": "llama-3.1-405b", "server": "dgx-a100", "nodes": 8,
-              "effective_context": "8k"}, ["--nnodes 4", "--node-rank $N"]),
+            ({"model": "llama-3.1-405b", "server": "dgx-a100", "nodes": 8, "tensor_parallel": 8,
+              "pipeline_parallel": 4, "effective_context": "8k"},
+             ["--nnodes 4", "--node-rank $N"]),
             ({"model": "kimi-k2", "server": "dgx-h100", "nodes": 8, "effective_context": "8k"},
              ["--data-parallel-address IP_DO_NÓ_0", "--data-parallel-size-local 8", "--headless",
               "--data-parallel-start-rank $((N*8))", "--trust-remote-code"]),
@@ -5869,12 +5874,15 @@ class PrimeiraTela(Case):
                 self.assertEqual(len(found[7]), 80)
                 document = json.loads(self.ok(*flags(question), "--json"))
                 results, engine = document["results"], document["engine"]
-                held = (results["sessions_per_node"] * results["kv_own_mean_bytes"] + engine[
-                    "replicas_per_node"] * engine["data_parallel"] * results[
-                        "shared_prefix_bytes"]) / 2**30
-                if question["model"] == "deepseek-r1":  # cada GPU do tp repete o vetor latente
-                    held *= engine["tensor_parallel"]
-                self.assertAlmostEqual(parts[2] / held, 1, delta=0.02)
+                unit = results["nodes_per_unit"]
+                copies = engine["data_parallel"] * (engine["replicas_per_node"] or 1 / unit)
+                held = (results["sessions_per_unit"] / unit * results["kv_own_mean_bytes"]
+                        + copies * results["shared_prefix_bytes"]) / 2**30
+                if question["model"] == "deepseek-r1":
+                    # cada GPU do tp repete o vetor latente, e a maior etapa é a que se mostra
+                    stages = engine["pipeline_parallel"]
+                    held *= engine["tensor_parallel"] * -(-61 // stages) * stages / 61
+                self.assertAlmostEqual(parts[2] / held, 1, delta=0.01)
                 for mark, part in zip("▓▒█░.", parts):
                     self.assertLessEqual(abs(found[7].count(mark) - part * 78 / whole), 1)
 
@@ -6644,10 +6652,14 @@ class FlagsRuins(Case):
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
                             "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
-        self.refused([*question, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
+        timed = [*question, "--max-tpot-ms=1000000"]  # só réplicas de um nó
+        self.refused([*timed, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
                      "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
-        self.refused([*question, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
+        self.refused([*timed, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
                      "; uma sessão por nó cabe com --kv-precision fp8 ou", status=3)
+        # o orçamento de oito nós: 0.78 sessão
+        self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
+                     "--effective-context 12", "--kv-budget-ratio 0.7019", status=3)
         self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
                      "nenhuma flag sozinha basta", "em nenhum servidor", status=3)
 
