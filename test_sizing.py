@@ -2003,6 +2003,49 @@ class Blocos(Case):
         self.assertEqual(set(kinds), {kind for model in catalogue("models")["models"]
                                       for kind, _, _ in naive_specs(model)})
 
+    def test_larguras_e_janelas(self):
+        """Baldes em torno de 1.5, páginas que não se dividem e janelas que não são de 16 tokens"""
+        base, server = listed("models", "opt-oss-120b"), listed("servers", "dgx200")
+        for full, sliding, window, widths in (
+                (18, 18, 128, {18}), (12, 17, 129, {17}), (12, 18, 17, {12}), (12, 19, 1, {12}),
+                (19, 12, 100, {12}), (5, 30, 4096, {5})):
+            raw = dict(base, num_layers=full + sliding, hybrid_full_layers=full, moe_layers=1,
+                       hybrid_sliding_layers=sliding, sliding_window=window)
+            self.same_blocks(raw, server, widths)
+        head = {"kv_heads": 4, "k_dim": 128, "v_dim": 128}
+        for kv_heads, tokens in ((2, (32, 16)), (3, (16, 16)), (8, (16, 32)), (6, (16, 16))):
+            groups = [dict(head, kind="sliding", layers=10, kv_heads=kv_heads, window=1000),
+                      dict(head, kind="full", layers=10)]
+            raw = dict(base, num_layers=20, hybrid_full_layers=None, hybrid_sliding_layers=None,
+                       sliding_window=None, attention_pattern="groups", groups=groups,
+                       moe_layers=1)
+            blocks = self.same_blocks(raw, server, {10})
+            self.assertEqual([item.block_tokens for item in blocks.groups], list(tokens))
+
+    def same_blocks(self, raw, server, widths):
+        """Confere com a segunda conta, em fp8 e tp 1, e devolve os blocos."""
+        question = asking(entry_of("models", raw), server["name"])
+        blocks, naive = blocks_at(question, 1), NaiveBlocks(raw, server, "fp8", 1)
+        self.assertEqual({item.layers + item.padding_layers for item in blocks.groups}, widths)
+        for context in (1, 16, 17, 99, 130, 5000, 70000):
+            self.assertEqual(
+                (blocks.block_bytes, blocks.held(context), blocks.reserved(context)),
+                (naive.bytes, naive.held(context), naive.reserved(context, 8192)), (raw, context))
+        return blocks
+
+    def test_tensor_parallel(self):
+        """Acima das cabeças de KV cada GPU leva uma inteira; a gpt-oss não pode"""
+        for model, ways in (("opt-oss-120b", [1, 2, 4, 8]), ("opt-oss-20b", [1, 2, 4, 8]),
+                            ("llama-3.3-70b", [1, 2, 4, 8, 16, 32, 64])):
+            self.assertEqual(tensor_parallel_ways(asking(model, "gb200-nvl72")), ways)
+
+    def test_sem_etapas_no_empate(self):
+        """Com os mesmos nós, o leiaute sem etapas, que tem velocidade, ainda que admita menos"""
+        found = answer(asking("deepseek-r1", "dgx200", 5, 32768))
+        ceilings = {name: sessions for name, _, sessions in every_layout_of(found)}
+        self.assertGreater(ceilings["tp 1 pp 8"], ceilings["dp 8"])
+        self.assertEqual(replica_of(found).pp, 1)
+
     def test_guardados_e_reservados(self):
         """Todo grupo reserva ao menos o que guarda, e mais contexto nunca guarda nem reserva menos"""
         for generator, model, server in self.combinations(22, 1000, 80):
@@ -2039,6 +2082,7 @@ class Blocos(Case):
                                                                       tp, pp, context))
                 self.assertEqual(pool.logged, Fraction(blocks, reserved))
                 self.assertEqual(pool.sessions, min(pool.held, pool.max_num_seqs))
+            self.assertEqual((at_pool(-1).kv_blocks, at_pool(-1).held), (0, 0))
             # um byte a menos que a reserva e o bloco nulo, e o motor não inicia
             needed = (reserved + 1) * naive.bytes
             self.assertEqual([at_pool(needed - short).held for short in (0, 1)], [1, 0])
@@ -2074,9 +2118,20 @@ class Blocos(Case):
         six = changed(in_catalogue("servers", "dgx200"), gpus=6, total_hbm_gb=6 * 141)
         pipes = {(item.tp, item.pp) for item in staged_at(asking("llama-3.3-70b", six), 1)}
         self.assertEqual(pipes, {(1, 2), (1, 3), (1, 6), (2, 3)})
-        for nodes, expected in ((2, {(4, 3)}), (4, {(4, 6)}), (3, set())):
-            pipes = {(item.tp, item.pp) for item in staged_at(asking("llama-3.3-70b", six), nodes)}
-            self.assertLessEqual(pipes, expected | {(2, 3 * nodes)})
+        # o maior tp que enche o nó, e etapas nas outras GPUs de todos
+        for nodes in (2, 3, 8):
+            self.assertEqual([(item.tp, item.pp) for item in staged_at(
+                asking("llama-3.3-70b", six), nodes)], [(2, 3 * nodes)])
+            self.assertEqual([(item.tp, item.pp) for item in staged_at(
+                asking("llama-3.3-70b", "dgx200"), nodes)], [(8, nodes)])
+        few = changed(in_catalogue("models", "llama-3.1-8b"), num_layers=4)
+        self.assertEqual({item.pp for item in staged_at(asking(few, "dgx200"), 1)}, {2, 4})
+        self.assertEqual([item.pp for nodes in (4, 5) for item in staged_at(
+            asking(few, "dgx200"), nodes)], [4])
+        for asked, expected in (({"pipeline_parallel": 4}, {(1, 4), (2, 4)}),
+                                ({"tensor_parallel": 2}, {(2, 2), (2, 4)})):
+            self.assertEqual({(item.tp, item.pp) for item in staged_at(
+                asking("llama-3.3-70b", "dgx200", **asked), 1)}, expected)
         model, raw = in_catalogue("models", "llama-3.3-70b"), listed("models", "llama-3.3-70b")
         table = 2 * raw["vocab_size"] * raw["hidden_size"]  # embeddings; a cabeça é igual
         layers = raw["weights_dense_bytes"] - 2 * table
@@ -2092,6 +2147,15 @@ class Blocos(Case):
                              blocks.block_bytes * most // 80)
             self.assertLess(*(sizing.cuda_graphs_bytes(asking(model, six), stages, 100)
                               for stages in (pp, 1)))
+        # um MoE em que três das 61 camadas são densas; a maior etapa pode ser toda de MoE
+        experts = listed("models", "deepseek-r1")["weights_expert_bytes"]
+        for pp, moe_layers in ((2, 31), (8, 8)):
+            whole, staged = (replicas_at(asking("deepseek-r1", "dgx200"), 1, stages, 1)[0]
+                             for stages in (1, pp))
+            dense = whole.weights_bytes - experts
+            share = ceiling(experts * moe_layers, 58)
+            self.assertLess(staged.weights_bytes - share, dense * (1 / pp + 0.13))
+            self.assertGreater(staged.weights_bytes - share, dense / pp)
 
     def test_rascunho(self):
         """A camada que rascunha alarga os grupos; um estado linear guarda um por token rascunhado"""
@@ -3265,7 +3329,7 @@ class Velocidade(Case):
         finally:
             sys.setprofile(previous)
         self.assertIn("call", calls)
-        self.assertLess(len(calls), 6500)  # medidas: 6325; o tempo seria da máquina
+        self.assertLess(len(calls), 7600)  # medidas: 7447; o tempo seria da máquina
 
 
 # ── Decidir: comparações, pergunta invertida, cenários, explicação, storage e custo ───────────
