@@ -1116,7 +1116,7 @@ def naive_specs(raw):
 
 
 class NaiveBlocks:
-    """A regra de blocos do vLLM 0.33, escrita outra vez a partir do JSON, sem as classes do programa.
+    """A regra de blocos do vLLM 0.33, refeita a partir do JSON, sem as classes do programa.
 
     `bytes` de um bloco numa GPU; `groups`: (tipo, camadas, tokens por bloco, janela) de cada grupo.
     """
@@ -1486,7 +1486,7 @@ class TetoFisico(Case):
             self.assertEqual(layouts(servers_file=servers_file), ["tp 1"])
 
     def test_menos_nos_com_ha(self):
-        """A unidade escolhida é a que compra menos nós, contada a reserva de HA; no empate, a menor"""
+        """A unidade é a que compra menos nós, contada a reserva de HA; no empate, a menor"""
         units = set()
         for ha, concurrency in itertools.product(("none", "n+1", "n+2"), (5, 90, 350, 600, 3000)):
             found = answer(asking("kimi-k2", "dgx-h100", concurrency, 131072, ha_mode=ha))
@@ -1934,13 +1934,24 @@ granite-4.0-h-small dgx200 fp8 1 8192 8650752 %s 17 35
 granite-4.0-h-small dgx200 bf16 1 32768 8650752 %s 72 90
 """ % (",".join(["1056"] * 10), ",".join(["528"] * 10))
 HEAD_KINDS = {"full", "sliding", "chunked"}  # com cabeças de K e de V
+# Grupos de modelos fora do catálogo, como models.json os diria.
+OUTSIDE = {
+    "mistral-7b-v0.1": ({"kind": "sliding", "layers": 32, "kv_heads": 8, "k_dim": 128,
+                         "v_dim": 128, "window": 4096},),
+    "nemotron-h-56b": (
+        {"kind": "mamba2", "layers": 54, "state_bytes": 4 * 256 * 64 * 256 + 6 * 20480,
+         "heads": 256},
+        {"kind": "full", "layers": 10, "kv_heads": 8, "k_dim": 128, "v_dim": 128}),
+    "kimi-k3": (
+        {"kind": "linear", "layers": 69, "state_bytes": 4 * 96 * 128**2 + 6 * 36864, "heads": 96},
+        {"kind": "mla", "layers": 24, "kv_lora_rank": 512, "qk_rope_head_dim": 64})}
 
 
 class Blocos(Case):
     """Os blocos do cache: a regra do vLLM 0.33, e o que nunca piora com mais recursos"""
 
     def combinations(self, seed, full, quick):
-        """(generator, modelo, servidor) ao acaso, sem repetir; todos os pares se `full` os passa."""
+        """(generator, modelo, servidor) ao acaso, sem repetir pares."""
         generator = random.Random(seed)
         pairs = list(itertools.product(catalogue("models")["models"],
                                        catalogue("servers")["servers"]))
@@ -1957,7 +1968,7 @@ class Blocos(Case):
             "fp8", "bf16"))
 
     def test_motor(self):
-        """Bytes, tokens e blocos de cada grupo são os que o motor calculou; a segunda conta também"""
+        """Bytes, tokens e blocos são os que o motor calculou, também pela segunda conta"""
         for row in MEASURED_BLOCKS.strip().splitlines():
             model, server, precision, *numbers, held, reserved = row.split()
             tp, context, size = map(int, numbers[:3])
@@ -1977,6 +1988,64 @@ class Blocos(Case):
                 if {kind for kind, _, _ in specs} <= HEAD_KINDS:
                     self.assertEqual(sum(item.layers for item in blocks.groups),
                                      sum(layers for _, layers, _ in specs))
+
+    def test_como_no_motor(self):
+        """Bytes, grupos, reserva e o que se guarda: de uma a três perguntas de cada tipo"""
+        rows = (  # o escalonador de verdade, com 8192 tokens por passo; camadas:tokens do bloco
+            ("llama-3.1-8b-instruct", "dgx200", "fp8", 8, 32768, 131072, "32:16", 2048, 2048),
+            ("mistral-7b-v0.1", "dgx200", "bf16", 1, 32768, 2097152, "32:16", 257, 1281),
+            ("opt-oss-120b", "dgx200", "fp8", 1, 131072, 294912, "2x18:16", 8201, 9225),
+            ("opt-oss-120b", "dgx300", "bf16", 1, 131072, 589824, "2x18:16", 8201, 9225),
+            ("gemma-3-27b-it", "dgx200", "bf16", 1, 32768, 1310720,
+             "2x8:16 4x9:16 10:16", 2438, 8582),
+            ("gemma-4-31b-it", "dgx200", "fp8", 1, 32768, 5242880, "5x10:64 10:128", 341, 1621),
+            ("gemma-4-31b-it", "dgx200", "bf16", 8, 131072, 327680, "6x10:16", 8517, 13637),
+            ("gemma-4-31b-it", "dgx300", "bf16", 1, 131072, 10485760, "5x10:64 10:128", 1109, 2389),
+            ("llama-4-scout-17b-16e-instruct", "dgx200", "fp8", 8, 131072, 49152,
+             "4x12:16", 9728, 12800),
+            ("deepseek-r1", "dgx200", "bf16", 1, 8192, 1124352, "61:16", 512, 512),
+            ("deepseek-r1", "dgx200", "fp8", 8, 131072, 2248704, "61:64", 2048, 2048),
+            ("deepseek-r1", "dgx300", "fp8", 8, 131072, 1124352, "61:32", 4096, 4096),
+            ("deepseek-v3.2", "dgx200", "fp8", 8, 131072, 3076352, "122:64", 2048, 2048),
+            ("deepseek-v3.2", "dgx300", "fp8", 8, 131072, 2764032, "122:64", 2048, 2048),
+            ("deepseek-v4-pro", "dgx200", "fp8", 8, 131072, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 538, 7194),
+            ("deepseek-v4-pro", "dgx300", "fp8", 1, 8192, 1435968,
+             "30:64 31:8 31:64 60:4 91:256", 58, 3364),
+            ("qwen3-next", "dgx200", "bf16", 1, 32768, 14155776, "4x12:576", 60, 66),
+            ("qwen3-next", "dgx300", "fp8", 1, 8192, 13369344, "4x12:1088", 11, 17),
+            ("qwen3.5-27b", "dgx200", "bf16", 8, 32768, 7340032, "4x16:448", 77, 83),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "bf16", 1, 8192, 12877824,
+             "5:2096 4x6:2096", 8, 16),
+            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "fp8", 8, 131072, 1622016,
+             "5:1056 4x6:1056", 129, 137),
+            ("nemotron-h-56b", "dgx200", "fp8", 8, 8192, 21135360, "6x9:8256 10:8256", 7, 19),
+            ("granite-4.0-h-small", "dgx200", "bf16", 1, 131072, 8650752, "10x4:528", 258, 276),
+            ("kimi-k3", "dgx200", "bf16", 8, 32768, 21233664, "3x23:768 24:768", 46, 52),
+        )
+        for name, server, kv_precision, tp, context, *expected in rows:
+            model = in_catalogue("models", name) if name not in OUTSIDE else changed(
+                in_catalogue("models", "llama-3.1-8b"), attention_pattern="groups",
+                groups=OUTSIDE[name], max_position_embeddings=2**20)
+            with self.subTest(name=name, server=server, kv_precision=kv_precision, tp=tp):
+                self.assertEqual(blocks_of(model, server, kv_precision, tp, context,
+                                           max_num_batched_tokens=8192), tuple(expected))
+
+    def test_camadas_que_rascunham(self):
+        """Uma camada MTP alarga todos os grupos, e um estado linear guarda um rascunho cada"""
+        rows = (
+            ("deepseek-r1", "fp8", 8, 62 * 64 * 576, "62:64", 512, 512),
+            ("deepseek-v3.2", "fp8", 8, 62 * 64 * (656 + 132), "124:64", 512, 512),
+            ("deepseek-v4-pro", "fp8", 8, 1435968, "31:8 2x31:64 60:4 91:256", 154, 6810),
+            ("glm-4.5", "fp8", 8, 93 * 16 * 256, "93:16", 2048, 2048),
+            ("qwen3-next", "bf16", 1, 13 * 576 * 2048, "3x12:576 13:576", 57 + 3 * 3, 57 + 3 * 5),
+            ("nvidia-nemotron-3-ultra-550b-a55b-bf16", "fp8", 8, 13 * 4160 * 256,
+             "4x12:4160 13:4160", 8 + 4 * 3, 8 + 4 * 5))
+        for name, kv_precision, tp, *expected in rows:
+            with self.subTest(name):
+                self.assertEqual(blocks_of(name, "dgx200", kv_precision, tp, 32768,
+                                           max_num_batched_tokens=8192, speculative_tokens=2),
+                                 tuple(expected))
 
     def test_segunda_implementacao(self):
         """Em todo modelo e servidor, com tp e etapas, os blocos são os da segunda conta"""
@@ -2047,7 +2116,7 @@ class Blocos(Case):
         self.assertEqual(replica_of(found).pp, 1)
 
     def test_guardados_e_reservados(self):
-        """Todo grupo reserva ao menos o que guarda, e mais contexto nunca guarda nem reserva menos"""
+        """Reserva-se ao menos o que se guarda; mais contexto nunca guarda nem reserva menos"""
         for generator, model, server in self.combinations(22, 1000, 80):
             precision = self.precision_of(generator, model)
             question = asking(model["name"], server["name"], kv_precision=precision)
@@ -2088,7 +2157,7 @@ class Blocos(Case):
             self.assertEqual([at_pool(needed - short).held for short in (0, 1)], [1, 0])
 
     def test_ancoras(self):
-        """50 GiB na gpt-oss-120b; larguras da Gemma 3; páginas do Qwen3-Next; blocos da DeepSeek V4"""
+        """gpt-oss em 50 GiB; larguras da Gemma 3; páginas do Qwen3-Next; blocos da DeepSeek V4"""
         question = asking("opt-oss-120b", "dgx200", 1, 131072, max_num_seqs=64)
         _, at_pool = replicas_at(question, 1, 1, 1)
         pool = at_pool(50 * 2**30)
@@ -2159,7 +2228,7 @@ class Blocos(Case):
             self.assertGreater(staged.weights_bytes - share, dense / pp)
 
     def test_rascunho(self):
-        """A camada que rascunha alarga os grupos; um estado linear guarda um por token rascunhado"""
+        """A camada que rascunha alarga os grupos e pesa; um estado linear guarda um por token"""
         full = {"kind": "full", "layers": 1, "kv_heads": 2, "k_dim": 256, "v_dim": 256}
         model = changed(in_catalogue("models", "qwen3-next-80b"),
                         mtp={"groups": [full], "dense_bytes": 10**9, "expert_bytes": 0})
@@ -2236,7 +2305,7 @@ class Blocos(Case):
         self.assertLess(nodes_for(kimi), 150)
 
     def never_worse(self, question, better):
-        """Cada pergunta de `better` compra os mesmos nós ou menos, e nenhum leiaute admite menos."""
+        """Cada uma de `better` compra os mesmos nós ou menos, e nenhum leiaute admite menos."""
         before = answer_to(question)
         held = {row[:2]: row[2] for row in every_layout_of(before)} if before else {}
         for asked in better:
@@ -6103,82 +6172,6 @@ CONFIGS = {
         "moe_intermediate_size": 1856, "n_shared_experts": 1, "tie_word_embeddings": False,
         "moe_shared_expert_intermediate_size": 3712, "time_step_limit": [0.0, float("inf")]},
 }
-
-
-class Blocos(Case):
-    """Os blocos do cache paginado, contra o alocador e o escalonador do vLLM 0.33.0"""
-
-    def test_como_no_motor(self):
-        """Bytes, grupos, reserva e o que se guarda: de uma a três perguntas de cada tipo"""
-        rows = (  # o escalonador de verdade, com 8192 tokens por passo; camadas:tokens do bloco
-            ("llama-3.1-8b-instruct", "dgx200", "fp8", 8, 32768, 131072, "32:16", 2048, 2048),
-            ("mistral-7b-v0.1", "dgx200", "bf16", 1, 32768, 2097152, "32:16", 257, 1281),
-            ("opt-oss-120b", "dgx200", "fp8", 1, 131072, 294912, "2x18:16", 8201, 9225),
-            ("opt-oss-120b", "dgx300", "bf16", 1, 131072, 589824, "2x18:16", 8201, 9225),
-            ("gemma-3-27b-it", "dgx200", "bf16", 1, 32768, 1310720,
-             "2x8:16 4x9:16 10:16", 2438, 8582),
-            ("gemma-4-31b-it", "dgx200", "fp8", 1, 32768, 5242880, "5x10:64 10:128", 341, 1621),
-            ("gemma-4-31b-it", "dgx200", "bf16", 8, 131072, 327680, "6x10:16", 8517, 13637),
-            ("gemma-4-31b-it", "dgx300", "bf16", 1, 131072, 10485760, "5x10:64 10:128", 1109, 2389),
-            ("llama-4-scout-17b-16e-instruct", "dgx200", "fp8", 8, 131072, 49152,
-             "4x12:16", 9728, 12800),
-            ("deepseek-r1", "dgx200", "bf16", 1, 8192, 1124352, "61:16", 512, 512),
-            ("deepseek-r1", "dgx200", "fp8", 8, 131072, 2248704, "61:64", 2048, 2048),
-            ("deepseek-r1", "dgx300", "fp8", 8, 131072, 1124352, "61:32", 4096, 4096),
-            ("deepseek-v3.2", "dgx200", "fp8", 8, 131072, 3076352, "122:64", 2048, 2048),
-            ("deepseek-v3.2", "dgx300", "fp8", 8, 131072, 2764032, "122:64", 2048, 2048),
-            ("deepseek-v4-pro", "dgx200", "fp8", 8, 131072, 1435968,
-             "30:64 31:8 31:64 60:4 91:256", 538, 7194),
-            ("deepseek-v4-pro", "dgx300", "fp8", 1, 8192, 1435968,
-             "30:64 31:8 31:64 60:4 91:256", 58, 3364),
-            ("qwen3-next", "dgx200", "bf16", 1, 32768, 14155776, "4x12:576", 60, 66),
-            ("qwen3-next", "dgx300", "fp8", 1, 8192, 13369344, "4x12:1088", 11, 17),
-            ("qwen3.5-27b", "dgx200", "bf16", 8, 32768, 7340032, "4x16:448", 77, 83),
-            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "bf16", 1, 8192, 12877824,
-             "5:2096 4x6:2096", 8, 16),
-            ("nvidia-nemotron-3-nano-30b-a3b-bf16", "dgx200", "fp8", 8, 131072, 1622016,
-             "5:1056 4x6:1056", 129, 137),
-            ("nemotron-h-56b", "dgx200", "fp8", 8, 8192, 21135360, "6x9:8256 10:8256", 7, 19),
-            ("granite-4.0-h-small", "dgx200", "bf16", 1, 131072, 8650752, "10x4:528", 258, 276),
-            ("kimi-k3", "dgx200", "bf16", 8, 32768, 21233664, "3x23:768 24:768", 46, 52),
-        )
-        for name, server, kv_precision, tp, context, *expected in rows:
-            model = in_catalogue("models", name) if name not in OUTSIDE else changed(
-                in_catalogue("models", "llama-3.1-8b"), attention_pattern="groups",
-                groups=OUTSIDE[name], max_position_embeddings=2**20)
-            with self.subTest(name=name, server=server, kv_precision=kv_precision, tp=tp):
-                self.assertEqual(blocks_of(model, server, kv_precision, tp, context,
-                                           max_num_batched_tokens=8192), tuple(expected))
-
-
-    def test_camadas_que_rascunham(self):
-        """Uma camada MTP alarga todos os grupos, e um estado linear guarda um rascunho cada"""
-        rows = (
-            ("deepseek-r1", "fp8", 8, 62 * 64 * 576, "62:64", 512, 512),
-            ("deepseek-v3.2", "fp8", 8, 62 * 64 * (656 + 132), "124:64", 512, 512),
-            ("deepseek-v4-pro", "fp8", 8, 1435968, "31:8 2x31:64 60:4 91:256", 154, 6810),
-            ("glm-4.5", "fp8", 8, 93 * 16 * 256, "93:16", 2048, 2048),
-            ("qwen3-next", "bf16", 1, 13 * 576 * 2048, "3x12:576 13:576", 57 + 3 * 3, 57 + 3 * 5),
-            ("nvidia-nemotron-3-ultra-550b-a55b-bf16", "fp8", 8, 13 * 4160 * 256,
-             "4x12:4160 13:4160", 8 + 4 * 3, 8 + 4 * 5))
-        for name, kv_precision, tp, *expected in rows:
-            with self.subTest(name):
-                self.assertEqual(blocks_of(name, "dgx200", kv_precision, tp, 32768,
-                                           max_num_batched_tokens=8192, speculative_tokens=2),
-                                 tuple(expected))
-
-
-# Grupos de modelos fora do catálogo, como models.json os diria.
-OUTSIDE = {
-    "mistral-7b-v0.1": ({"kind": "sliding", "layers": 32, "kv_heads": 8, "k_dim": 128,
-                         "v_dim": 128, "window": 4096},),
-    "nemotron-h-56b": (
-        {"kind": "mamba2", "layers": 54, "state_bytes": 4 * 256 * 64 * 256 + 6 * 20480,
-         "heads": 256},
-        {"kind": "full", "layers": 10, "kv_heads": 8, "k_dim": 128, "v_dim": 128}),
-    "kimi-k3": (
-        {"kind": "linear", "layers": 69, "state_bytes": 4 * 96 * 128**2 + 6 * 36864, "heads": 96},
-        {"kind": "mla", "layers": 24, "kv_lora_rank": 512, "qk_rope_head_dim": 64})}
 
 
 class HuggingFace(Case):
