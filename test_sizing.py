@@ -7135,11 +7135,11 @@ tokens/s, cache              40.9 (29-67)         29 (21-48)       24.7 (18-41)
 1º token (s), cache      0.11 (0.06-0.56)   0.11 (0.07-0.59)   0.11 (0.07-0.60)
 tokens/s por nó, cache      13.6k (10-16)      14.5k (11-17)      14.8k (11-18)
 
-Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (vLLM ~794, tp 8)
+Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (vLLM 0.33 ~809, tp 8)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
 Nós         capacidade pura 2 → com pico 2 → com N+1 3; storage profile_default
-HBM por nó  2142 GiB: ▓ pesos 90 ▒ motor 47 █ KV 1381 ░ livre 410 . fora 214
-[▓▓▓▒▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░........]
+HBM por nó  2142 GiB: ▓ pesos 69 ▒ motor 34 █ KV 1381 ░ livre 444 . fora 214
+[▓▓▓▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
 Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
 ! slow_decode: prompt novo, 2 nós, no pico: 2.64 tokens/s por sessão, abaixo de
@@ -7321,7 +7321,7 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
         text = self.ok(*flags(BASE), env=environment)
         self.assertTrue(text.isascii())
         self.assertTrue(text.startswith("COMPRE 2 x DGX B300  (2 atendem o pico, sem reserva)"))
-        self.assertIn("% pesos 90 = motor 47 # KV 1381 - livre 410 . fora 214", text)
+        self.assertIn("% pesos 69 = motor 34 # KV 1381 - livre 444 . fora 214", text)
         for args in (["--list", "models"], ["--help"])[:rounds(2, 1)]:
             self.assertTrue(self.ok(*args, env=environment).isascii())
         document = self.ok(*flags(BASE), "--json", env=environment)
