@@ -4141,7 +4141,7 @@ FIGURES = (
     ("kv_budget_bytes", "orçamento de KV por nó", "B",
      "total_hbm_gb * GB * kv_budget_ratio - runtime_overhead_gib * GIB", "convenção do plano"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
-     "floor(nodes_per_unit * kv_budget_bytes / kv_per_session_bytes)", "convenção do plano"),
+     "nodes_per_unit * floor(kv_budget_bytes / kv_per_session_bytes)", "convenção do plano"),
     ("usable_bytes", "HBM que o motor usa, por GPU", "B",
      "floor(gpu_memory_utilization * hbm_usable_gib_per_gpu * GIB)",
      "memória que o driver mostra"),
@@ -4293,13 +4293,17 @@ SHARED_FIGURES = (  # no lugar das de mesmo nome, com um prefixo comum
      "concurrency * kv_own_mean_bytes + floor(nodes_final / nodes_per_unit) * prefix_copies * "
      "shared_prefix_bytes", "o prefixo, uma vez por réplica"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
-     "floor((nodes_per_unit * kv_budget_bytes - prefix_copies * shared_prefix_bytes) / "
-     "kv_own_mean_bytes)", "convenção do plano"),
+     "nodes_per_unit * floor((kv_budget_bytes - ceil(prefix_copies / nodes_per_unit) * "
+     "shared_prefix_bytes) / kv_own_mean_bytes)", "convenção do plano"),
     ("sessions_held", "sessões que o motor mantém juntas", "sessões",
      "1 + floor((kv_blocks - 1 - reserved_blocks) / (held_blocks - shared_blocks))",
      "escalonador do vLLM 0.33: a última ainda precisa da reserva inteira"),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
      "checkpoint_bytes + shared_prefix_bytes + parked_sessions * kv_own_mean_bytes", ""))
+POOLED_FIGURES = (  # se um nó sozinho não tem orçamento para uma sessão
+    ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
+     "floor((nodes_per_unit * kv_budget_bytes - prefix_copies * shared_prefix_bytes) / "
+     "kv_own_mean_bytes)", "convenção do plano"),)
 PERCENTILE = ("percentil 99 do total: n·μ + z·σ·√n + (z² − 1)/6 · m₃/σ², com z = 2.326; em poucas "
               "sessões é uma aproximação")
 MIXED_FIGURES = (  # e com sessões de vários comprimentos
@@ -4335,9 +4339,12 @@ def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
 
 
 def figures_of(r: SizingResult) -> list[Json]:
-    names, rows, q = names_of_figures(r), {}, r.question
+    names, rows, q, offer = names_of_figures(r), {}, r.question, r.offer
+    copies = ceil_div(offer.prefix_copies, offer.nodes_per_unit)
     special = {row[0]: row for row in chain(
-        SHARED_FIGURES if q.shared_prefix_tokens else (), MIXED_FIGURES if q.context_mix else ())}
+        SHARED_FIGURES if q.shared_prefix_tokens else (),
+        () if plan_sessions_of(q, 1, copies) else POOLED_FIGURES,
+        MIXED_FIGURES if q.context_mix else ())}
     for row in FIGURES:
         if row[0] == "kv_blocks" and r.offer.layout:
             rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
@@ -4752,7 +4759,8 @@ def engine_plain(r: SizingResult) -> str:
                 decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2),
                 size_text(layout.weights_bytes), size_text(layout.runtime_bytes),
                 size_text(layout.kv_capacity_bytes), layout.kv_blocks, layout.reserved_blocks,
-                layout.held_sizes[-1][0], sessions_text(layout.sessions_per_replica), each, layout,
+                layout.held_sizes[-1][0] + layout.shared_blocks,
+                sessions_text(layout.sessions_per_replica), each, layout,
                 number_text(float(layout.sessions_logged), 4)))
 
 
