@@ -1471,7 +1471,7 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus,
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
-        "chunks": ceil_div(q.ends[end], q.max_num_batched_tokens)}
+        "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
 
 
 @dataclass(frozen=True, eq=False)
