@@ -1059,25 +1059,36 @@ def indexer_bytes(q: Question) -> int:
     return INDEXER_TOKEN_BYTES * ceil_div(tokens, min(strides)) if strides else 0
 
 
-def activation_parts(q: Question, tp: int, dp: int, sequences: int) -> dict[str, int]:
-    """Bytes das ativações em cada GPU."""
+def activation_parts(q: Question, tp: int, dp: int) -> dict[str, int]:
+    """Bytes em cada GPU; `logits_bytes`, as cópias do amostrador, são de cada sequência."""
     model, tokens, hidden = q.model, q.max_num_batched_tokens, q.model.hidden_size or 0
     ffn = ceil_div(3 * (model.intermediate_size or 0), tp) + 3 * hidden
-    logits = 4 * sequences * (model.vocab_size or 0)
     return {
-        "sampler_bytes": 2 * tokens * hidden + ceil_div(logits * SAMPLER_COPIES_PERCENT, 100),
-        "ffn_bytes": 2 * tokens * ffn, "moe_bytes": moe_bytes(q, tp),
-        "indexer_bytes": indexer_bytes(q), "conversion_bytes": conversion_bytes(q, tp, dp),
+        "batch_bytes": 2 * tokens * hidden, "ffn_bytes": 2 * tokens * ffn,
+        "logits_bytes": ceil_div(4 * (model.vocab_size or 0) * SAMPLER_COPIES_PERCENT, 100),
+        "moe_bytes": moe_bytes(q, tp), "indexer_bytes": indexer_bytes(q),
+        "conversion_bytes": conversion_bytes(q, tp, dp),
         "encoder_bytes": ENCODER_BYTES if model.multimodal else 0,
         "stream_bytes": STREAM_BYTES * tokens * hidden if model.compressed else 0}
 
 
-def activation_bytes(q: Question, tp: int, dp: int, sequences: int) -> int:
+def activation_bytes(parts: Mapping[str, int], sequences: int) -> int:
     """Não vivem juntos o amostrador e o FFN; e a área de MoE serve também ao indexador."""
-    parts = activation_parts(q, tp, dp, sequences)
-    unused = (min(parts["sampler_bytes"], parts["ffn_bytes"])
-              + min(parts["moe_bytes"], parts["indexer_bytes"]))
-    return CUBLAS_BYTES + sum(parts.values()) - unused
+    sampler = parts["batch_bytes"] + sequences * parts["logits_bytes"]
+    return (max(sampler, parts["ffn_bytes"]) + max(parts["moe_bytes"], parts["indexer_bytes"])
+            + parts["conversion_bytes"] + parts["encoder_bytes"] + parts["stream_bytes"]
+            + CUBLAS_BYTES)
+
+
+def graph_bytes(q: Question, pp: int) -> int:
+    """De um grafo CUDA, nas camadas da maior etapa."""
+    model, moe_layers = q.model, 0
+    if model.num_experts:
+        moe_layers = model.moe_layers or model.num_layers
+    wide = model.latent or any([group.kind == "linear" for group in model.kv_groups])
+    moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
+    return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
+            + stage_layers(moe_layers, pp) * moe_layer)
 
 
 def batch_sizes(most: int) -> int:
@@ -1087,17 +1098,10 @@ def batch_sizes(most: int) -> int:
     return 34 + (most - 240) // 16
 
 
-def cuda_graphs_bytes(q: Question, pp: int, sequences: int) -> int:
+def graphs_captured(server: Server, sequences: int) -> int:
     """De lotes com prefill, até o dobro das sequências, e de geração, até elas."""
-    model, moe_layers = q.model, 0
-    most = 1024 if q.server.generation == BLACKWELL else 512
-    graphs = batch_sizes(min(2 * sequences, most)) + batch_sizes(min(sequences, most))
-    if model.num_experts:
-        moe_layers = model.moe_layers or model.num_layers
-    wide = model.latent or any([group.kind == "linear" for group in model.kv_groups])
-    moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
-    return GRAPHS_BYTES + graphs * (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
-                                    + stage_layers(moe_layers, pp) * moe_layer)
+    most = 1024 if server.generation == BLACKWELL else 512
+    return batch_sizes(min(2 * sequences, most)) + batch_sizes(min(sequences, most))
 
 
 @dataclass(frozen=True, eq=False)
@@ -1240,14 +1244,15 @@ def replicas_in_a_node(q: Question) -> list[Replica]:
 
 
 def staged_replicas(q: Question, nodes: int) -> list[Replica]:
-    """Com as camadas em etapas: o tp dentro de um nó; elas, no que sobra dele ou nos outros."""
-    gpus, pairs = q.server.gpus, []
-    for tp in tensor_parallel_ways(q, gpus):
-        sizes = range(2 * tp, gpus + 1, tp) if nodes == 1 else [nodes * gpus]
-        pairs += [(tp, size // tp) for size in sizes if nodes * gpus % size == gpus % tp == 0]
-    pairs = [(tp, pp) for tp, pp in pairs
-             if q.tensor_parallel in (None, tp) and q.pipeline_parallel in (None, pp)
-             and 1 < pp <= q.model.num_layers]
+    """Com as camadas em etapas: o tp dentro de um nó; elas, no resto dele e nos outros nós."""
+    gpus, asked, pairs = nodes * q.server.gpus, q.pipeline_parallel, []
+    for tp in tensor_parallel_ways(q, q.server.gpus):
+        # Todas as GPUs numa réplica, que assim guarda os pesos uma vez só; menos, só se pedido.
+        stages = asked if asked and nodes == 1 else gpus // tp
+        if gpus % (tp * stages) == q.server.gpus % tp == 0 and (
+                q.tensor_parallel in (None, tp) and asked in (None, stages)
+                and 1 < stages <= q.model.num_layers):
+            pairs.append((tp, stages))
     # Em vários nós, a rede só leva o que passa entre as etapas: o maior tp basta.
     return [replica_of(q, tp, pp, 1, nodes) for tp, pp in (pairs if nodes == 1 else pairs[-1:])]
 
@@ -1272,8 +1277,11 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
     sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
 
+    activations, graph = activation_parts(q, tp, dp), graph_bytes(q, pp)
+
     def runtime(sequences: int) -> tuple[int, int]:
-        return activation_bytes(q, tp, dp, sequences), cuda_graphs_bytes(q, pp, sequences)
+        graphs = GRAPHS_BYTES + graphs_captured(q.server, sequences) * graph
+        return activation_bytes(activations, sequences), graphs
 
     def held(sequences: int) -> int:
         pool = room - replica.non_torch_bytes - sum(runtime(sequences))
@@ -4150,8 +4158,11 @@ FIGURES = (
      "ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel))",
      "bytes do checkpoint"),
     ("activation_bytes", "ativações por GPU", "B",
-     "max(sampler_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + encoder_bytes + stream_bytes "
-     "+ conversion_bytes + CUBLAS_BYTES", "ajuste a registros do vLLM"),
+     "max(batch_bytes + max_num_seqs * logits_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + "
+     "conversion_bytes + encoder_bytes + stream_bytes + CUBLAS_BYTES",
+     "ajuste a registros do vLLM"),
+    ("cuda_graphs_bytes", "grafos CUDA por GPU", "B",
+     "GRAPHS_BYTES + graphs_captured * graph_bytes", "ajuste a registros do vLLM"),
     ("runtime_bytes", "motor por GPU", "B",
      "activation_bytes + non_torch_bytes + cuda_graphs_bytes", "ajuste a registros do vLLM"),
     ("kv_capacity_bytes", "KV que cabe por GPU", "B",
@@ -4316,7 +4327,7 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
      "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
-    "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "WEIGHTS_MBU": WEIGHTS_MBU,
+    "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES, "WEIGHTS_MBU": WEIGHTS_MBU,
     "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU, "DECODE_MFU": DECODE_MFU,
     "DECODE_EXPERTS_MFU": DECODE_EXPERTS_MFU, "PREFILL_EXPERTS_MFU": PREFILL_EXPERTS_MFU,
     "ATTENTION_MFU": ATTENTION_MFU, "LAYER_SECONDS": LAYER_SECONDS,
@@ -4522,7 +4533,9 @@ def layout_names(r: SizingResult) -> Json:
         return {}
     tp, pp, dp = layout.tensor_parallel, layout.pipeline_parallel, layout.data_parallel
     return {
-        **activation_parts(q, tp, dp, layout.max_num_seqs), **weight_parts(q, tp, dp, pp),
+        **activation_parts(q, tp, dp), **weight_parts(q, tp, dp, pp),
+        "graph_bytes": graph_bytes(q, pp),
+        "graphs_captured": graphs_captured(q.server, layout.max_num_seqs),
         **fields_of(layout), "runtime_bytes": layout.runtime_bytes,
         "block_bytes": layout.blocks.block_bytes, "kv_blocks": layout.kv_blocks,
         "held_blocks": layout.held_sizes[-1][0] + layout.shared_blocks,
