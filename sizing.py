@@ -4122,8 +4122,9 @@ FigureRow = Tuple[str, str, str, str, str]
 def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
     """Os tempos de uma réplica com `<lead>_per_replica` sessões; `high`: os que se julgam a 90%."""
     tpot = (
-        "1000 * scale * (step_seconds + sequence_seconds * max(1, %s_per_replica / data_parallel) "
-        "- experts_read_seconds * (1 - touched_ratio)**%s_per_replica + prefill_seconds * "
+        "1000 * scale * (step_seconds + sequence_seconds * max(1, %s_per_replica / (data_parallel "
+        "* stages)) - experts_read_seconds * (1 - touched_ratio)**(%s_per_replica / stages) + "
+        "prefill_seconds * "
         "(%s_per_replica - 1) / output_tokens)" % (lead, lead, lead))
     ttft = "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + %s_tpot_ms / 2" % lead
     edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
@@ -4155,7 +4156,7 @@ FIGURES = (
      "memória que o driver mostra"),
     ("weights_bytes", "pesos por GPU", "B",
      "ceil((dense_bytes - replicated_bytes) / tensor_parallel) + replicated_bytes + rope_bytes + "
-     "ceil(expert_bytes * expert_padding / (tensor_parallel * data_parallel))",
+     "ceil(stage_expert_bytes * expert_padding / (tensor_parallel * data_parallel))",
      "bytes do checkpoint"),
     ("activation_bytes", "ativações por GPU", "B",
      "max(batch_bytes + max_num_seqs * logits_bytes, ffn_bytes) + max(moe_bytes, indexer_bytes) + "
@@ -4532,8 +4533,10 @@ def layout_names(r: SizingResult) -> Json:
     if not layout:
         return {}
     tp, pp, dp = layout.tensor_parallel, layout.pipeline_parallel, layout.data_parallel
+    weights = weight_parts(q, tp, dp, pp)
     return {
-        **activation_parts(q, tp, dp), **weight_parts(q, tp, dp, pp),
+        **activation_parts(q, tp, dp), **weights,
+        "stage_expert_bytes": weights["expert_bytes"],  # a velocidade os conta todos
         "graph_bytes": graph_bytes(q, pp),
         "graphs_captured": graphs_captured(q.server, layout.max_num_seqs),
         **fields_of(layout), "runtime_bytes": layout.runtime_bytes,
@@ -4764,10 +4767,10 @@ def engine_plain(r: SizingResult) -> str:
         return "Motor: sem teto, %s; só o plano limita." % missing_text(r.capacity.missing)
     each = "em cada uma das %d réplicas" % layout.replicas_per_unit
     if layout.replicas_per_unit == 1:
-        each = "na réplica, que ocupa " + ("o nó" if layout.nodes_per_unit == 1 else
-                                           "%d nós" % layout.nodes_per_unit)
-    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, em %d blocos (%d "
-            "livres para uma sessão entrar, %d enquanto gera): %s %s (%s); no log, %sx." % (
+        each = "na réplica, " + ("o nó todo" if layout.nodes_per_unit == 1 else
+                                 "de %d nós" % layout.nodes_per_unit)
+    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, %d blocos; uma "
+            "sessão entra com %d livres e guarda %d: %s %s (%s); no log, %sx." % (
                 percent_text(q.gpu_memory_utilization),
                 decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2),
                 size_text(layout.weights_bytes), size_text(layout.runtime_bytes),
