@@ -1317,10 +1317,9 @@ class Replicas:
         return staged_replicas(self.question, 1)
 
     @cached_property
-    def spread(self) -> dict[int, list[Replica]]:
-        """Nós de uma unidade → as réplicas dela."""
-        return {nodes: spread_replicas(self.question, nodes)
-                for nodes in range(2, MAX_NODES_PER_REPLICA + 1)}
+    def spread(self) -> list[Replica]:
+        return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+                for replica in spread_replicas(self.question, nodes)]
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
@@ -1951,19 +1950,15 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     Levanta `NothingFits` se nenhum admite uma sessão; `SizingError` se não há leiaute com o
     pipeline parallel pedido.
     """
-    def most(nodes: int) -> int:
-        return max([layout.ceiling_sessions for layout in layouts
-                    if layout.nodes_per_unit == nodes], default=0)
+    def done() -> bool:
+        """Um nó já admite todo o plano: por nó, nenhuma outra unidade admite mais."""
+        return max([layout.ceiling_sessions for layout in layouts], default=0) >= node_plan > 0
 
-    layouts = layouts_of(q, replicas.in_a_node)
-    node_plan = plan_sessions_of(q, 1, 1)  # por nó, nenhuma unidade admite mais, se ele admite
-    if most(1) >= node_plan > 0:
-        return layouts
-    layouts += layouts_of(q, replicas.staged_in_a_node)
-    for nodes in range(2, MAX_NODES_PER_REPLICA + 1):
-        if most(nodes - 1) >= node_plan * (nodes - 1) > 0:
-            break
-        layouts += layouts_of(q, replicas.spread[nodes])
+    layouts, node_plan = layouts_of(q, replicas.in_a_node), plan_sessions_of(q, 1, 1)
+    if not done():
+        layouts += layouts_of(q, replicas.staged_in_a_node)
+    if not done():
+        layouts += layouts_of(q, replicas.spread)
     if not layouts:
         raise SizingError("--pipeline-parallel", "nenhum leiaute de %s em até %d nós de %s se "
                           "divide assim" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name),
