@@ -1496,7 +1496,7 @@ class Speed:
     alone_seconds: float  # do prompt mais longo numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
     tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
-    confidence: Fraction
+    confident: bool  # julga-se pela ponta ruim: a pedido, ou por não haver medidas
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -1507,7 +1507,7 @@ class Speed:
     @cached_property
     def margins(self) -> tuple[float, float, float]:
         """Fatores sobre TPOT, TTFT e latência, de onde se julgam: a ponta ruim da faixa, ou 1."""
-        if self.confidence == EVEN:
+        if not self.confident:
             return 1.0, 1.0, 1.0
         return self.tpot_range[1], TTFT_RANGE[1], 1 / self.throughput_range[0]
 
@@ -1625,7 +1625,7 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
         prefill_seconds=t["mean_input_tokens"] * token + mean_attention / gpus,
         alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * tpot_scale, tpot_range=tpot_range_of(q, layout),
-        confidence=q.confidence)
+        confident=q.confidence != EVEN or not layout.measured)
 
 
 def interval(estimate: float, low: float, high: float) -> dict[str, float]:
@@ -1951,8 +1951,9 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     pipeline parallel pedido.
     """
     def done() -> bool:
-        """Um nó já admite todo o plano: por nó, nenhuma outra unidade admite mais."""
-        return max([layout.ceiling_sessions for layout in layouts], default=0) >= node_plan > 0
+        """Um nó já admite todo o plano: se só ele limita, nenhuma unidade admite mais por nó."""
+        most = max([layout.ceiling_sessions for layout in layouts], default=0)
+        return most >= node_plan > 0 and not q.timed and not q.calibration
 
     layouts, node_plan = layouts_of(q, replicas.in_a_node), plan_sessions_of(q, 1, 1)
     if not done():
@@ -4472,7 +4473,7 @@ def limit_names(r: SizingResult) -> Json:
     if not speed or not q.timed:
         return {}
     names: Json = {"tpot_limit_ms": q.tpot_limit_ms}
-    if q.confidence != EVEN:
+    if speed.confident:
         names.update(zip(("tpot_margin", "ttft_margin", "latency_margin"), speed.margins))
     planned, full = offer.demand(q)
     limited, replicas = offer.limited_by in ("tpot", "ttft"), offer.replicas_per_unit
@@ -4802,7 +4803,8 @@ def objectives_plain(r: SizingResult) -> str:
         return ""
     return "Objetivos: com %s na réplica%s, %s." % (
         sessions_text(names[lead + "_per_replica"]),
-        "" if q.confidence == EVEN else ", na ponta ruim da faixa", " e ".join(parts))
+        ", na ponta ruim da faixa" if offer.speed and offer.speed.confident else "",
+        " e ".join(parts))
 
 
 def nodes_plain(r: SizingResult) -> str:
@@ -4820,7 +4822,8 @@ def nodes_plain(r: SizingResult) -> str:
         load = "%s pedidos/s × %s s de latência%s = %s sessões" % (
             number_text(q.requests_per_second, 4),
             number_text(float(planned / q.requests_per_second), 4),
-            "" if q.confidence == EVEN else " (ponta ruim)", number_text(float(planned), 4))
+            " (ponta ruim)" if offer.speed and offer.speed.confident else "",
+            number_text(float(planned), 4))
     text = "Nós: %s, a %s: %d" % (load, each, r.nodes_minimum)
     if q.peak_headroom_ratio:
         text += "; com o pico, %d" % r.nodes_with_headroom
