@@ -5005,6 +5005,8 @@ def question_texts(r: SizingResult) -> list[str]:
         load += ", %s à parte" % q.ha_mode.upper()
     about = "%s, pesos %s, KV %s · %s" % (q.model.name, q.weights_precision, q.kv_precision, load)
     asked = [request_text(r)]
+    if r.offer.layout:
+        asked.append(("%s, %s" % (ENGINE, r.offer.layout)).replace(" ", GLUE))
     if q.gpu_memory_utilization != DEFAULT_GPU_MEMORY_UTILIZATION:
         asked.append(percent_text(q.gpu_memory_utilization) + " da HBM")
     asked += ["%s %d" % (name, value) for name, value in (
@@ -5238,9 +5240,18 @@ def limit_text(r: SizingResult) -> str:
     text = "%d, limite: %s" % (offer.sessions_per_unit, limited_text(r))
     others = ["plano %d" % offer.plan_sessions] * (offer.limited_by != "plan")
     if offer.layout:
-        ceiling = offer.layout.ceiling_sessions
-        others.append("%s ~%d, %s" % (ENGINE, ceiling, offer.layout))
+        ceiling = "motor ~%d" % offer.layout.ceiling_sessions
+        others += [ceiling] * (offer.limited_by != "engine_memory") + logged_texts(offer.layout)
     return text + (" (%s)" % "; ".join(others) if others else "")
+
+
+def logged_texts(layout: Layout) -> list[str]:
+    """A concorrência que o log do motor diz, onde não é a que ele mantém."""
+    if layout.sessions_logged >= layout.sessions_held:
+        return []
+    engines = layout.replicas_per_unit * layout.data_parallel
+    return ["log %sx%s" % (number_text(float(layout.sessions_logged), 3),
+                           " por motor" if engines > 1 else "")]
 
 
 def limited_text(r: SizingResult) -> str:
