@@ -1961,13 +1961,12 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     if not done():
         layouts += layouts_of(q, replicas.spread)
     if not layouts:
-        free = Replicas(replace(q, pipeline_parallel=None))
-        ways = {replica.pipeline_parallel for replica in
-                chain(free.in_a_node, free.staged_in_a_node, free.spread)}
+        ways = [1] + [stages for stages in range(2, q.model.num_layers + 1) if any(
+            staged_replicas(replace(q, pipeline_parallel=stages), nodes)
+            for nodes in range(1, MAX_NODES_PER_REPLICA + 1))]
         raise SizingError("--pipeline-parallel", "espera-se um destes, para %s em até %d nós de "
                           "%s: %s" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name,
-                                      ", ".join(map(str, sorted(ways)))),
-                          value=q.pipeline_parallel)
+                                      ", ".join(map(str, ways))), value=q.pipeline_parallel)
     able = [layout for layout in layouts if layout.ceiling_sessions]
     if not able:
         raise NothingFits(q, "memory", layouts=layouts)
