@@ -1633,15 +1633,15 @@ class TetoFisico(Case):
         """As etapas pedidas, dentro do nó ou uma por nó; auto é não pedir"""
         inside = self.sized(pipeline_parallel=2)
         self.assertRegex(inside["engine"]["layout"], r"^tp \d pp 2$")
-        self.assertEqual((inside["parameters"]["pipeline_parallel"], inside["performance"]),
-                         (2, None))
+        self.assertEqual(inside["parameters"]["pipeline_parallel"], 2)
+        self.assertIn("2 etapas", inside["performance"]["extrapolated"])
         spread = self.sized(tensor_parallel=8, pipeline_parallel=2)
         self.assertEqual((spread["engine"]["layout"], spread["results"]["nodes_per_unit"]),
                          ("tp 8 pp 2", 2))
         self.assertEqual(self.sized(pipeline_parallel="AUTO"), self.sized())
         self.assertEqual(self.sized(pipeline_parallel=1)["results"], self.sized()["results"])
-        question = dict(BASE, pipeline_parallel=2, max_tpot_ms=500)
-        self.refused(flags(question), "pipeline de 2 etapas", "--pipeline-parallel auto", status=3)
+        timed = self.sized(pipeline_parallel=2, max_tpot_ms=500)
+        self.assertLessEqual(timed["performance"]["tpot_ms"]["estimate"], 500)
         self.refused(flags(dict(BASE, pipeline_parallel=37)), "--pipeline-parallel 37",
                      "opt-oss-120b em até 8 nós de dgx300")
         for value in ("0", "-2", "x", "", "1.5"):
@@ -1744,8 +1744,6 @@ class TetoFisico(Case):
                 del question["tensor_parallel"], question["pipeline_parallel"]
                 self.refused(flags(dict(question, nodes=1)),
                              "--nodes 2 ou --gpu-memory-utilization " + enough, status=3)
-                self.refused(flags(dict(question, max_tpot_ms=90)), "sem pipeline",
-                             "--gpu-memory-utilization " + enough, status=3)
                 self.assertIn("%d%% da HBM: 1 nó" % (100 * float(enough)),
                               self.ok(*flags(question)))
 
@@ -2525,7 +2523,7 @@ def naive_tpot_ms(model, server, tp, dp, inputs, outputs, sessions, element=1):
 
 
 def steady_sessions(result, rate):
-    """As sessões de um nó a esta taxa, por iteração ingênua; None se passam do que ele admite."""
+    """As de uma unidade a esta taxa, por iteração ingênua; None se passam do que ela admite."""
     sessions, replica = 1, replica_of(result)
     while True:
         latency = replica.latency_seconds(-(-sessions // replica.per_unit))
@@ -2727,8 +2725,6 @@ class Velocidade(Case):
                      "cabe com --weights-precision fp8", status=3)
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
-        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
-                     "a velocidade dos outros não é modelada", status=3)
 
     def test_pontas(self):
         """Sem --input-tokens, as duas pontas, com todos os nós e depois da falha; com ele, uma"""
@@ -2787,7 +2783,7 @@ class Velocidade(Case):
             if result is None:
                 continue
             sizes.add(result.nodes_with_headroom)
-            nodes, replicas = result.nodes_with_headroom, replica_of(result).per_unit
+            nodes, replicas = result.nodes_with_headroom // result.unit, replica_of(result).per_unit
             peak, rate = Fraction(6, 5), question.requests_per_second
             self.assertIsNotNone(steady_sessions(result, rate * peak / nodes))
             if nodes > 1:
@@ -2883,14 +2879,32 @@ class Velocidade(Case):
         rows = (("slow_decode", {}, turn), ("heavy_prefill", {}, turn),
                 ("no_speed", {"model": "opt-oss-20b", "server": "dgx-spark", "concurrency": 5},
                  {"model": "opt-oss-20b", "concurrency": 5}),
-                ("no_speed", {"model": "kimi-k2", "server": "dgx-h100"}, {}),
                 ("far_calibration", dict(turn, calibrate_tpot_ms="90@300"),
                  dict(turn, calibrate_tpot_ms="40@300")))
         for code, causing, clear in rows:
             with self.subTest(code, changes=causing):
                 self.assertIn(code, self.codes(self.sized(**causing)))
                 self.assertNotIn(code, self.codes(self.sized(**clear)))
-        self.assertIsNone(self.sized(model="kimi-k2", server="dgx-h100")["performance"])
+
+    def test_rede_desconhecida(self):
+        """Sem a banda da rede, uma réplica de vários nós não tem velocidade; a de um nó, sim"""
+        document, wide = catalogue("servers"), {"model": "kimi-k2", "server": "dgx-h100"}
+        del listed("servers", "dgx-h100", document)["network_gbps_per_gpu"]
+        with temporary_file(document) as path:
+            wide.update(servers_file=path)
+            sized = self.sized(**wide)
+            self.assertIsNone(sized["performance"])
+            self.assertIn("no_speed: não há velocidade prevista: falta network_gbps_per_gpu no "
+                          "catálogo, em dgx-h100", sized["warnings"])
+            for asked in ({"max_tpot_ms": 500}, {"max_ttft_ms": 10**6}):
+                self.refused(flags(dict(BASE, **wide, **asked)), "network_gbps_per_gpu", status=3)
+            self.refused(flags(dict(BASE, **wide)) + ["--output-tokens=64"], "--output-tokens",
+                         "network_gbps_per_gpu")
+            one = self.sized(server="dgx-h100", servers_file=path)
+            self.assertIsNotNone(one["performance"])
+        known = self.sized(model="kimi-k2", server="dgx-h100")
+        self.assertIn("réplica de %d nós" % known["results"]["nodes_per_unit"],
+                      known["performance"]["extrapolated"])
 
     def test_extrapolacao(self):
         """O que está fora das medidas é dito: contexto, GPU, PCIe, precisão, atenção"""
@@ -3108,8 +3122,6 @@ class Velocidade(Case):
         del document["models"][0]["vocab_size"]
         with temporary_file(document) as path:
             self.refused(flags(dict(BASE, max_tpot_ms=50, models_file=path)), "vocab_size")
-        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100",
-                                calibrate_tpot_ms="40@1")), "não é modelada", status=3)
         rate = {"model": "opt-oss-120b", "server": "dgx300", "requests_per_second": 15,
                 "input_tokens": 1024}
         peaks = [json.loads(self.ok(*flags(dict(rate, ha=ha)), "--json"))["results"]
@@ -3131,7 +3143,8 @@ class Velocidade(Case):
             # oito nós somam 0.65 sessão: caberia um contexto menor que o pedido
             flags(dict(BASE, kv_budget_ratio="0.05601", input_tokens=100000)), status=3))
         self.refused(flags(dict(BASE, model="glm-5", server="h200-nvl-8x", effective_context=2048,
-                                weights_precision="fp8", max_ttft_ms=1)), "(tp 8)", status=3)
+                                weights_precision="fp8", max_ttft_ms=1, pipeline_parallel=1,
+                                tensor_parallel=8)), "(tp 8)", status=3)
         self.assertEqual(self.sized(effective_context="8k", weights_precision="int8")
                          ["performance"]["extrapolated"], ["pesos int8"])
         self.refused(flags(dict(BASE, input_tokens=131072)), "--input-tokens '131072'")
@@ -3194,7 +3207,7 @@ class Velocidade(Case):
             replica = replica_of(result)
             best = max(n / replica.latency_seconds(-(-n // replica.per_unit))
                        for n in range(1, min(result.sessions, 2000) + 1))
-            served = result.nodes_with_headroom * best * (1 + 1e-9)
+            served = result.nodes_with_headroom // result.unit * best * (1 + 1e-9)
             if result.sessions <= 2000:
                 self.assertGreaterEqual(served, question.requests_per_second * Fraction(6, 5))
                 self.assertLess(served - best, question.requests_per_second * Fraction(6, 5))
@@ -3364,7 +3377,7 @@ class Velocidade(Case):
         """Com um TPOT medido, a recusa não promete outro servidor, onde ele não foi medido"""
         question = dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)
         self.refused(flags(question), "cabe em: gb200-nvl72", status=3)
-        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40 ms",
+        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40",
                             "nenhuma flag sozinha basta neste servidor", status=3)
         self.assertNotRegex(line, "cabe em|cabe com|nenhum servidor")
 
@@ -3399,7 +3412,7 @@ class Velocidade(Case):
         finally:
             sys.setprofile(previous)
         self.assertIn("call", calls)
-        self.assertLess(len(calls), 7600)  # medidas: 7447; o tempo seria da máquina
+        self.assertLess(len(calls), 7900)  # medidas: 7745; o tempo seria da máquina
 
 
 # ── Decidir: comparações, pergunta invertida, cenários, explicação, storage e custo ───────────
@@ -3792,7 +3805,7 @@ class Comparacoes(Case):
         self.assertEqual([row[""] for row in rows], ["", ""])
         rows = table_rows(self.ok(*flags(dict(BASE, model="kimi-k2,opt-oss-120b",
                                               server="dgx-h100", effective_context="128k",
-                                              max_tpot_ms=500)), "--sort=nodes"))
+                                              max_tpot_ms=6)), "--sort=nodes"))
         self.assertEqual([row["limite"] for row in rows][1], "não cabe")
         self.assertEqual([row[""] for row in rows], ["", ""])  # modelos não se comparam
         # onde nenhuma linha de uma carga tem resposta, não há melhor
@@ -4281,7 +4294,7 @@ class Invertida(Case):
                        "kv_precision": generator.choice(("fp8", "fp16"))}
             if generator.random() < 0.3 and server.tflops_bf16:
                 choices["max_tpot_ms"] = generator.choice((30.0, 100.0, 400.0))
-            nodes = generator.randint(1, 40)
+            nodes = generator.choice((1, 1, 2, 5, 40))
             context = generator.randint(2, model.max_position_embeddings)
             asked = asking(model, server, 0, context, nodes=nodes, **choices)
             result = answer_to(asked)
@@ -4449,7 +4462,7 @@ class Explicacao(Case):
         for name in ("nodes", "sessions", "context", "load", "plan", "engine_memory", "tpot",
                      "ttft", True, "objective_sessions", "kept_tpot_high_ms", "next_ttft_ms",
                      "full_latency_seconds", "sessions_in_progress", "replica_sessions"):
-            self.assertGreater(seen[name], 3, name)
+            self.assertGreater(seen[name], 2, name)
 
     def stated(self, result, figures):
         """Todo número dos parágrafos é um dos que o JSON traz, por extenso."""
@@ -4654,7 +4667,7 @@ class Explicacao(Case):
         many = self.sized(**crowd)["results"]["sessions_per_unit"]
         self.assertGreater(many, 16384)  # mais que os tokens por passo deste servidor
         ranks = {"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k",
-                 "max_tpot_ms": 10**5}  # com velocidade: sem etapas
+                 "pipeline_parallel": 1}
         each = json.loads(self.ok(*flags(ranks), "--json"))["results"]["sessions_per_unit"]
         rows = (
             (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
@@ -5221,9 +5234,7 @@ class StorageECusto(Case):
                 ({"node_price": "R$5"}, "--node-price"), ({"years": 0, "node_price": 1}, "--years"),
                 ({"years": 101, "node_price": 1}, "--years"), ({"years": 3}, "--years", "--node"),
                 ({"energy_price": 1}, "--energy-price", "--years"),
-                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"),
-                ({"model": "kimi-k2", "server": "dgx-h100", "output_tokens": 64},
-                 "--output-tokens", "não são modeladas"))
+                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"))
         for changes, *words in rows:
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
@@ -6710,11 +6721,6 @@ class FlagsRuins(Case):
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
                             "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
-        timed = [*question, "--max-tpot-ms=1000000"]  # só réplicas de um nó
-        self.refused([*timed, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
-                     "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
-        self.refused([*timed, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
-                     "; uma sessão por nó cabe com --kv-precision fp8 ou", status=3)
         # o orçamento de oito nós: 0.78 sessão
         self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
                      "--effective-context 12", "--kv-budget-ratio 0.7019", status=3)
