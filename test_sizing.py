@@ -3806,7 +3806,7 @@ class Comparacoes(Case):
         rows = table_rows(self.ok(*flags(dict(BASE, model="kimi-k2,opt-oss-120b",
                                               server="dgx-h100", effective_context="128k",
                                               max_tpot_ms=6)), "--sort=nodes"))
-        self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+        self.assertEqual([row["nós"] == "-" for row in rows], [False, True])
         self.assertEqual([row[""] for row in rows], ["", ""])  # modelos não se comparam
         # onde nenhuma linha de uma carga tem resposta, não há melhor
         rows = table_rows(self.ok(*flags(dict(
@@ -4287,7 +4287,7 @@ class Invertida(Case):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
         generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(260, 50)):
+        for _ in range(rounds(260, 32)):
             model, server = generator.choice(models), generator.choice(servers)
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
@@ -4449,7 +4449,7 @@ class Explicacao(Case):
     def test_ao_acaso(self):
         """Perguntas ao acaso de todo tipo: cada conta fecha, e a página repete o que diz o JSON"""
         seen = collections.Counter()
-        for result in self.random_answers(13, rounds(1000, 80)):
+        for result in self.random_answers(13, rounds(1000, 60)):
             figures = figures_of(result)
             self.check(vars(result.question), figures)
             seen.update(row["name"] for row in figures)
