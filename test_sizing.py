@@ -1522,6 +1522,13 @@ class TetoFisico(Case):
             whole += bool(node)
             summed += not node
         self.assertTrue(whole and summed)
+        # com um prefixo comum, cada nó guarda as suas cópias
+        found = answer(asking("kimi-k2", "dgx-h100", 10, 131072, kv_budget_ratio=Fraction(3, 10),
+                              shared_prefix_tokens=60000))
+        copies, shared = replica_of(found).dp // found.unit, 60000 * 61 * 576
+        self.assertGreater(copies, 1)
+        self.assertEqual((found.sessions, found.limited_by), (found.unit * (
+            (found.budget_bytes - copies * shared) // (found.kv_bytes - shared)), "plan"))
         # o motor admite em 2 nós; o plano, só em 4, o que não é recusa
         results = self.sized(model="llama-3.1-70b", server="dgx-spark", concurrency=1,
                              peak_headroom_ratio=0, kv_budget_ratio="0.18")["results"]
@@ -2198,6 +2205,9 @@ class Blocos(Case):
                 asking("llama-3.3-70b", six), nodes)], [(2, 3 * nodes)])
             self.assertEqual([(item.tp, item.pp) for item in staged_at(
                 asking("llama-3.3-70b", "dgx200"), nodes)], [(8, nodes)])
+            self.assertEqual([(item.tp, item.pp) for item in staged_at(
+                asking("llama-3.3-70b", "dgx200", pipeline_parallel=2), nodes)],
+                [(8, 2)] if nodes == 2 else [])
         few = changed(in_catalogue("models", "llama-3.1-8b"), num_layers=4)
         self.assertEqual({item.pp for item in staged_at(asking(few, "dgx200"), 1)}, {2, 4})
         self.assertEqual([item.pp for nodes in (4, 5) for item in staged_at(
