@@ -438,9 +438,15 @@ def weight_bytes(question):
 
 def runtime_bytes(replica, sessions):
     """O que o motor ocupa em cada GPU, além de pesos e KV, com tantas sequências."""
-    activations = sizing.activation_bytes(replica.question, replica.tp, replica.dp, sessions)
-    graphs = sizing.cuda_graphs_bytes(replica.question, replica.layout.pipeline_parallel, sessions)
-    return activations + replica.layout.non_torch_bytes + graphs
+    parts = sizing.activation_parts(replica.question, replica.tp, replica.dp)
+    return (sizing.activation_bytes(parts, sessions) + replica.layout.non_torch_bytes
+            + graphs_bytes(replica.question, replica.pp, sessions))
+
+
+def graphs_bytes(question, pp, sequences):
+    """Os grafos CUDA de cada GPU, com tantas sequências."""
+    captured = sizing.graphs_captured(question.server, sequences)
+    return sizing.GRAPHS_BYTES + captured * sizing.graph_bytes(question, pp)
 
 
 def first_session_bytes(question, tp):
@@ -1325,15 +1331,13 @@ class TetoFisico(Case):
         """Os tamanhos que o motor grava até cada lote; mais sequências nunca custam menos grafos"""
         most = (1, 2, 8, 16, 256, 512, 1024)
         self.assertEqual([sizing.batch_sizes(size) for size in most], [1, 2, 4, 5, 35, 51, 83])
-        dense = asking("llama-3.1-8b", "dgx200")
-        self.assertEqual([(sizing.cuda_graphs_bytes(dense, 1, size) - sizing.GRAPHS_BYTES)
-                          / (32 * sizing.GRAPH_LAYER_BYTES) for size in most],
-                         [3, 5, 9, 12, 86, 102, 102])
+        self.assertEqual([sizing.graphs_captured(in_catalogue("servers", "dgx200"), size)
+                          for size in most], [3, 5, 9, 12, 86, 102, 102])
         for model, megabytes in (("llama-3.3-70b", (256, 970)), ("deepseek-r1", (256, 1950))):
             for server, graphs in (("dgx200", 102), ("dgx300", 166)):
                 with self.subTest(model=model, server=server):
                     question = asking(model, server)
-                    seen = [sizing.cuda_graphs_bytes(question, 1, n) for n in range(1, 1100, 7)]
+                    seen = [graphs_bytes(question, 1, n) for n in range(1, 1100, 7)]
                     self.assertEqual(seen, sorted(seen))
                     per_graph = (seen[-1] - sizing.GRAPHS_BYTES) / graphs
                     self.assertAlmostEqual(per_graph * 102 / 2 ** 20 + megabytes[0], megabytes[1],
@@ -1373,7 +1377,7 @@ class TetoFisico(Case):
                 self.assertEqual(engine["sessions_per_node"], node)
                 self.assertAlmostEqual(node / near, 1, delta=0.03)
         layouts = {row["layout"]: row["sessions_per_unit"] for row in engine["layouts"]}
-        self.assertEqual((layouts["tp 1"], layouts["tp 2"]), (0, 0))  # nem os pesos
+        self.assertFalse({"tp 1", "tp 2"} & set(layouts))  # nem os pesos
         self.assertGreater(layouts["dp 8"], 7 * layouts["tp 8"])  # que repete o KV em cada GPU
 
     def test_conta_a_mao(self):
@@ -1387,7 +1391,7 @@ class TetoFisico(Case):
         self.assertEqual(engine["max_num_seqs"], engine["sessions_held"])
         parts, sequences = engine["runtime_parts_gib_per_gpu"], engine["max_num_seqs"]
         sampler = 3.66 * sequences * 201088 * 4 + 16384 * 2880 * 2
-        self.assertAlmostEqual(parts["activation"], sampler / 2**30 + 1 / 32, places=6)
+        self.assertAlmostEqual(parts["activation"], sampler / 2**30 + 1 / 32, places=5)
         self.assertEqual(parts["non_torch"], 1)
         runtime = sum(parts.values())
         self.assertAlmostEqual(engine["runtime_gib_per_gpu"], runtime, places=6)
@@ -1469,11 +1473,11 @@ class TetoFisico(Case):
                                         "kv_budget_ratio": "0.1"}, **changes))["engine"]
             return sorted(row["layout"] for row in engine["layouts"])
 
-        every = ["tp 1", "tp 2", "tp 4", "tp 8"]
-        self.assertEqual(layouts(), ["dp 8", *every])
-        self.assertEqual(layouts(tensor_parallel=1), ["dp 8", "tp 1"])
+        self.assertEqual(layouts(), ["dp 8", "tp 4", "tp 8"])  # nos outros não cabem os pesos
+        self.assertEqual(layouts(tensor_parallel=1), ["dp 8"])
         self.assertEqual(layouts(tensor_parallel=8), ["tp 8"])
-        self.assertEqual(layouts(model="qwen3-235b"), every)  # MoE, cada cabeça com o seu KV
+        # um MoE em que cada cabeça tem o seu KV
+        self.assertEqual(layouts(model="qwen3-235b"), ["tp 2", "tp 4", "tp 8"])
         models, servers = catalogue("models"), catalogue("servers")
         dense = listed("models", "deepseek-r1", models)
         for name in ("num_experts", "experts_per_token", "moe_intermediate_size", "moe_layers",
@@ -1482,7 +1486,7 @@ class TetoFisico(Case):
         servers["servers"][0].update(gpus=1, hbm_per_gpu_gb=2304, nvlink_domain_gpus=1,
                                      hbm_usable_gib_per_gpu=2000)
         with temporary_file(models) as models_file, temporary_file(servers) as servers_file:
-            self.assertEqual(layouts(models_file=models_file), every)
+            self.assertEqual(layouts(models_file=models_file), ["tp 1", "tp 2", "tp 4", "tp 8"])
             self.assertEqual(layouts(servers_file=servers_file), ["tp 1"])
 
     def test_menos_nos_com_ha(self):
@@ -1518,6 +1522,13 @@ class TetoFisico(Case):
             whole += bool(node)
             summed += not node
         self.assertTrue(whole and summed)
+        # com um prefixo comum, cada nó guarda as suas cópias
+        found = answer(asking("kimi-k2", "dgx-h100", 10, 131072, kv_budget_ratio=Fraction(3, 10),
+                              shared_prefix_tokens=60000))
+        copies, shared = replica_of(found).dp // found.unit, 60000 * 61 * 576
+        self.assertGreater(copies, 1)
+        self.assertEqual((found.sessions, found.limited_by), (found.unit * (
+            (found.budget_bytes - copies * shared) // (found.kv_bytes - shared)), "plan"))
         # o motor admite em 2 nós; o plano, só em 4, o que não é recusa
         results = self.sized(model="llama-3.1-70b", server="dgx-spark", concurrency=1,
                              peak_headroom_ratio=0, kv_budget_ratio="0.18")["results"]
@@ -1633,15 +1644,15 @@ class TetoFisico(Case):
         """As etapas pedidas, dentro do nó ou uma por nó; auto é não pedir"""
         inside = self.sized(pipeline_parallel=2)
         self.assertRegex(inside["engine"]["layout"], r"^tp \d pp 2$")
-        self.assertEqual((inside["parameters"]["pipeline_parallel"], inside["performance"]),
-                         (2, None))
+        self.assertEqual(inside["parameters"]["pipeline_parallel"], 2)
+        self.assertIn("2 etapas", inside["performance"]["extrapolated"])
         spread = self.sized(tensor_parallel=8, pipeline_parallel=2)
         self.assertEqual((spread["engine"]["layout"], spread["results"]["nodes_per_unit"]),
                          ("tp 8 pp 2", 2))
         self.assertEqual(self.sized(pipeline_parallel="AUTO"), self.sized())
         self.assertEqual(self.sized(pipeline_parallel=1)["results"], self.sized()["results"])
-        question = dict(BASE, pipeline_parallel=2, max_tpot_ms=500)
-        self.refused(flags(question), "pipeline de 2 etapas", "--pipeline-parallel auto", status=3)
+        timed = self.sized(pipeline_parallel=2, max_tpot_ms=500)
+        self.assertLessEqual(timed["performance"]["tpot_ms"]["estimate"], 500)
         self.refused(flags(dict(BASE, pipeline_parallel=37)), "--pipeline-parallel 37",
                      "opt-oss-120b em até 8 nós de dgx300")
         for value in ("0", "-2", "x", "", "1.5"):
@@ -1744,8 +1755,6 @@ class TetoFisico(Case):
                 del question["tensor_parallel"], question["pipeline_parallel"]
                 self.refused(flags(dict(question, nodes=1)),
                              "--nodes 2 ou --gpu-memory-utilization " + enough, status=3)
-                self.refused(flags(dict(question, max_tpot_ms=90)), "sem pipeline",
-                             "--gpu-memory-utilization " + enough, status=3)
                 self.assertIn("%d%% da HBM: 1 nó" % (100 * float(enough)),
                               self.ok(*flags(question)))
 
@@ -2186,19 +2195,25 @@ class Blocos(Case):
         """Cada etapa fica com a sua parte das camadas, e cada ponta com a sua tabela"""
         six = changed(in_catalogue("servers", "dgx200"), gpus=6, total_hbm_gb=6 * 141)
         pipes = {(item.tp, item.pp) for item in staged_at(asking("llama-3.3-70b", six), 1)}
-        self.assertEqual(pipes, {(1, 2), (1, 3), (1, 6), (2, 3)})
+        self.assertEqual(pipes, {(1, 6), (2, 3)})  # o nó inteiro
+        pipes = {(item.tp, item.pp) for item in staged_at(
+            asking("llama-3.3-70b", six, pipeline_parallel=3), 1)}
+        self.assertEqual(pipes, {(1, 3), (2, 3)})  # ou as etapas pedidas
         # o maior tp que enche o nó, e etapas nas outras GPUs de todos
         for nodes in (2, 3, 8):
             self.assertEqual([(item.tp, item.pp) for item in staged_at(
                 asking("llama-3.3-70b", six), nodes)], [(2, 3 * nodes)])
             self.assertEqual([(item.tp, item.pp) for item in staged_at(
                 asking("llama-3.3-70b", "dgx200"), nodes)], [(8, nodes)])
+            self.assertEqual([(item.tp, item.pp) for item in staged_at(
+                asking("llama-3.3-70b", "dgx200", pipeline_parallel=2), nodes)],
+                [(8, 2)] if nodes == 2 else [])
         few = changed(in_catalogue("models", "llama-3.1-8b"), num_layers=4)
         self.assertEqual({item.pp for item in staged_at(asking(few, "dgx200"), 1)}, {2, 4})
         self.assertEqual([item.pp for nodes in (4, 5) for item in staged_at(
             asking(few, "dgx200"), nodes)], [4])
         for asked, expected in (({"pipeline_parallel": 4}, {(1, 4), (2, 4)}),
-                                ({"tensor_parallel": 2}, {(2, 2), (2, 4)})):
+                                ({"tensor_parallel": 2}, {(2, 4)})):
             self.assertEqual({(item.tp, item.pp) for item in staged_at(
                 asking("llama-3.3-70b", "dgx200", **asked), 1)}, expected)
         model, raw = in_catalogue("models", "llama-3.3-70b"), listed("models", "llama-3.3-70b")
@@ -2214,7 +2229,7 @@ class Blocos(Case):
             self.assertEqual(staged.weights_bytes, ceiling(layers * most, 80) + table + rope)
             self.assertEqual(blocks_at(asking(model, six), 1, pp).block_bytes,
                              blocks.block_bytes * most // 80)
-            self.assertLess(*(sizing.cuda_graphs_bytes(asking(model, six), stages, 100)
+            self.assertLess(*(graphs_bytes(asking(model, six), stages, 100)
                               for stages in (pp, 1)))
         # um MoE em que três das 61 camadas são densas; a maior etapa pode ser toda de MoE
         experts = listed("models", "deepseek-r1")["weights_expert_bytes"]
@@ -2525,10 +2540,10 @@ def naive_tpot_ms(model, server, tp, dp, inputs, outputs, sessions, element=1):
 
 
 def steady_sessions(result, rate):
-    """As sessões de um nó a esta taxa, por iteração ingênua; None se passam do que ele admite."""
+    """As de uma unidade a esta taxa, por iteração ingênua; None se passam do que ela admite."""
     sessions, replica = 1, replica_of(result)
     while True:
-        latency = replica.latency_seconds(-(-sessions // replica.per_unit))
+        latency = replica.planned_latency_seconds(-(-sessions // replica.per_unit))
         wanted = max(1, math.ceil(rate * Fraction(latency)))
         if wanted > result.sessions:
             return None
@@ -2727,8 +2742,6 @@ class Velocidade(Case):
                      "cabe com --weights-precision fp8", status=3)
         self.refused(flags(dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)),
                      "cabe em: gb200-nvl72", status=3)
-        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100", max_tpot_ms=500)),
-                     "a velocidade dos outros não é modelada", status=3)
 
     def test_pontas(self):
         """Sem --input-tokens, as duas pontas, com todos os nós e depois da falha; com ele, uma"""
@@ -2787,7 +2800,7 @@ class Velocidade(Case):
             if result is None:
                 continue
             sizes.add(result.nodes_with_headroom)
-            nodes, replicas = result.nodes_with_headroom, replica_of(result).per_unit
+            nodes, replicas = result.nodes_with_headroom // result.unit, replica_of(result).per_unit
             peak, rate = Fraction(6, 5), question.requests_per_second
             self.assertIsNotNone(steady_sessions(result, rate * peak / nodes))
             if nodes > 1:
@@ -2883,14 +2896,35 @@ class Velocidade(Case):
         rows = (("slow_decode", {}, turn), ("heavy_prefill", {}, turn),
                 ("no_speed", {"model": "opt-oss-20b", "server": "dgx-spark", "concurrency": 5},
                  {"model": "opt-oss-20b", "concurrency": 5}),
-                ("no_speed", {"model": "kimi-k2", "server": "dgx-h100"}, {}),
                 ("far_calibration", dict(turn, calibrate_tpot_ms="90@300"),
                  dict(turn, calibrate_tpot_ms="40@300")))
         for code, causing, clear in rows:
             with self.subTest(code, changes=causing):
                 self.assertIn(code, self.codes(self.sized(**causing)))
                 self.assertNotIn(code, self.codes(self.sized(**clear)))
-        self.assertIsNone(self.sized(model="kimi-k2", server="dgx-h100")["performance"])
+
+    def test_rede_desconhecida(self):
+        """Sem a banda da rede, uma réplica de vários nós não tem velocidade; a de um nó, sim"""
+        document, wide = catalogue("servers"), {"model": "kimi-k2", "server": "dgx-h100"}
+        del listed("servers", "dgx-h100", document)["network_gbps_per_gpu"]
+        with temporary_file(document) as path:
+            wide.update(servers_file=path)
+            sized = self.sized(**wide)
+            self.assertIsNone(sized["performance"])
+            self.assertIn("no_speed: não há velocidade prevista: falta network_gbps_per_gpu no "
+                          "catálogo, em dgx-h100", sized["warnings"])
+            for asked in ({"max_tpot_ms": 500}, {"max_ttft_ms": 10**6}):
+                self.refused(flags(dict(BASE, **wide, **asked)), "network_gbps_per_gpu", status=3)
+            self.refused([*flags(dict(BASE, **wide)), "--output-tokens=64"], "--output-tokens",
+                         "network_gbps_per_gpu")
+            one = self.sized(server="dgx-h100", servers_file=path)
+            self.assertIsNotNone(one["performance"])
+            # nem um TPOT medido, que não se compara com um previsto
+            self.refused(flags(dict(BASE, **wide, calibrate_tpot_ms="40@1")),
+                         "network_gbps_per_gpu", status=3)
+        known = self.sized(model="kimi-k2", server="dgx-h100")
+        self.assertIn("réplica de %d nós" % known["results"]["nodes_per_unit"],
+                      known["performance"]["extrapolated"])
 
     def test_extrapolacao(self):
         """O que está fora das medidas é dito: contexto, GPU, PCIe, precisão, atenção"""
@@ -3108,8 +3142,6 @@ class Velocidade(Case):
         del document["models"][0]["vocab_size"]
         with temporary_file(document) as path:
             self.refused(flags(dict(BASE, max_tpot_ms=50, models_file=path)), "vocab_size")
-        self.refused(flags(dict(BASE, model="kimi-k2", server="dgx-h100",
-                                calibrate_tpot_ms="40@1")), "não é modelada", status=3)
         rate = {"model": "opt-oss-120b", "server": "dgx300", "requests_per_second": 15,
                 "input_tokens": 1024}
         peaks = [json.loads(self.ok(*flags(dict(rate, ha=ha)), "--json"))["results"]
@@ -3131,7 +3163,8 @@ class Velocidade(Case):
             # oito nós somam 0.65 sessão: caberia um contexto menor que o pedido
             flags(dict(BASE, kv_budget_ratio="0.05601", input_tokens=100000)), status=3))
         self.refused(flags(dict(BASE, model="glm-5", server="h200-nvl-8x", effective_context=2048,
-                                weights_precision="fp8", max_ttft_ms=1)), "(tp 8)", status=3)
+                                weights_precision="fp8", max_ttft_ms=1, pipeline_parallel=1,
+                                tensor_parallel=8)), "(tp 8)", status=3)
         self.assertEqual(self.sized(effective_context="8k", weights_precision="int8")
                          ["performance"]["extrapolated"], ["pesos int8"])
         self.refused(flags(dict(BASE, input_tokens=131072)), "--input-tokens '131072'")
@@ -3192,9 +3225,9 @@ class Velocidade(Case):
             except SizingError:
                 continue
             replica = replica_of(result)
-            best = max(n / replica.latency_seconds(-(-n // replica.per_unit))
+            best = max(n / replica.planned_latency_seconds(-(-n // replica.per_unit))
                        for n in range(1, min(result.sessions, 2000) + 1))
-            served = result.nodes_with_headroom * best * (1 + 1e-9)
+            served = result.nodes_with_headroom // result.unit * best * (1 + 1e-9)
             if result.sessions <= 2000:
                 self.assertGreaterEqual(served, question.requests_per_second * Fraction(6, 5))
                 self.assertLess(served - best, question.requests_per_second * Fraction(6, 5))
@@ -3364,7 +3397,7 @@ class Velocidade(Case):
         """Com um TPOT medido, a recusa não promete outro servidor, onde ele não foi medido"""
         question = dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)
         self.refused(flags(question), "cabe em: gb200-nvl72", status=3)
-        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40 ms",
+        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40",
                             "nenhuma flag sozinha basta neste servidor", status=3)
         self.assertNotRegex(line, "cabe em|cabe com|nenhum servidor")
 
@@ -3399,7 +3432,7 @@ class Velocidade(Case):
         finally:
             sys.setprofile(previous)
         self.assertIn("call", calls)
-        self.assertLess(len(calls), 7600)  # medidas: 7447; o tempo seria da máquina
+        self.assertLess(len(calls), 7900)  # medidas: 7745; o tempo seria da máquina
 
 
 # ── Decidir: comparações, pergunta invertida, cenários, explicação, storage e custo ───────────
@@ -3792,8 +3825,8 @@ class Comparacoes(Case):
         self.assertEqual([row[""] for row in rows], ["", ""])
         rows = table_rows(self.ok(*flags(dict(BASE, model="kimi-k2,opt-oss-120b",
                                               server="dgx-h100", effective_context="128k",
-                                              max_tpot_ms=500)), "--sort=nodes"))
-        self.assertEqual([row["limite"] for row in rows][1], "não cabe")
+                                              max_tpot_ms=6)), "--sort=nodes"))
+        self.assertEqual([row["nós"] == "-" for row in rows], [False, True])
         self.assertEqual([row[""] for row in rows], ["", ""])  # modelos não se comparam
         # onde nenhuma linha de uma carga tem resposta, não há melhor
         rows = table_rows(self.ok(*flags(dict(
@@ -4274,14 +4307,14 @@ class Invertida(Case):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
         generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(260, 50)):
+        for _ in range(rounds(260, 32)):
             model, server = generator.choice(models), generator.choice(servers)
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
                        "kv_precision": generator.choice(("fp8", "fp16"))}
             if generator.random() < 0.3 and server.tflops_bf16:
                 choices["max_tpot_ms"] = generator.choice((30.0, 100.0, 400.0))
-            nodes = generator.randint(1, 40)
+            nodes = generator.choice((1, 1, 2, 5, 40))
             context = generator.randint(2, model.max_position_embeddings)
             asked = asking(model, server, 0, context, nodes=nodes, **choices)
             result = answer_to(asked)
@@ -4436,7 +4469,7 @@ class Explicacao(Case):
     def test_ao_acaso(self):
         """Perguntas ao acaso de todo tipo: cada conta fecha, e a página repete o que diz o JSON"""
         seen = collections.Counter()
-        for result in self.random_answers(13, rounds(1000, 80)):
+        for result in self.random_answers(13, rounds(1000, 60)):
             figures = figures_of(result)
             self.check(vars(result.question), figures)
             seen.update(row["name"] for row in figures)
@@ -4449,7 +4482,7 @@ class Explicacao(Case):
         for name in ("nodes", "sessions", "context", "load", "plan", "engine_memory", "tpot",
                      "ttft", True, "objective_sessions", "kept_tpot_high_ms", "next_ttft_ms",
                      "full_latency_seconds", "sessions_in_progress", "replica_sessions"):
-            self.assertGreater(seen[name], 3, name)
+            self.assertGreater(seen[name], 2, name)
 
     def stated(self, result, figures):
         """Todo número dos parágrafos é um dos que o JSON traz, por extenso."""
@@ -4654,7 +4687,7 @@ class Explicacao(Case):
         many = self.sized(**crowd)["results"]["sessions_per_unit"]
         self.assertGreater(many, 16384)  # mais que os tokens por passo deste servidor
         ranks = {"model": "deepseek-r1", "server": "dgx200", "effective_context": "32k",
-                 "max_tpot_ms": 10**5}  # com velocidade: sem etapas
+                 "pipeline_parallel": 1}
         each = json.loads(self.ok(*flags(ranks), "--json"))["results"]["sessions_per_unit"]
         rows = (
             (dict(BASE), ["vllm serve openai/gpt-oss-120b", "--tensor-parallel-size 8",
@@ -5221,9 +5254,7 @@ class StorageECusto(Case):
                 ({"node_price": "R$5"}, "--node-price"), ({"years": 0, "node_price": 1}, "--years"),
                 ({"years": 101, "node_price": 1}, "--years"), ({"years": 3}, "--years", "--node"),
                 ({"energy_price": 1}, "--energy-price", "--years"),
-                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"),
-                ({"model": "kimi-k2", "server": "dgx-h100", "output_tokens": 64},
-                 "--output-tokens", "não são modeladas"))
+                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"))
         for changes, *words in rows:
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
@@ -6710,11 +6741,6 @@ class FlagsRuins(Case):
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
                             "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
-        timed = [*question, "--max-tpot-ms=1000000"]  # só réplicas de um nó
-        self.refused([*timed, "--json", "--runtime-overhead-gib=1500", "--kv-precision=fp16"],
-                     "--effective-context 59205", "--kv-budget-ratio 0.7012", status=3)
-        self.refused([*timed, "--runtime-overhead-gib=1499", "--kv-precision=fp16"],
-                     "; uma sessão por nó cabe com --kv-precision fp8 ou", status=3)
         # o orçamento de oito nós: 0.78 sessão
         self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
                      "--effective-context 12", "--kv-budget-ratio 0.7019", status=3)
