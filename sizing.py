@@ -8,6 +8,7 @@ Fórmulas (n tokens, b bytes por elemento):
     contexto          o dado, ou cached_tokens + input_tokens + output_tokens
     KV de uma sessão  Σ grupos: camadas · 2 · kv_heads · head_dim · min(n, janela) · b
     orçamento de KV   total_hbm_gb · 10⁹ · kv_budget_ratio − runtime_overhead_gib · 2³⁰
+    teto físico       1 + ⌊(blocos − 1 − reservados) / guardados⌋ por motor
     sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto
                       físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
@@ -27,10 +28,11 @@ Glossário, com o sentido que cada palavra tem em todo o módulo:
     grupo       camadas do modelo que guardam o cache do mesmo jeito
     nó          um servidor: o que se compra e o que falha
     réplica     as GPUs que guardam uma cópia dos pesos e servem as mesmas sessões
-    leiaute     como uma réplica divide o modelo entre as suas GPUs (tp, dp)
-    unidade     um nó, ou os vários nós de uma réplica que não cabe num só
+    leiaute     como uma réplica divide o modelo entre as suas GPUs (tp, pp em etapas, dp)
+    unidade     um nó, ou os vários nós de uma réplica
+    bloco       em que o motor reparte o cache: guardado por quem gera, reservado por quem entra
     plano       as sessões da convenção de planejamento: uma parte da HBM, menos o overhead
-    teto        as sessões que o motor admite na memória que os pesos e ele mesmo deixam
+    teto        as sessões que o motor mantém na memória que os pesos e ele mesmo deixam
     admitidas   o menor entre plano, teto e o que os objetivos de tempo dão: `sessions_per_unit`
     oferta      o que uma unidade de um leiaute admite, com a velocidade
     ponta       um extremo da carga: todo pedido com prompt novo, ou com o prefixo em cache
@@ -5373,8 +5375,8 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     for row in explanation["figures"]:
         lines += figure_lines(row)
     if explanation["layouts"]:
-        lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de mais sessões, o de "
-                  "maior", "teto e o de menor tp."]
+        lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de velocidade medida, "
+                  "o de", "mais sessões, o de maior teto e o de menor tp."]
         lines += markdown_table([["leiaute", "teto", "sessões", "limite", "nós"]] + [
             [row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
              LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"])]
