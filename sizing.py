@@ -1087,7 +1087,7 @@ def graph_bytes(q: Question, pp: int) -> int:
     model, moe_layers = q.model, 0
     if model.num_experts:
         moe_layers = model.moe_layers or model.num_layers
-    wide = model.latent or any([group.kind == "linear" for group in model.kv_groups])
+    wide = model.latent or "linear" in [group.kind for group in model.kv_groups]
     moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
     return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
             + stage_layers(moe_layers, pp) * moe_layer)
@@ -3755,8 +3755,8 @@ def weights_shortfall(error: NothingFits) -> str:
 
 def network_shortfall(error: NothingFits) -> str:
     q = error.question
-    return ("só réplicas de vários nós de %s admitem uma sessão de %s, e sem network_gbps_per_gpu no "
-            "catálogo não há velocidade a prever" % (q.server.name, q.model.name))
+    return ("só réplicas de vários nós de %s admitem uma sessão de %s, e sem network_gbps_per_gpu "
+            "no catálogo não há velocidade a prever" % (q.server.name, q.model.name))
 
 
 def objectives_shortfall(error: NothingFits) -> str:
@@ -3910,7 +3910,7 @@ def extrapolations(r: SizingResult) -> list[str]:
     q, layout = r.question, r.offer.layout
     if not layout or not r.nominal:
         return []
-    gpus, reached = layout.stage_gpus, q.server.nvlink_reaches(layout.stage_gpus)
+    gpus = layout.replica_gpus // layout.nodes_per_unit  # as que se falam dentro de um nó
     compressed = any(group.kind == "compressed" for group in q.model.kv_groups)
     outside = {
         "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
@@ -3918,7 +3918,7 @@ def extrapolations(r: SizingResult) -> list[str]:
         "réplica de %d nós" % layout.nodes_per_unit: layout.nodes_per_unit > 1,
         "%d etapas" % layout.pipeline_parallel: layout.pipeline_parallel > 1,
         "réplica de %d GPUs" % gpus: gpus > 8 and layout.nodes_per_unit == 1,
-        "comunicação por PCIe": 1 < gpus <= q.server.gpus and not reached,
+        "comunicação por PCIe": gpus > 1 and not q.server.nvlink_reaches(gpus),
         "pesos " + q.weights_precision: q.weights_precision in ("int4", "int8"),
         "atenção comprimida": compressed}
     return [text for text, is_outside in outside.items() if is_outside]
@@ -4329,8 +4329,8 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
      "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
-    "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES, "WEIGHTS_MBU": WEIGHTS_MBU,
-    "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU, "DECODE_MFU": DECODE_MFU,
+    "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
+    "WEIGHTS_MBU": WEIGHTS_MBU, "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU, "DECODE_MFU": DECODE_MFU,
     "DECODE_EXPERTS_MFU": DECODE_EXPERTS_MFU, "PREFILL_EXPERTS_MFU": PREFILL_EXPERTS_MFU,
     "ATTENTION_MFU": ATTENTION_MFU, "LAYER_SECONDS": LAYER_SECONDS,
     "MOE_LAYER_SECONDS": MOE_LAYER_SECONDS, "INDEXER_LAYER_SECONDS": INDEXER_LAYER_SECONDS,
