@@ -1616,7 +1616,7 @@ class TetoFisico(Case):
         self.assertEqual((split["results"]["sessions_per_node"], split["engine"]["max_num_seqs"]),
                          (400, 100))
         text = self.ok(*flags(dict(BASE, tensor_parallel=2, max_num_seqs=100)))
-        self.assertIn("400, limite: max_num_seqs 100 (plano 613; vLLM 0.33 ~400, tp 2)", text)
+        self.assertIn("400, limite: max_num_seqs 100 (plano 613; motor ~400; log ", text)
         self.assertIn("max_num_seqs 100", text.split("Sessões/nó")[0])
         self.refused(flags(dict(BASE, max_num_seqs=16385)), "--max-num-seqs 16385", "16384",
                      "--max-num-batched-tokens")
@@ -2723,8 +2723,9 @@ class Velocidade(Case):
         self.assertEqual(nodes[-1], 2)
         text = self.ok(*flags(dict(BASE, max_tpot_ms=50)))
         engine = fifty["engine"]
-        self.assertIn("limite: TPOT de 50 ms (plano 613; vLLM 0.33 ~%d, %s)" % (
-            engine["sessions_per_node"], engine["layout"]), text)
+        self.assertIn("limite: TPOT de 50 ms (plano 613; motor ~%d; log %.1fx por" % (
+            engine["sessions_per_node"], engine["sessions_logged"]), text)
+        self.assertIn("vLLM 0.33, %s\n" % engine["layout"], text)
         self.assertIn(" · prefixo em cache: 2 · ", text)
 
     def test_fora_do_alcance(self):
@@ -3277,7 +3278,7 @@ class Velocidade(Case):
         self.assertIn(" 0.07 (0.06-0.08) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
-        self.screen(many, 24)
+        self.screen(many, 25)
         self.assertRegex(many, r"\nPrevisto +19576 nós +19576 nós +19575 nós\n"
                          r" +10000000 +pico 12000000 +10000000\ntokens/s, novo ")
         self.assertRegex(self.ok(*flags(BASE)),
@@ -5224,7 +5225,7 @@ class StorageECusto(Case):
         self.assertAlmostEqual(century["per_session_month"], 24 / 1200 / 1000)
         text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
         self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
-        self.assertIn(" · custo 1512460", self.screen(text, 25)[1])
+        self.assertIn(" · custo 1512460", self.screen(text, 26)[1])
         self.assertIn(" (3 anos, nó a 500000, kWh a 0.5, PUE 1.3)", " ".join(text.split()))
 
     def test_sem_dados(self):
@@ -7151,7 +7152,8 @@ class Interface(Case):
         self.assertEqual(self.ok(*flags(BASE), "--ha=n+1"), """\
 COMPRE 3 × DGX B300  (2 atendem o pico + 1 de reserva)    45 kW · 30 U · 1 rack
 opt-oss-120b, pesos mxfp4, KV fp8 · 1000 sessões, pico de 20% = 1200
-Pedido: 131072 tokens: 130048 novos (ou 1024, resto em cache), 1024 gerados
+Pedido: 131072 tokens: 130048 novos (ou 1024, resto em cache), 1024 gerados ·
+  vLLM 0.33, tp 8
 
 Previsto                      3 nós, 1000        2 nós, 1000   2 nós, pico 1200
 tokens/s, novo              4.7 (3.4-7.7)     3.16 (2.3-5.2)     2.64 (1.9-4.3)
@@ -7161,7 +7163,7 @@ tokens/s, cache              40.9 (29-67)         29 (21-48)       24.7 (18-41)
 1º token (s), cache      0.11 (0.06-0.56)   0.11 (0.07-0.59)   0.11 (0.07-0.60)
 tokens/s por nó, cache      13.6k (10-16)      14.5k (11-17)      14.8k (11-18)
 
-Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (vLLM 0.33 ~809, tp 8)
+Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (motor ~809; log 648x)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
 Nós         capacidade pura 2 → com pico 2 → com N+1 3; storage profile_default
 HBM por nó  2142 GiB: ▓ pesos 69 ▒ motor 34 █ KV 1381 ░ livre 444 . fora 214
