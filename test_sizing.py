@@ -1865,7 +1865,7 @@ class TetoFisico(Case):
         """Em centenas de perguntas ao acaso, pesos + motor + blocos cabem, e mais uma sessão não"""
         generator, checked = random.Random(7), 0
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(600, 180)):
+        for _ in range(rounds(600, 130)):
             model, server = generator.choice(models), generator.choice(servers)
             wide = "fp8" if "deepseek-v4" in model.name else "bf16"
             question = asking(
@@ -1897,7 +1897,7 @@ class TetoFisico(Case):
                 self.assertLessEqual(nodes, other)
             self.screen(report_of(result), 27)
             json.dumps(document_of(result))
-        self.assertGreater(checked, rounds(300, 90))
+        self.assertGreater(checked, rounds(300, 65))
 
 
 
@@ -3215,7 +3215,7 @@ class Velocidade(Case):
         self.assertEqual(nodes(**point, nodes=3), 3)
         self.refused(flags(dict(point, nodes=2)), "esta carga pede 3 nós", status=3)
         generator = random.Random(3)
-        for _ in range(120):
+        for _ in range(rounds(120, 60)):
             question = asking(
                 generator.choice(entries_of("models")), generator.choice(entries_of("servers")), 0,
                 generator.choice((2048, 16384)), output_tokens=generator.choice((16, 512)),
@@ -4308,7 +4308,7 @@ class Invertida(Case):
         """Dimensionar a resposta dá até N nós; uma sessão, ou um token, a mais passa de N"""
         generator, seen = random.Random(8), {"sessions": 0, "context": 0, "none": 0}
         models, servers = entries_of("models"), entries_of("servers")
-        for _ in range(rounds(260, 32)):
+        for _ in range(rounds(260, 26)):
             model, server = generator.choice(models), generator.choice(servers)
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
@@ -4351,7 +4351,7 @@ class Invertida(Case):
             self.assertEqual(document["results"]["max_context"], longest)
         generator, models, servers = random.Random(11), entries_of("models"), entries_of("servers")
         checked = 0
-        while checked < rounds(25, 5):
+        while checked < rounds(25, 3):
             model, server = generator.choice(models), generator.choice(servers)
             asked = asking(model, server, generator.choice((20, 500, 20000)), 0, nodes=1)
             if server.tflops_bf16:
@@ -7654,7 +7654,7 @@ class Ataque(Case):
             listed(kind, name) for name in ",".join(names).split(",")]})))
             for kind, names in used.items()]
         self.addCleanup(small.close)
-        for number in range(rounds(1100, 180)):
+        for number in range(rounds(1100, 130)):
             argv = random_flags(generator) + files
             with self.subTest(argv=argv):
                 done = in_this_process(argv)
@@ -7681,7 +7681,7 @@ class Ataque(Case):
                     plain = not any("1e30" in word or "1e9" in word for word in argv)
                     if plain and "--explain" not in argv:
                         self.screen(text, 32)
-        self.assertTrue(all(seen[status] > rounds(100, 15) for status in (0, 2, 3)), seen)
+        self.assertTrue(all(seen[status] > rounds(100, 10) for status in (0, 2, 3)), seen)
 
     def test_catalogos(self):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
