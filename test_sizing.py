@@ -4313,6 +4313,8 @@ class Invertida(Case):
             choices = {"ha_mode": generator.choice(("none", "n+1", "n+2")),
                        "peak_headroom_ratio": Fraction(generator.choice(("0", "0.2", "1.5"))),
                        "kv_precision": generator.choice(("fp8", "fp16"))}
+            if model.name.startswith("deepseek-v4"):
+                choices["kv_precision"] = "fp8"  # o motor não a serve em outra
             if generator.random() < 0.3 and server.tflops_bf16:
                 choices["max_tpot_ms"] = generator.choice((30.0, 100.0, 400.0))
             nodes = generator.choice((1, 1, 2, 5, 40))
