@@ -204,9 +204,8 @@ class Group:
 
     def shared_bytes(self, prefix: int, element_bytes: Exact) -> int:
         """Bytes do prefixo que as sessões dividem; janelas não o guardam."""
-        if self.cap_tokens or not prefix:
-            return 0
-        return self.layers * self.held_tokens(prefix) * self.token_bytes(element_bytes)
+        held = 0 if self.cap_tokens else self.held_tokens(prefix)
+        return self.layers * held * self.token_bytes(element_bytes)
 
     def rank_bytes(self, kv_precision: str, tp: int, hopper: bool) -> int:
         """Bytes que o motor guarda em cada GPU do tp: de um token, ou o estado, numa camada."""
@@ -220,27 +219,18 @@ class Group:
         total = self.token_bytes(KV_PRECISIONS[kv_precision]) + scales + self.fixed_bytes
         return ceil_div(total, min(tp, self.shards))
 
-    def held_blocks(self, context: int, block_tokens: int, draft_tokens: int) -> int:
-        """Blocos de uma sessão que gera; a janela atravessa uma página a mais."""
+    def session_blocks(self, context: int, block_tokens: int, draft_tokens: int,
+                       in_flight_tokens: int) -> tuple[int, int]:
+        """(os que ela guarda ao gerar, os livres sem os quais o motor não a deixa entrar)."""
         if self.fixed_bytes:
-            return 1 + draft_tokens
-        blocks, cap = ceil_div(context, block_tokens), self.cap_tokens
-        if cap is None:
-            return blocks
-        if self.kind == "chunked":
-            return min(blocks, ceil_div(cap, block_tokens))
-        return min(blocks, ceil_div(cap - 1, block_tokens) + 1)
-
-    def reserved_blocks(self, context: int, block_tokens: int, draft_tokens: int,
-                        in_flight_tokens: int) -> int:
-        """Blocos livres sem os quais o motor não deixa a sessão entrar."""
-        if self.fixed_bytes:
-            return RESERVED_STATES + draft_tokens
+            return 1 + draft_tokens, RESERVED_STATES + draft_tokens
+        whole = ceil_div(context, block_tokens)
         if self.cap_tokens is None:
-            return ceil_div(context, block_tokens)
-        straddled = 0 if self.kind == "chunked" else 1
-        most = min(self.cap_tokens - straddled + in_flight_tokens, context)
-        return ceil_div(most, block_tokens) + straddled
+            return whole, whole
+        straddled = 0 if self.kind == "chunked" else 1  # a janela atravessa uma página a mais
+        window = self.cap_tokens - straddled
+        return (min(whole, ceil_div(window, block_tokens) + straddled),
+                ceil_div(min(window + in_flight_tokens, context), block_tokens) + straddled)
 
     def read_bytes(self, context: int, element_bytes: Exact) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
@@ -758,8 +748,8 @@ class BlockGroup:
 
     group: Group
     layers: int
-    padding_layers: int
     block_tokens: int
+    padding_layers: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -772,15 +762,18 @@ class Blocks:
     draft_tokens: int
     in_flight_tokens: int
 
+    def of_session(self, context: int) -> tuple[int, int]:
+        """(os que ela guarda ao gerar, os livres sem os quais o motor não a deixa entrar)."""
+        held, reserved = zip(*[item.group.session_blocks(
+            context, item.block_tokens, self.draft_tokens, self.in_flight_tokens)
+            for item in self.groups])
+        return sum(held), sum(reserved)
+
     def held(self, context: int) -> int:
-        """De uma sessão de `context` tokens que gera."""
-        return sum([item.group.held_blocks(context, item.block_tokens, self.draft_tokens)
-                    for item in self.groups])
+        return self.of_session(context)[0]
 
     def reserved(self, context: int) -> int:
-        """Os livres sem os quais ela não entra."""
-        return sum([item.group.reserved_blocks(context, item.block_tokens, self.draft_tokens,
-                                               self.in_flight_tokens) for item in self.groups])
+        return self.of_session(context)[1]
 
     def shared(self, prefix: int) -> int:
         """Os cheios do prefixo comum, nas camadas que guardam todos os tokens."""
@@ -810,19 +803,14 @@ def stage_layers(layers: int, pp: int) -> int:
 def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
     """Os blocos de cada GPU da maior etapa, com as camadas que rascunham."""
     drafts = listed_groups(q.mtp.get("groups", ()), q.model.index_topk or 0)
-    groups = [*q.model.kv_groups, *drafts]
-    groups = [group for group in groups if group.kind != "none"]
-    if any("compressed" in group.kind for group in groups):
+    groups = [group for group in (*q.model.kv_groups, *drafts) if group.kind != "none"]
+    if q.model.compressed:
         parts, block, block_bytes = compressed_parts(groups, pp)
     else:
         hopper = q.server.generation == HOPPER
         sized = [(group, group.rank_bytes(q.kv_precision, tp, hopper)) for group in groups]
         block = attention_block_tokens(q, sized)
-        alike = {(group.cap_tokens, group.kind == "chunked") for group in groups}
-        if len(alike) == 1 and not any(group.fixed_bytes for group in groups):
-            parts, block_bytes = uniform_part(sized, block, pp)
-        else:
-            parts, block_bytes = bucket_parts(sized, block, pp)
+        parts, block_bytes = page_parts(sized, block, pp)
     # Um lote em cada etapa e outro já escalonado.
     return Blocks(block_bytes, block, tuple(parts), q.speculative_tokens,
                   (pp + 1) * q.max_num_batched_tokens)
@@ -841,32 +829,35 @@ def attention_block_tokens(q: Question, sized: SizedGroups) -> int:
     return align * ceil_div(max(states), align * max(tokens))
 
 
-def uniform_part(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
-    """Camadas que guardam os mesmos tokens: um grupo só, com as páginas lado a lado."""
-    layers = sum([group.layers for group, _ in sized])
-    page = block * sum([stage_layers(group.layers, pp) * size for group, size in sized])
-    return [BlockGroup(sized[0][0], layers, 0, block)], page
-
-
-def bucket_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
-    """Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais."""
-    pages = [size if group.fixed_bytes else block * size for group, size in sized]
+def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
+    """Os grupos do motor e os bytes do bloco deles, que é o mesmo em todos."""
     buckets: dict[Any, tuple[Group, int, int]] = {}
-    for (group, size), page in zip(sized, pages):
-        spec = size, group.cap_tokens, group.kind == "chunked", group.fixed_bytes
+    for group, size in sized:
+        spec = group.cap_tokens, group.kind == "chunked", group.fixed_bytes, size
+        page = size if group.fixed_bytes else block * size
         layers = buckets[spec][2] if spec in buckets else 0
         buckets[spec] = group, page, layers + group.layers
-    few, many = (pick([layers for _, _, layers in buckets.values()]) for pick in (min, max))
+    if len({spec[:2] for spec in buckets}) == 1 and not any(spec[2] for spec in buckets):
+        # As camadas guardam os mesmos tokens: um grupo só, com as páginas lado a lado.
+        group, layers = sized[0][0], sum([group.layers for group, _ in sized])
+        return [BlockGroup(group, layers, block)], block * sum([
+            stage_layers(group.layers, pp) * size for group, size in sized])
+    # Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais.
+    counts = [layers for _, _, layers in buckets.values()]
+    few, many, page_bytes = min(counts), max(counts), max([page for _, page, _ in buckets.values()])
     width, parts = many if 2 * many < 3 * few else few, []
     for group, page, layers in buckets.values():
         # A página menor leva mais tokens, se assim iguala a maior; senão, é completada.
-        times = 1 if group.fixed_bytes or max(pages) % page else max(pages) // page
-        count = ceil_div(layers, width)
-        parts += [BlockGroup(group, (layers + index) // count, 0, block * times)
-                  for index in range(count)]
+        times = 1 if group.fixed_bytes or page_bytes % page else page_bytes // page
+        parts += split_layers(group, layers, ceil_div(layers, width), block * times)
     widest = max([part.layers for part in parts])
     parts = [replace(part, padding_layers=widest - part.layers) for part in parts]
-    return parts, stage_layers(widest, pp) * max(pages)
+    return parts, stage_layers(widest, pp) * page_bytes
+
+
+def split_layers(group: Group, layers: int, count: int, block_tokens: int) -> list[BlockGroup]:
+    """Em `count` grupos, tão iguais quanto possível."""
+    return [BlockGroup(group, (layers + index) // count, block_tokens) for index in range(count)]
 
 
 def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup], int, int]:
@@ -877,20 +868,21 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
         return stage_layers(group.layers, pp) * ceil_div(
             block // group.stride * entry, unit) * unit
 
+    def layers_of(some: Iterable[Group]) -> int:
+        return sum([group.layers for group in some])
+
     block, window_block = COMPRESSED_BLOCK_TOKENS, COMPRESSED_WINDOW_BLOCK_TOKENS
     whole = [group for group in groups if "compressed" in group.kind]
-    block_bytes = sum([page_bytes(group, block) for group in whole])
-    parts = [BlockGroup(whole[0], sum([group.layers for group in whole]), 0, block)]
     windows = [group for group in groups if group.cap_tokens]
-    layers = sum([group.layers for group in windows])
+    block_bytes = sum([page_bytes(group, block) for group in whole])
     count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
-    parts += [BlockGroup(windows[0], (layers + index) // count, 0, window_block)
-              for index in range(count)]
+    parts = [BlockGroup(whole[0], layers_of(whole), block),
+             *split_layers(windows[0], layers_of(windows), count, window_block)]
     for ratio in sorted({group.stride for group in whole}):
         window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
-        layers = sum([group.layers for group in whole if group.stride == ratio])
-        parts.append(BlockGroup(Group("compressor_state", layers, cap_tokens=window), layers, 0,
-                                state_block))
+        layers = layers_of(group for group in whole if group.stride == ratio)
+        state = Group("compressor_state", layers, cap_tokens=window)
+        parts.append(BlockGroup(state, layers, state_block))
     return parts, block, block_bytes
 
 
@@ -922,7 +914,7 @@ def lacking(entry: Any, fields: str) -> list[str]:
 
 def kv_precisions_of(model: Model, server: Server) -> list[str]:
     """As que o motor serve: a DeepSeek V4 só em fp8; int8 e nvfp4, onde há cabeças de K e V."""
-    if any("compressed" in group.kind for group in model.kv_groups):
+    if model.compressed:
         return ["fp8"]
     refused = {"int8": model.latent, "nvfp4": model.latent or not server.tflops_fp4}
     return [precision for precision in KV_PRECISIONS if not refused.get(precision)]
@@ -4427,7 +4419,7 @@ def block_figures(r: SizingResult, layout: Layout) -> Iterator[Json]:
         parts: dict[str, int] = {}
         for index, (group, block_tokens, groups) in enumerate(alike, 1):
             part, each = "%s_blocks_%d" % (name, index), BLOCK_FORMULAS.get(group.kind, WHOLE)
-            one = replace(blocks, groups=(BlockGroup(group, 0, 0, block_tokens),))
+            one = replace(blocks, groups=(BlockGroup(group, 0, block_tokens),))
             parts[part] = groups * getattr(one, name)(r.question.effective_context)
             names = {**fields_of(group), **fields_of(blocks), **parts, "groups": groups,
                      "block_tokens": block_tokens,
