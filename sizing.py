@@ -126,20 +126,7 @@ class SizingError(Exception):
         self.path, self.line = path, line
 
     def __str__(self) -> str:
-        text = one_line(self.where)
-        if self.line:
-            text += ", linha %d" % self.line
-        if self.path:
-            text += ", " + path_text(self.path)
-        if self.value is not ABSENT:
-            text += (" = " if self.path else " ") + value_text(self.value)
-        return "%s: %s" % (text, self.expected)
-
-    def saying(self, expected: str) -> SizingError:
-        """O mesmo erro com outro texto."""
-        other = copy.copy(self)
-        other.expected = expected
-        return other
+        return error_text(self)
 
 
 class NothingFits(SizingError):
@@ -795,11 +782,6 @@ def kernel_block_tokens(q: Question) -> int:
     return 64 if wide or (generation == BLACKWELL and q.model.bidirectional_images) else 16
 
 
-def stage_layers(layers: int, pp: int) -> int:
-    """As que ficam na maior etapa do pipeline parallel."""
-    return ceil_div(layers, pp)
-
-
 def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
     """Os blocos de cada GPU da maior etapa, com as camadas que rascunham."""
     drafts = listed_groups(q.mtp.get("groups", ()), q.model.index_topk or 0)
@@ -841,7 +823,7 @@ def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup
         # As camadas guardam os mesmos tokens: um grupo só, com as páginas lado a lado.
         group, layers = sized[0][0], sum([group.layers for group, _ in sized])
         return [BlockGroup(group, layers, block)], block * sum([
-            stage_layers(group.layers, pp) * size for group, size in sized])
+            ceil_div(group.layers, pp) * size for group, size in sized])
     # Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais.
     counts = [layers for _, _, layers in buckets.values()]
     few, many, page_bytes = min(counts), max(counts), max([page for _, page, _ in buckets.values()])
@@ -852,7 +834,7 @@ def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup
         parts += split_layers(group, layers, ceil_div(layers, width), block * times)
     widest = max([part.layers for part in parts])
     parts = [replace(part, padding_layers=widest - part.layers) for part in parts]
-    return parts, stage_layers(widest, pp) * page_bytes
+    return parts, ceil_div(widest, pp) * page_bytes
 
 
 def split_layers(group: Group, layers: int, count: int, block_tokens: int) -> list[BlockGroup]:
@@ -865,7 +847,7 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     def page_bytes(group: Group, block: int) -> int:
         entry = group.bytes_per_token or group.elements_per_token + COMPRESSED_EXTRA_BYTES
         unit = COMPRESSED_PAGE_BYTES
-        return stage_layers(group.layers, pp) * ceil_div(
+        return ceil_div(group.layers, pp) * ceil_div(
             block // group.stride * entry, unit) * unit
 
     def layers_of(some: Iterable[Group]) -> int:
@@ -1006,7 +988,7 @@ def weight_parts(q: Question, tp: int, dp: int, pp: int) -> dict[str, Exact]:
     (dense, experts), layers = weight_bytes(q), q.model.num_layers
     replicated = min(dense, q.model.weights_replicated_bytes or 0)
     if pp > 1:  # as camadas se dividem; cada ponta fica com a sua tabela
-        stage, ends = stage_layers(layers, pp), end_bytes(q)
+        stage, ends = ceil_div(layers, pp), end_bytes(q)
         dense = ceil_div(max(0, dense - sum(ends)) * stage, layers) + max(ends)
         replicated = ceil_div(replicated * stage, layers)
         moe_layers = q.model.moe_layers or layers
@@ -1081,8 +1063,8 @@ def graph_bytes(q: Question, pp: int) -> int:
         moe_layers = model.moe_layers or model.num_layers
     wide = model.latent or "linear" in [group.kind for group in model.kv_groups]
     moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
-    return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
-            + stage_layers(moe_layers, pp) * moe_layer)
+    return (ceil_div(model.num_layers, pp) * GRAPH_LAYER_BYTES
+            + ceil_div(moe_layers, pp) * moe_layer)
 
 
 def batch_sizes(most: int) -> int:
@@ -1156,22 +1138,9 @@ class Layout(Replica):
         return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
     @property
-    def own_sizes_per_gpu(self) -> Sizes:
-        """Em bytes, só de cada sessão."""
-        return tuple([(size * self.blocks.block_bytes, share) for size, share in self.held_sizes])
-
-    @property
-    def shared_bytes_per_gpu(self) -> int:
-        return self.shared_blocks * self.blocks.block_bytes
-
-    @property
     def session_bytes_per_gpu(self) -> int:
         """Da sessão mais longa, com o prefixo comum."""
         return (self.held_sizes[-1][0] + self.shared_blocks) * self.blocks.block_bytes
-
-    @property
-    def reserved_bytes_per_session(self) -> int:
-        return self.reserved_blocks * self.blocks.block_bytes
 
     @property
     def kv_blocks(self) -> int:
@@ -2307,6 +2276,25 @@ def value_text(value: Any) -> str:
         return "[…]"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def error_text(error: SizingError) -> str:
+    """Uma linha: onde, o que foi lido e o que se espera."""
+    text = one_line(error.where)
+    if error.line:
+        text += ", linha %d" % error.line
+    if error.path:
+        text += ", " + path_text(error.path)
+    if error.value is not ABSENT:
+        text += (" = " if error.path else " ") + value_text(error.value)
+    return "%s: %s" % (text, error.expected)
+
+
+def saying(error: SizingError, expected: str) -> SizingError:
+    """O mesmo erro com outro texto."""
+    other = copy.copy(error)
+    other.expected = expected
+    return other
 
 
 def missing_text(fields: Sequence[str]) -> str:
@@ -3708,7 +3696,7 @@ Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não
 def explained(error: SizingError) -> SizingError:
     """O erro com o que falta e por quanto, se é uma recusa que ainda não o diz."""
     if isinstance(error, NothingFits) and not error.expected:
-        return error.saying(error.expected + SHORTFALLS[error.short_of](error))
+        return saying(error, error.expected + SHORTFALLS[error.short_of](error))
     return error
 
 
@@ -3723,7 +3711,7 @@ def plan_shortfall(error: NothingFits) -> str:
 def memory_shortfall(error: NothingFits) -> str:
     """A primeira sessão só entra com a reserva inteira livre, além do bloco nulo."""
     q = error.question
-    needed = {layout: layout.reserved_bytes_per_session + layout.blocks.block_bytes
+    needed = {layout: (layout.reserved_blocks + 1) * layout.blocks.block_bytes
               for layout in error.layouts}
     best = max(error.layouts, key=lambda item: item.kv_capacity_bytes - needed[item])
     return (
@@ -5332,9 +5320,9 @@ def hbm_parts(r: SizingResult) -> dict[str, Exact]:
     assert layout
     visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
     node_sessions = Fraction(offer.sessions_per_unit, offer.nodes_per_unit)
-    own = (mean_bytes(layout.own_sizes_per_gpu) * layout.tensor_parallel
+    own = (mean_bytes(layout.held_sizes) * layout.tensor_parallel
            * layout.pipeline_parallel * node_sessions)
-    held = own / server.gpus + layout.shared_bytes_per_gpu
+    held = (own / server.gpus + layout.shared_blocks) * layout.blocks.block_bytes
     each: dict[str, Exact] = {
         "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV": held,
         "░ livre": layout.kv_capacity_bytes - held, ". fora": visible - layout.usable_bytes}
@@ -5547,7 +5535,7 @@ def engine_json(r: SizingResult) -> Json:
         "max_num_seqs": layout.max_num_seqs, "max_num_batched_tokens": q.max_num_batched_tokens,
         "block_tokens": blocks.block_tokens, "block_bytes": blocks.block_bytes,
         "kv_blocks": layout.kv_blocks, "reserved_blocks_per_session": layout.reserved_blocks,
-        "reserved_bytes_per_session": layout.reserved_bytes_per_session,
+        "reserved_bytes_per_session": layout.reserved_blocks * blocks.block_bytes,
         "kv_groups": [{"kind": item.group.kind, "layers": item.layers,
                        "padding_layers": item.padding_layers, "block_tokens": item.block_tokens}
                       for item in blocks.groups],
@@ -7011,7 +6999,7 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
     try:
         return MS_READER(flag, ms), COUNT_READER(flag, sessions)
     except SizingError as error:
-        wrong = error.saying(error.expected + " (MS@SESSÕES, como 38.5@64)")
+        wrong = saying(error, error.expected + " (MS@SESSÕES, como 38.5@64)")
         wrong.value = text
         raise wrong from None
 
@@ -7177,8 +7165,8 @@ def several_values(flag: str, text: str) -> list[Any]:
     try:
         return [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
-        raise error.saying(
-            error.expected + "; a vírgula separa os valores a comparar") from None
+        raise saying(
+            error, error.expected + "; a vírgula separa os valores a comparar") from None
 
 
 def os_reason(error: OSError) -> str:
@@ -7235,7 +7223,7 @@ def require_catalogue(given: Flags, kind: str) -> list[Any]:
     entries, problems = read_catalogue(given, kind)
     if len(problems) > 1:
         first, more = problems[0], plural(len(problems) - 1, "problema")
-        raise first.saying("%s (e mais %s: veja --validate)" % (first.expected, more))
+        raise saying(first, "%s (e mais %s: veja --validate)" % (first.expected, more))
     if problems:
         raise problems[0]
     return entries
@@ -7559,7 +7547,7 @@ def with_an_answer(rows: Iterator[Row]) -> Iterator[Row]:
         refused.append(row)
     errors = [row.outcome for row in refused if isinstance(row.outcome, SizingError)]
     error = min(errors, key=lambda error: error.status != 3)
-    raise error.saying("nenhuma das %d combinações tem resposta; por exemplo: %s" % (
+    raise saying(error, "nenhuma das %d combinações tem resposta; por exemplo: %s" % (
         len(errors), error.expected))
 
 
@@ -7607,7 +7595,7 @@ def single_answer(given: Flags, row: Row, servers: Sequence[Server],
     """A resposta a uma só pergunta; a recusa diz o que caberia."""
     r = row.outcome
     if isinstance(r, NothingFits):
-        raise r.saying(r.expected + ways_out(r, servers))
+        raise saying(r, r.expected + ways_out(r, servers))
     if isinstance(r, SizingError):
         raise r
     if given.keys() & CSV_FORMS:
