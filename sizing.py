@@ -157,32 +157,24 @@ RESERVED_STATES = 3  # de uma camada linear: o estado e os que o cache de prefix
 
 @dataclass(frozen=True, eq=False)  # aqui e adiante, comparadas por identidade
 class Group:
-    """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
-
-    `elements_per_token`, `bytes_per_token` (de precisão própria) e `fixed_bytes` são de uma sessão
-    em cada camada. O tensor parallel divide o cache em até `shards` GPUs, pelas cabeças. Cada
-    consulta lê até `read_tokens` (None: todos) e multiplica `pair_dims` números por chave e cabeça.
-    O motor alinha o bloco de quem divide a memória com um estado linear a `align_tokens`.
-    """
+    """Camadas que guardam o cache do mesmo jeito; tokens e bytes, de uma sessão numa camada."""
 
     kind: str
     layers: int
     elements_per_token: int = 0
-    bytes_per_token: int = 0
+    bytes_per_token: int = 0  # de precisão própria
     fixed_bytes: int = 0
     cap_tokens: int | None = None
-    stride: int = 1
-    shards: int = 1
-    pair_dims: int = 0
-    read_tokens: int | None = None
-    align_tokens: int = 0
+    stride: int = 1  # guarda-se um token em cada `stride`
+    shards: int = 1  # GPUs em que o tensor parallel o divide, pelas cabeças
+    pair_dims: int = 0  # números que uma consulta multiplica por chave e cabeça
+    read_tokens: int | None = None  # os que uma consulta lê; None: todos
+    align_tokens: int = 0  # múltiplo do bloco de quem divide a memória com um estado linear
 
     def held_tokens(self, context: int) -> int:
-        """Os que uma sessão de `context` tokens guarda em cada camada."""
         return min(context, self.cap_tokens or context) // self.stride
 
     def token_bytes(self, element_bytes: Exact) -> int:
-        """De um token numa camada."""
         return ceil_div(self.elements_per_token * element_bytes, 1) + self.bytes_per_token
 
     def session_bytes(self, context: int, element_bytes: Exact) -> int:
@@ -201,14 +193,14 @@ class Group:
             rope = 2 * self.elements_per_token - self.pair_dims
             latent = self.elements_per_token - rope
             return latent + 4 * ceil_div(latent, 128) + 2 * rope
-        scales = 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
-        scales *= bool(self.elements_per_token)  # um estado não as tem
-        total = self.token_bytes(KV_PRECISIONS[kv_precision]) + scales + self.fixed_bytes
+        total = self.token_bytes(KV_PRECISIONS[kv_precision]) + self.fixed_bytes
+        if self.elements_per_token:
+            total += 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
         return ceil_div(total, min(tp, self.shards))
 
     def session_blocks(self, context: int, block_tokens: int, draft_tokens: int,
                        in_flight_tokens: int) -> tuple[int, int]:
-        """(os que ela guarda ao gerar, os livres sem os quais o motor não a deixa entrar)."""
+        """(os que uma sessão guarda ao gerar, os livres sem os quais o motor não a aceita)."""
         if self.fixed_bytes:
             return 1 + draft_tokens, RESERVED_STATES + draft_tokens
         whole = ceil_div(context, block_tokens)
@@ -414,16 +406,15 @@ class Model:
 
     @cached_property
     def kv_groups(self) -> tuple[Group, ...]:
-        """Os grupos de camadas: os de `groups`, ou os que `attention_pattern` dá."""
-        if self.groups is None:
-            heads = {"kv_heads": self.num_key_value_heads, "k_dim": self.head_dim,
-                     "v_dim": self.head_dim}
-            full = group_of("full", self.hybrid_full_layers or self.num_layers, **heads)
-            sliding = group_of("sliding", self.hybrid_sliding_layers or self.num_layers,
-                               window=self.sliding_window or 0, **heads)
-            return {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}[
-                self.attention_pattern]
-        return listed_groups(self.groups, self.index_topk or 0)
+        """Os de `groups`, ou os que `attention_pattern` dá."""
+        if self.groups is not None:
+            return listed_groups(self.groups, self.index_topk or 0)
+        heads = dict(zip(HEADS, (self.num_key_value_heads, self.head_dim, self.head_dim)))
+        full = group_of("full", self.hybrid_full_layers or self.num_layers, **heads)
+        sliding = group_of("sliding", self.hybrid_sliding_layers or self.num_layers,
+                           window=self.sliding_window or 0, **heads)
+        groups = {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}
+        return groups[self.attention_pattern]
 
     @cached_property
     def latent(self) -> bool:
@@ -471,7 +462,6 @@ class Server:
 
     @property
     def generation(self) -> int:
-        """A parte inteira da compute capability."""
         return int(self.compute_capability or 0)
 
     def nvlink_reaches(self, gpus: int) -> bool:
@@ -480,8 +470,7 @@ class Server:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Um perfil; `throughput_*_gbps` em GB/s. IOPS, escrita e latência só se mostram: uma carga lê
-    um arquivo em sequência, e a latência some ao lado da transferência. Null: não publicado."""
+    """Um perfil; `throughput_*_gbps` em GB/s. Só a leitura conta: uma carga lê em sequência."""
 
     name: str
     type: str  # local, network ou cloud
@@ -500,8 +489,7 @@ class Storage:
     overrides: str | None = None
 
     @property
-    def shared(self) -> bool:
-        """Os nós dividem o throughput."""
+    def shared(self) -> bool:  # entre os nós
         return (self.scope or self.type) not in ("node", "local")
 
 
@@ -750,7 +738,7 @@ class Blocks:
     in_flight_tokens: int
 
     def of_session(self, context: int) -> tuple[int, int]:
-        """(os que ela guarda ao gerar, os livres sem os quais o motor não a deixa entrar)."""
+        """(os que ela guarda ao gerar, os livres sem os quais o motor não a aceita)."""
         held, reserved = zip(*[item.group.session_blocks(
             context, item.block_tokens, self.draft_tokens, self.in_flight_tokens)
             for item in self.groups])
@@ -769,17 +757,16 @@ class Blocks:
 
 
 def kernel_block_tokens(q: Question) -> int:
-    """O bloco do kernel de atenção que o vLLM escolhe para o modelo, o KV e a GPU."""
-    groups, generation = q.model.kv_groups, q.server.generation
-    fp8_on_hopper = generation == HOPPER and q.kv_precision == "fp8"
-    if any(group.kind == "indexer" for group in groups):
+    """O do kernel de atenção que o vLLM escolhe para o modelo, o KV e a GPU."""
+    fp8_on_hopper = q.server.generation == HOPPER and q.kv_precision == "fp8"
+    on_blackwell = q.server.generation == BLACKWELL
+    if q.model.indexer_layers:
         return 64
-    if any(group.kind == "mla" for group in groups):
-        if generation == BLACKWELL:
-            return 32
-        return 64 if fp8_on_hopper else 16
-    wide = fp8_on_hopper and any(group.pair_dims > 512 for group in groups)
-    return 64 if wide or (generation == BLACKWELL and q.model.bidirectional_images) else 16
+    if q.model.latent and on_blackwell:
+        return 32
+    wide = q.model.latent or any([group.pair_dims > 512 for group in q.model.kv_groups])
+    bidirectional = on_blackwell and q.model.bidirectional_images
+    return 64 if bidirectional or (wide and fp8_on_hopper) else 16
 
 
 def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
