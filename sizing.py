@@ -893,15 +893,11 @@ def require_served(q: Question) -> None:
     """Levanta `SizingError` se o motor não aceita as escolhas feitas para ele."""
     served, tokens = kv_precisions_of(q.model, q.server), q.max_num_batched_tokens
     if q.kv_precision not in served:
-        raise SizingError("--kv-precision", "o motor só serve %s em %s com KV em %s" % (
-            q.model.name, q.server.name, ", ".join(served)), value=q.kv_precision)
+        raise refusal(q, "--kv-precision", q.kv_precision, served)
     if q.speculative_tokens and not q.model.mtp:
-        raise SizingError("--speculative-tokens", "%s, em %s" % (
-            missing_text(["mtp"]), q.model.name), value=q.speculative_tokens)
+        raise refusal(q, "--speculative-tokens", q.speculative_tokens)
     if (q.requested_max_num_seqs or 0) > tokens:
-        raise SizingError("--max-num-seqs", "espera-se até %d, os tokens por passo em %s "
-                          "(--max-num-batched-tokens)" % (tokens, q.server.name),
-                          value=q.requested_max_num_seqs)
+        raise refusal(q, "--max-num-seqs", q.requested_max_num_seqs, [tokens])
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1183,8 +1179,7 @@ def replicas_in_a_node(q: Question) -> list[Replica]:
     gpus, asked = q.server.gpus, q.tensor_parallel
     ways = tensor_parallel_ways(q, gpus)
     if asked and asked not in ways:
-        raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
-            q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
+        raise refusal(q, "--tensor-parallel", asked, ways)
     if (q.pipeline_parallel or 1) > 1:
         return []
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
@@ -1877,9 +1872,7 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
     require_speed(q, speed_missing)
     require_served(q)
     if not own_kv_sizes(q)[-1][0]:  # as camadas guardam um token em cada `stride`
-        raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no "
-                          "cache; espera-se um contexto maior" % q.model.name,
-                          value=q.effective_context)
+        raise refusal(q, "--effective-context", q.effective_context)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
     layouts = [] if missing else unit_layouts(q, replicas)
@@ -1911,12 +1904,7 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
     if not done():
         layouts += layouts_of(q, replicas.spread)
     if not layouts:
-        ways = [1] + [stages for stages in range(2, q.model.num_layers + 1) if any(
-            staged_replicas(replace(q, pipeline_parallel=stages), nodes)
-            for nodes in range(1, MAX_NODES_PER_REPLICA + 1))]
-        raise SizingError("--pipeline-parallel", "espera-se um destes, para %s em até %d nós de "
-                          "%s: %s" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name,
-                                      ", ".join(map(str, ways))), value=q.pipeline_parallel)
+        raise pipeline_refusal(q)
     able = [layout for layout in layouts if layout.ceiling_sessions]
     if not able:
         raise NothingFits(q, "memory", layouts=layouts)
@@ -1935,14 +1923,9 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     assert q.calibration and plain.layout and plain.speed
     ms, sessions = q.calibration
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
-    most, wrong = used.sessions_per_replica, ""
-    if sessions > most:
-        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), used)
-    elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
-        wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
-            format(Decimal("%.3g" % predicted_ms), "f"), used)
-    if wrong:
-        raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
+    if sessions > used.sessions_per_replica or not (
+            1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION):
+        raise calibration_refusal(ms, sessions, used, predicted_ms)
     return [layout for layout in layouts if str(layout) == str(used)], ms / predicted_ms
 
 
@@ -2282,6 +2265,42 @@ def saying(error: SizingError, expected: str) -> SizingError:
     other = copy.copy(error)
     other.expected = expected
     return other
+
+
+REFUSALS = {  # da escolha que não serve para {model} em {server}; {allowed}: as que servem
+    "--kv-precision": "o motor só serve {model} em {server} com KV em {allowed}",
+    "--speculative-tokens": "falta no catálogo mtp, em {model}",
+    "--max-num-seqs": "espera-se até {allowed}, os tokens por passo em {server} "
+                      "(--max-num-batched-tokens)",
+    "--tensor-parallel": "espera-se um destes, para {model} em {server}: {allowed}",
+    "--pipeline-parallel": "espera-se um destes, para {model} em até %d nós de {server}: {allowed}"
+                           % MAX_NODES_PER_REPLICA,
+    "--effective-context": "uma sessão de {model} não guarda nada só seu no cache; espera-se um "
+                           "contexto maior"}
+
+
+def refusal(q: Question, flag: str, value: Any, allowed: Sequence[Any] = ()) -> SizingError:
+    return SizingError(flag, REFUSALS[flag].format(
+        model=q.model.name, server=q.server.name, allowed=", ".join(map(str, allowed))),
+        value=value)
+
+
+def pipeline_refusal(q: Question) -> SizingError:
+    stages = [pp for pp in range(1, q.model.num_layers + 1) if pp == 1 or any(
+        staged_replicas(replace(q, pipeline_parallel=pp), nodes)
+        for nodes in range(1, MAX_NODES_PER_REPLICA + 1))]
+    return refusal(q, "--pipeline-parallel", q.pipeline_parallel, stages)
+
+
+def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: float
+                        ) -> SizingError:
+    """De sessões demais para uma réplica ou, se cabem, de um TPOT absurdo."""
+    most = layout.sessions_per_replica
+    wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
+        format(Decimal("%.3g" % predicted_ms), "f"), layout)
+    if sessions > most:
+        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), layout)
+    return SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
 
 
 def missing_text(fields: Sequence[str]) -> str:
