@@ -855,7 +855,7 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     return parts, block, block_bytes
 
 
-# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Replicas, layouts_of, unit_layouts
+# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Layout, layouts_of, unit_layouts
 
 # Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
 WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
@@ -1245,26 +1245,6 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         shared_blocks=shared, reserved_blocks=reserved, max_num_seqs=sequences,
         sessions_held=sessions, sessions_per_replica=min(sequences, sessions) * dp,
         **vars(replica))
-
-
-@dataclass(frozen=True, eq=False)
-class Replicas:
-    """As réplicas possíveis, que servem a todo contexto, precisão do KV e carga da pergunta."""
-
-    question: Question
-
-    @cached_property
-    def in_a_node(self) -> list[Replica]:
-        return replicas_in_a_node(self.question)
-
-    @cached_property
-    def staged_in_a_node(self) -> list[Replica]:
-        return staged_replicas(self.question, 1)
-
-    @cached_property
-    def spread(self) -> list[Replica]:
-        return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-                for replica in spread_replicas(self.question, nodes)]
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
@@ -1849,7 +1829,6 @@ class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
-    replicas: Replicas
     missing: list[str]  # os campos que faltam para o teto físico
     speed_missing: list[str]  # e para a velocidade
     offers: tuple[Offer, ...]  # uma por leiaute, da melhor à pior na carga de `question`
@@ -1865,9 +1844,9 @@ def require_speed(q: Question, missing: Sequence[str]) -> None:
             raise SizingError(flag, "não há velocidade a prever: " + missing_text(missing))
 
 
-def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
+def capacity_of(q: Question) -> Capacity:
     """As ofertas, da melhor à pior. Levanta `NothingFits` se nem os pesos e uma sessão cabem."""
-    missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
+    missing, tpot_scale = missing_for_ceiling(q), 1.0
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     require_served(q)
@@ -1875,7 +1854,7 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         raise refusal(q, "--effective-context", q.effective_context)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
-    layouts = [] if missing else unit_layouts(q, replicas)
+    layouts = [] if missing else unit_layouts(q)
     if q.calibration:
         layouts, tpot_scale = calibrated(q, layouts)
     offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
@@ -1884,10 +1863,10 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         if not offers:
             raise NothingFits(q, "network")
     offers.sort(key=lambda offer: offer.preference(q))
-    return Capacity(q, replicas, missing, speed_missing, tuple(offers))
+    return Capacity(q, missing, speed_missing, tuple(offers))
 
 
-def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
+def unit_layouts(q: Question) -> list[Layout]:
     """Os de um nó, sem etapas, e os outros, se podem comprar menos nós.
 
     Levanta `NothingFits` se nenhum admite uma sessão; `SizingError` se não há leiaute com o
@@ -1898,11 +1877,12 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
         most = max([layout.ceiling_sessions for layout in layouts], default=0)
         return most >= node_plan > 0 and not q.timed and not q.calibration
 
-    layouts, node_plan = layouts_of(q, replicas.in_a_node), plan_sessions_of(q, 1, 1)
+    layouts, node_plan = layouts_of(q, replicas_in_a_node(q)), plan_sessions_of(q, 1, 1)
     if not done():
-        layouts += layouts_of(q, replicas.staged_in_a_node)
+        layouts += layouts_of(q, staged_replicas(q, 1))
     if not done():
-        layouts += layouts_of(q, replicas.spread)
+        layouts += layouts_of(q, [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+                                  for replica in spread_replicas(q, nodes)])
     if not layouts:
         raise pipeline_refusal(q)
     able = [layout for layout in layouts if layout.ceiling_sessions]
@@ -7456,12 +7436,11 @@ def scenarios_of(q: Question) -> dict[str, Question]:
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
-    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, com os
-    pesos e o tp de cada linha; a capacidade de cada um deles, a todas as cargas e storages.
+    A capacidade de um modelo num servidor, com o contexto, o KV, os pesos e o tp de uma linha, serve
+    a todas as cargas e storages.
     """
     for bases in asked.replicas():
-        replicas = Replicas(bases[0])
-        capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
+        capacities = [(base, capacity_or_refusal(given, base)) for base in bases]
         for concurrency, (base, capacity), ha_mode, storage in product(
                 asked.concurrencies, capacities, asked.ha_modes, asked.storages):
             q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
@@ -7477,14 +7456,13 @@ def scenario_rows(given: Flags, q: Question) -> Iterator[Row]:
                   scenario)
 
 
-def capacity_or_refusal(given: Flags, q: Question, replicas: Replicas | None = None
-                        ) -> Capacity | SizingError | None:
+def capacity_or_refusal(given: Flags, q: Question) -> Capacity | SizingError | None:
     """A capacidade das perguntas que só diferem na carga; None se ela depende do que se busca."""
     try:
         require_room(given, q)
         refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
                        "falta power_kw no catálogo, em " + q.server.name)
-        return None if q.asks == "context" else capacity_of(q, replicas)
+        return None if q.asks == "context" else capacity_of(q)
     except SizingError as error:
         return explained(error).with_traceback(None)
 
