@@ -460,7 +460,7 @@ class Server:
     aliases: tuple[str, ...] = ()
     overrides: str | None = None
 
-    @property
+    @cached_property
     def generation(self) -> int:
         return int(self.compute_capability or 0)
 
@@ -1218,18 +1218,18 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     ao menos um dos tokens do passo, se o limite deles foi pedido.
     """
     tp, pp, dp = replica.tensor_parallel, replica.pipeline_parallel, replica.data_parallel
-    blocks, room = blocks_of(q, tp, pp), replica.usable_bytes - replica.weights_bytes
-    shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
-    sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
-
-    activations, graph = activation_parts(q, tp, dp), graph_bytes(q, pp)
+    blocks, activations = blocks_of(q, tp, pp), activation_parts(q, tp, dp)
+    each, graph = [blocks.of_session(context) for context, _ in q.lengths], graph_bytes(q, pp)
+    shared, reserved = blocks.shared(q.shared_prefix_tokens), each[-1][1]
+    sizes = tuple([(held - shared, share) for (held, _), (_, share) in zip(each, q.lengths)])
+    room = replica.usable_bytes - replica.weights_bytes - replica.non_torch_bytes
 
     def runtime(sequences: int) -> tuple[int, int]:
         graphs = GRAPHS_BYTES + graphs_captured(q.server, sequences) * graph
         return activation_bytes(activations, sequences), graphs
 
     def held(sequences: int) -> int:
-        pool = room - replica.non_torch_bytes - sum(runtime(sequences))
+        pool = room - sum(runtime(sequences))
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
     sequences = q.requested_max_num_seqs or 1
