@@ -589,6 +589,11 @@ class Question:
         asked = self.requested_runtime_overhead_gib
         return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
 
+    @cached_property
+    def usable_bytes(self) -> int:
+        """Os de cada GPU que o motor pode usar."""
+        return self.gpu_memory_utilization * (self.server.hbm_usable_gib_per_gpu or 0) * GIB // 1
+
     @property
     def element_bytes(self) -> Exact:
         return KV_PRECISIONS[self.kv_precision]
@@ -815,18 +820,19 @@ def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup
     counts = [layers for _, _, layers in buckets.values()]
     few, many, page_bytes = min(counts), max(counts), max([page for _, page, _ in buckets.values()])
     width, parts = many if 2 * many < 3 * few else few, []
+    widest = max([ceil_div(layers, ceil_div(layers, width)) for layers in counts])
     for group, page, layers in buckets.values():
         # A página menor leva mais tokens, se assim iguala a maior; senão, é completada.
         times = 1 if group.fixed_bytes or page_bytes % page else page_bytes // page
-        parts += split_layers(group, layers, ceil_div(layers, width), block * times)
-    widest = max([part.layers for part in parts])
-    parts = [replace(part, padding_layers=widest - part.layers) for part in parts]
+        parts += split_layers(group, layers, ceil_div(layers, width), block * times, widest)
     return parts, ceil_div(widest, pp) * page_bytes
 
 
-def split_layers(group: Group, layers: int, count: int, block_tokens: int) -> list[BlockGroup]:
-    """Em `count` grupos, tão iguais quanto possível."""
-    return [BlockGroup(group, (layers + index) // count, block_tokens) for index in range(count)]
+def split_layers(group: Group, layers: int, count: int, block_tokens: int, widest: int = 0
+                 ) -> list[BlockGroup]:
+    """Em `count` grupos, tão iguais quanto possível, completados até `widest` camadas."""
+    sizes = [(layers + index) // count for index in range(count)]
+    return [BlockGroup(group, size, block_tokens, max(0, widest - size)) for size in sizes]
 
 
 def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup], int, int]:
@@ -1072,7 +1078,7 @@ class Replica:
     data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
     nodes_per_unit: int
     replicas_per_unit: int
-    usable_bytes: int  # os que o motor pode usar
+    usable_bytes: int
     weights_bytes: int
     non_torch_bytes: int  # contexto CUDA e NCCL
 
@@ -1169,8 +1175,7 @@ def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
     return Replica(
         tensor_parallel=tp, pipeline_parallel=pp, data_parallel=dp, nodes_per_unit=nodes,
         replicas_per_unit=nodes * server.gpus // gpus,
-        usable_bytes=q.gpu_memory_utilization * (server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
-        weights_bytes=weights_per_gpu(q, tp, dp, pp),
+        usable_bytes=q.usable_bytes, weights_bytes=weights_per_gpu(q, tp, dp, pp),
         non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES)
 
 

@@ -84,7 +84,7 @@ MUTANTS = (
     ("page_parts", "2 * many < 3 * few", "many < 2 * few", "Blocos.test_larguras"),
     ("page_parts", "page_bytes // page\n", "1\n", "Blocos.test_larguras"),
     ("page_parts", " or page_bytes % page", "", "Blocos.test_larguras"),
-    ("page_parts", "widest - part.layers", "0", "Blocos.test_ancoras"),
+    ("split_layers", "widest - size", "0", "Blocos.test_ancoras"),
     ("COMPRESSED_EXTRA_BYTES", "72", "64", "Blocos.test_motor"),
     ("COMPRESSED_PAGE_BYTES", "64, 576", "64, 512", "Blocos.test_motor"),
     ("COMPRESSOR_STATES", "(8, 4)", "(4, 4)", "Blocos.test_motor"),
