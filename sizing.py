@@ -126,20 +126,7 @@ class SizingError(Exception):
         self.path, self.line = path, line
 
     def __str__(self) -> str:
-        text = one_line(self.where)
-        if self.line:
-            text += ", linha %d" % self.line
-        if self.path:
-            text += ", " + path_text(self.path)
-        if self.value is not ABSENT:
-            text += (" = " if self.path else " ") + value_text(self.value)
-        return "%s: %s" % (text, self.expected)
-
-    def saying(self, expected: str) -> SizingError:
-        """O mesmo erro com outro texto."""
-        other = copy.copy(self)
-        other.expected = expected
-        return other
+        return error_text(self)
 
 
 class NothingFits(SizingError):
@@ -170,32 +157,24 @@ RESERVED_STATES = 3  # de uma camada linear: o estado e os que o cache de prefix
 
 @dataclass(frozen=True, eq=False)  # aqui e adiante, comparadas por identidade
 class Group:
-    """Camadas que guardam o cache do mesmo jeito: um token em cada `stride`, até `cap_tokens`.
-
-    `elements_per_token`, `bytes_per_token` (de precisão própria) e `fixed_bytes` são de uma sessão
-    em cada camada. O tensor parallel divide o cache em até `shards` GPUs, pelas cabeças. Cada
-    consulta lê até `read_tokens` (None: todos) e multiplica `pair_dims` números por chave e cabeça.
-    O motor alinha o bloco de quem divide a memória com um estado linear a `align_tokens`.
-    """
+    """Camadas que guardam o cache do mesmo jeito; tokens e bytes, de uma sessão numa camada."""
 
     kind: str
     layers: int
     elements_per_token: int = 0
-    bytes_per_token: int = 0
+    bytes_per_token: int = 0  # de precisão própria
     fixed_bytes: int = 0
     cap_tokens: int | None = None
-    stride: int = 1
-    shards: int = 1
-    pair_dims: int = 0
-    read_tokens: int | None = None
-    align_tokens: int = 0
+    stride: int = 1  # guarda-se um token em cada `stride`
+    shards: int = 1  # GPUs em que o tensor parallel o divide, pelas cabeças
+    pair_dims: int = 0  # números que uma consulta multiplica por chave e cabeça
+    read_tokens: int | None = None  # os que uma consulta lê; None: todos
+    align_tokens: int = 0  # múltiplo do bloco de quem divide a memória com um estado linear
 
     def held_tokens(self, context: int) -> int:
-        """Os que uma sessão de `context` tokens guarda em cada camada."""
         return min(context, self.cap_tokens or context) // self.stride
 
     def token_bytes(self, element_bytes: Exact) -> int:
-        """De um token numa camada."""
         return ceil_div(self.elements_per_token * element_bytes, 1) + self.bytes_per_token
 
     def session_bytes(self, context: int, element_bytes: Exact) -> int:
@@ -204,9 +183,8 @@ class Group:
 
     def shared_bytes(self, prefix: int, element_bytes: Exact) -> int:
         """Bytes do prefixo que as sessões dividem; janelas não o guardam."""
-        if self.cap_tokens or not prefix:
-            return 0
-        return self.layers * self.held_tokens(prefix) * self.token_bytes(element_bytes)
+        held = 0 if self.cap_tokens else self.held_tokens(prefix)
+        return self.layers * held * self.token_bytes(element_bytes)
 
     def rank_bytes(self, kv_precision: str, tp: int, hopper: bool) -> int:
         """Bytes que o motor guarda em cada GPU do tp: de um token, ou o estado, numa camada."""
@@ -215,32 +193,23 @@ class Group:
             rope = 2 * self.elements_per_token - self.pair_dims
             latent = self.elements_per_token - rope
             return latent + 4 * ceil_div(latent, 128) + 2 * rope
-        scales = 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
-        scales *= bool(self.elements_per_token)  # um estado não as tem
-        total = self.token_bytes(KV_PRECISIONS[kv_precision]) + scales + self.fixed_bytes
+        total = self.token_bytes(KV_PRECISIONS[kv_precision]) + self.fixed_bytes
+        if self.elements_per_token:
+            total += 2 * self.shards * SCALE_BYTES.get(kv_precision, 0)
         return ceil_div(total, min(tp, self.shards))
 
-    def held_blocks(self, context: int, block_tokens: int, draft_tokens: int) -> int:
-        """Blocos de uma sessão que gera; a janela atravessa uma página a mais."""
+    def session_blocks(self, context: int, block_tokens: int, draft_tokens: int,
+                       in_flight_tokens: int) -> tuple[int, int]:
+        """(os que uma sessão guarda ao gerar, os livres sem os quais o motor não a aceita)."""
         if self.fixed_bytes:
-            return 1 + draft_tokens
-        blocks, cap = ceil_div(context, block_tokens), self.cap_tokens
-        if cap is None:
-            return blocks
-        if self.kind == "chunked":
-            return min(blocks, ceil_div(cap, block_tokens))
-        return min(blocks, ceil_div(cap - 1, block_tokens) + 1)
-
-    def reserved_blocks(self, context: int, block_tokens: int, draft_tokens: int,
-                        in_flight_tokens: int) -> int:
-        """Blocos livres sem os quais o motor não deixa a sessão entrar."""
-        if self.fixed_bytes:
-            return RESERVED_STATES + draft_tokens
+            return 1 + draft_tokens, RESERVED_STATES + draft_tokens
+        whole = ceil_div(context, block_tokens)
         if self.cap_tokens is None:
-            return ceil_div(context, block_tokens)
-        straddled = 0 if self.kind == "chunked" else 1
-        most = min(self.cap_tokens - straddled + in_flight_tokens, context)
-        return ceil_div(most, block_tokens) + straddled
+            return whole, whole
+        straddled = 0 if self.kind == "chunked" else 1  # a janela atravessa uma página a mais
+        window = self.cap_tokens - straddled
+        return (min(whole, ceil_div(window, block_tokens) + straddled),
+                ceil_div(min(window + in_flight_tokens, context), block_tokens) + straddled)
 
     def read_bytes(self, context: int, element_bytes: Exact) -> int:
         """Bytes de um passo de decode de uma sessão; o estado fixo é lido e escrito."""
@@ -437,16 +406,15 @@ class Model:
 
     @cached_property
     def kv_groups(self) -> tuple[Group, ...]:
-        """Os grupos de camadas: os de `groups`, ou os que `attention_pattern` dá."""
-        if self.groups is None:
-            heads = {"kv_heads": self.num_key_value_heads, "k_dim": self.head_dim,
-                     "v_dim": self.head_dim}
-            full = group_of("full", self.hybrid_full_layers or self.num_layers, **heads)
-            sliding = group_of("sliding", self.hybrid_sliding_layers or self.num_layers,
-                               window=self.sliding_window or 0, **heads)
-            return {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}[
-                self.attention_pattern]
-        return listed_groups(self.groups, self.index_topk or 0)
+        """Os de `groups`, ou os que `attention_pattern` dá."""
+        if self.groups is not None:
+            return listed_groups(self.groups, self.index_topk or 0)
+        heads = dict(zip(HEADS, (self.num_key_value_heads, self.head_dim, self.head_dim)))
+        full = group_of("full", self.hybrid_full_layers or self.num_layers, **heads)
+        sliding = group_of("sliding", self.hybrid_sliding_layers or self.num_layers,
+                           window=self.sliding_window or 0, **heads)
+        groups = {"full": (full,), "sliding": (sliding,), "hybrid": (full, sliding)}
+        return groups[self.attention_pattern]
 
     @cached_property
     def latent(self) -> bool:
@@ -492,9 +460,8 @@ class Server:
     aliases: tuple[str, ...] = ()
     overrides: str | None = None
 
-    @property
+    @cached_property
     def generation(self) -> int:
-        """A parte inteira da compute capability."""
         return int(self.compute_capability or 0)
 
     def nvlink_reaches(self, gpus: int) -> bool:
@@ -503,8 +470,7 @@ class Server:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Um perfil; `throughput_*_gbps` em GB/s. IOPS, escrita e latência só se mostram: uma carga lê
-    um arquivo em sequência, e a latência some ao lado da transferência. Null: não publicado."""
+    """Um perfil; `throughput_*_gbps` em GB/s. Só a leitura conta: uma carga lê em sequência."""
 
     name: str
     type: str  # local, network ou cloud
@@ -523,8 +489,7 @@ class Storage:
     overrides: str | None = None
 
     @property
-    def shared(self) -> bool:
-        """Os nós dividem o throughput."""
+    def shared(self) -> bool:  # entre os nós
         return (self.scope or self.type) not in ("node", "local")
 
 
@@ -623,6 +588,11 @@ class Question:
     def runtime_overhead_gib(self) -> Exact:
         asked = self.requested_runtime_overhead_gib
         return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
+
+    @cached_property
+    def usable_bytes(self) -> int:
+        """Os de cada GPU que o motor pode usar."""
+        return self.gpu_memory_utilization * (self.server.hbm_usable_gib_per_gpu or 0) * GIB // 1
 
     @property
     def element_bytes(self) -> Exact:
@@ -758,8 +728,8 @@ class BlockGroup:
 
     group: Group
     layers: int
-    padding_layers: int
     block_tokens: int
+    padding_layers: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -772,15 +742,18 @@ class Blocks:
     draft_tokens: int
     in_flight_tokens: int
 
+    def of_session(self, context: int) -> tuple[int, int]:
+        """(os que ela guarda ao gerar, os livres sem os quais o motor não a aceita)."""
+        held, reserved = zip(*[item.group.session_blocks(
+            context, item.block_tokens, self.draft_tokens, self.in_flight_tokens)
+            for item in self.groups])
+        return sum(held), sum(reserved)
+
     def held(self, context: int) -> int:
-        """De uma sessão de `context` tokens que gera."""
-        return sum([item.group.held_blocks(context, item.block_tokens, self.draft_tokens)
-                    for item in self.groups])
+        return self.of_session(context)[0]
 
     def reserved(self, context: int) -> int:
-        """Os livres sem os quais ela não entra."""
-        return sum([item.group.reserved_blocks(context, item.block_tokens, self.draft_tokens,
-                                               self.in_flight_tokens) for item in self.groups])
+        return self.of_session(context)[1]
 
     def shared(self, prefix: int) -> int:
         """Os cheios do prefixo comum, nas camadas que guardam todos os tokens."""
@@ -789,40 +762,29 @@ class Blocks:
 
 
 def kernel_block_tokens(q: Question) -> int:
-    """O bloco do kernel de atenção que o vLLM escolhe para o modelo, o KV e a GPU."""
-    groups, generation = q.model.kv_groups, q.server.generation
-    fp8_on_hopper = generation == HOPPER and q.kv_precision == "fp8"
-    if any(group.kind == "indexer" for group in groups):
+    """O do kernel de atenção que o vLLM escolhe para o modelo, o KV e a GPU."""
+    fp8_on_hopper = q.server.generation == HOPPER and q.kv_precision == "fp8"
+    on_blackwell = q.server.generation == BLACKWELL
+    if q.model.indexer_layers:
         return 64
-    if any(group.kind == "mla" for group in groups):
-        if generation == BLACKWELL:
-            return 32
-        return 64 if fp8_on_hopper else 16
-    wide = fp8_on_hopper and any(group.pair_dims > 512 for group in groups)
-    return 64 if wide or (generation == BLACKWELL and q.model.bidirectional_images) else 16
-
-
-def stage_layers(layers: int, pp: int) -> int:
-    """As que ficam na maior etapa do pipeline parallel."""
-    return ceil_div(layers, pp)
+    if q.model.latent and on_blackwell:
+        return 32
+    wide = q.model.latent or any([group.pair_dims > 512 for group in q.model.kv_groups])
+    bidirectional = on_blackwell and q.model.bidirectional_images
+    return 64 if bidirectional or (wide and fp8_on_hopper) else 16
 
 
 def blocks_of(q: Question, tp: int, pp: int = 1) -> Blocks:
     """Os blocos de cada GPU da maior etapa, com as camadas que rascunham."""
     drafts = listed_groups(q.mtp.get("groups", ()), q.model.index_topk or 0)
-    groups = [*q.model.kv_groups, *drafts]
-    groups = [group for group in groups if group.kind != "none"]
-    if any("compressed" in group.kind for group in groups):
+    groups = [group for group in (*q.model.kv_groups, *drafts) if group.kind != "none"]
+    if q.model.compressed:
         parts, block, block_bytes = compressed_parts(groups, pp)
     else:
         hopper = q.server.generation == HOPPER
         sized = [(group, group.rank_bytes(q.kv_precision, tp, hopper)) for group in groups]
         block = attention_block_tokens(q, sized)
-        alike = {(group.cap_tokens, group.kind == "chunked") for group in groups}
-        if len(alike) == 1 and not any(group.fixed_bytes for group in groups):
-            parts, block_bytes = uniform_part(sized, block, pp)
-        else:
-            parts, block_bytes = bucket_parts(sized, block, pp)
+        parts, block_bytes = page_parts(sized, block, pp)
     # Um lote em cada etapa e outro já escalonado.
     return Blocks(block_bytes, block, tuple(parts), q.speculative_tokens,
                   (pp + 1) * q.max_num_batched_tokens)
@@ -841,32 +803,36 @@ def attention_block_tokens(q: Question, sized: SizedGroups) -> int:
     return align * ceil_div(max(states), align * max(tokens))
 
 
-def uniform_part(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
-    """Camadas que guardam os mesmos tokens: um grupo só, com as páginas lado a lado."""
-    layers = sum([group.layers for group, _ in sized])
-    page = block * sum([stage_layers(group.layers, pp) * size for group, size in sized])
-    return [BlockGroup(sized[0][0], layers, 0, block)], page
-
-
-def bucket_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
-    """Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais."""
-    pages = [size if group.fixed_bytes else block * size for group, size in sized]
+def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup], int]:
+    """Os grupos do motor e os bytes do bloco deles, que é o mesmo em todos."""
     buckets: dict[Any, tuple[Group, int, int]] = {}
-    for (group, size), page in zip(sized, pages):
-        spec = size, group.cap_tokens, group.kind == "chunked", group.fixed_bytes
+    for group, size in sized:
+        spec = group.cap_tokens, group.kind == "chunked", group.fixed_bytes, size
+        page = size if group.fixed_bytes else block * size
         layers = buckets[spec][2] if spec in buckets else 0
         buckets[spec] = group, page, layers + group.layers
-    few, many = (pick([layers for _, _, layers in buckets.values()]) for pick in (min, max))
+    if len({spec[:2] for spec in buckets}) == 1 and not any(spec[2] for spec in buckets):
+        # As camadas guardam os mesmos tokens: um grupo só, com as páginas lado a lado.
+        group, layers = sized[0][0], sum([group.layers for group, _ in sized])
+        return [BlockGroup(group, layers, block)], block * sum([
+            ceil_div(group.layers, pp) * size for group, size in sized])
+    # Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais.
+    counts = [layers for _, _, layers in buckets.values()]
+    few, many, page_bytes = min(counts), max(counts), max([page for _, page, _ in buckets.values()])
     width, parts = many if 2 * many < 3 * few else few, []
+    widest = max([ceil_div(layers, ceil_div(layers, width)) for layers in counts])
     for group, page, layers in buckets.values():
         # A página menor leva mais tokens, se assim iguala a maior; senão, é completada.
-        times = 1 if group.fixed_bytes or max(pages) % page else max(pages) // page
-        count = ceil_div(layers, width)
-        parts += [BlockGroup(group, (layers + index) // count, 0, block * times)
-                  for index in range(count)]
-    widest = max([part.layers for part in parts])
-    parts = [replace(part, padding_layers=widest - part.layers) for part in parts]
-    return parts, stage_layers(widest, pp) * max(pages)
+        times = 1 if group.fixed_bytes or page_bytes % page else page_bytes // page
+        parts += split_layers(group, layers, ceil_div(layers, width), block * times, widest)
+    return parts, ceil_div(widest, pp) * page_bytes
+
+
+def split_layers(group: Group, layers: int, count: int, block_tokens: int, widest: int = 0
+                 ) -> list[BlockGroup]:
+    """Em `count` grupos, tão iguais quanto possível, completados até `widest` camadas."""
+    sizes = [(layers + index) // count for index in range(count)]
+    return [BlockGroup(group, size, block_tokens, max(0, widest - size)) for size in sizes]
 
 
 def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup], int, int]:
@@ -874,27 +840,28 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     def page_bytes(group: Group, block: int) -> int:
         entry = group.bytes_per_token or group.elements_per_token + COMPRESSED_EXTRA_BYTES
         unit = COMPRESSED_PAGE_BYTES
-        return stage_layers(group.layers, pp) * ceil_div(
+        return ceil_div(group.layers, pp) * ceil_div(
             block // group.stride * entry, unit) * unit
+
+    def layers_of(some: Iterable[Group]) -> int:
+        return sum([group.layers for group in some])
 
     block, window_block = COMPRESSED_BLOCK_TOKENS, COMPRESSED_WINDOW_BLOCK_TOKENS
     whole = [group for group in groups if "compressed" in group.kind]
-    block_bytes = sum([page_bytes(group, block) for group in whole])
-    parts = [BlockGroup(whole[0], sum([group.layers for group in whole]), 0, block)]
     windows = [group for group in groups if group.cap_tokens]
-    layers = sum([group.layers for group in windows])
+    block_bytes = sum([page_bytes(group, block) for group in whole])
     count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
-    parts += [BlockGroup(windows[0], (layers + index) // count, 0, window_block)
-              for index in range(count)]
+    parts = [BlockGroup(whole[0], layers_of(whole), block),
+             *split_layers(windows[0], layers_of(windows), count, window_block)]
     for ratio in sorted({group.stride for group in whole}):
         window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
-        layers = sum([group.layers for group in whole if group.stride == ratio])
-        parts.append(BlockGroup(Group("compressor_state", layers, cap_tokens=window), layers, 0,
-                                state_block))
+        layers = layers_of(group for group in whole if group.stride == ratio)
+        state = Group("compressor_state", layers, cap_tokens=window)
+        parts.append(BlockGroup(state, layers, state_block))
     return parts, block, block_bytes
 
 
-# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Replicas, layouts_of, unit_layouts
+# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Layout, layouts_of, unit_layouts
 
 # Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
 WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
@@ -922,7 +889,7 @@ def lacking(entry: Any, fields: str) -> list[str]:
 
 def kv_precisions_of(model: Model, server: Server) -> list[str]:
     """As que o motor serve: a DeepSeek V4 só em fp8; int8 e nvfp4, onde há cabeças de K e V."""
-    if any("compressed" in group.kind for group in model.kv_groups):
+    if model.compressed:
         return ["fp8"]
     refused = {"int8": model.latent, "nvfp4": model.latent or not server.tflops_fp4}
     return [precision for precision in KV_PRECISIONS if not refused.get(precision)]
@@ -932,15 +899,11 @@ def require_served(q: Question) -> None:
     """Levanta `SizingError` se o motor não aceita as escolhas feitas para ele."""
     served, tokens = kv_precisions_of(q.model, q.server), q.max_num_batched_tokens
     if q.kv_precision not in served:
-        raise SizingError("--kv-precision", "o motor só serve %s em %s com KV em %s" % (
-            q.model.name, q.server.name, ", ".join(served)), value=q.kv_precision)
+        raise refusal(q, "--kv-precision", q.kv_precision, served)
     if q.speculative_tokens and not q.model.mtp:
-        raise SizingError("--speculative-tokens", "%s, em %s" % (
-            missing_text(["mtp"]), q.model.name), value=q.speculative_tokens)
+        raise refusal(q, "--speculative-tokens", q.speculative_tokens)
     if (q.requested_max_num_seqs or 0) > tokens:
-        raise SizingError("--max-num-seqs", "espera-se até %d, os tokens por passo em %s "
-                          "(--max-num-batched-tokens)" % (tokens, q.server.name),
-                          value=q.requested_max_num_seqs)
+        raise refusal(q, "--max-num-seqs", q.requested_max_num_seqs, [tokens])
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1014,7 +977,7 @@ def weight_parts(q: Question, tp: int, dp: int, pp: int) -> dict[str, Exact]:
     (dense, experts), layers = weight_bytes(q), q.model.num_layers
     replicated = min(dense, q.model.weights_replicated_bytes or 0)
     if pp > 1:  # as camadas se dividem; cada ponta fica com a sua tabela
-        stage, ends = stage_layers(layers, pp), end_bytes(q)
+        stage, ends = ceil_div(layers, pp), end_bytes(q)
         dense = ceil_div(max(0, dense - sum(ends)) * stage, layers) + max(ends)
         replicated = ceil_div(replicated * stage, layers)
         moe_layers = q.model.moe_layers or layers
@@ -1089,8 +1052,8 @@ def graph_bytes(q: Question, pp: int) -> int:
         moe_layers = model.moe_layers or model.num_layers
     wide = model.latent or "linear" in [group.kind for group in model.kv_groups]
     moe_layer = GRAPH_WIDE_MOE_BYTES if wide else GRAPH_MOE_BYTES
-    return (stage_layers(model.num_layers, pp) * GRAPH_LAYER_BYTES
-            + stage_layers(moe_layers, pp) * moe_layer)
+    return (ceil_div(model.num_layers, pp) * GRAPH_LAYER_BYTES
+            + ceil_div(moe_layers, pp) * moe_layer)
 
 
 def batch_sizes(most: int) -> int:
@@ -1115,7 +1078,7 @@ class Replica:
     data_parallel: int  # > 1: cada GPU com as suas sessões, os especialistas espalhados por todas
     nodes_per_unit: int
     replicas_per_unit: int
-    usable_bytes: int  # os que o motor pode usar
+    usable_bytes: int
     weights_bytes: int
     non_torch_bytes: int  # contexto CUDA e NCCL
 
@@ -1164,22 +1127,9 @@ class Layout(Replica):
         return self.usable_bytes - self.weights_bytes - self.runtime_bytes
 
     @property
-    def own_sizes_per_gpu(self) -> Sizes:
-        """Em bytes, só de cada sessão."""
-        return tuple([(size * self.blocks.block_bytes, share) for size, share in self.held_sizes])
-
-    @property
-    def shared_bytes_per_gpu(self) -> int:
-        return self.shared_blocks * self.blocks.block_bytes
-
-    @property
     def session_bytes_per_gpu(self) -> int:
         """Da sessão mais longa, com o prefixo comum."""
         return (self.held_sizes[-1][0] + self.shared_blocks) * self.blocks.block_bytes
-
-    @property
-    def reserved_bytes_per_session(self) -> int:
-        return self.reserved_blocks * self.blocks.block_bytes
 
     @property
     def kv_blocks(self) -> int:
@@ -1225,8 +1175,7 @@ def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
     return Replica(
         tensor_parallel=tp, pipeline_parallel=pp, data_parallel=dp, nodes_per_unit=nodes,
         replicas_per_unit=nodes * server.gpus // gpus,
-        usable_bytes=q.gpu_memory_utilization * (server.hbm_usable_gib_per_gpu or 0) * GIB // 1,
-        weights_bytes=weights_per_gpu(q, tp, dp, pp),
+        usable_bytes=q.usable_bytes, weights_bytes=weights_per_gpu(q, tp, dp, pp),
         non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES)
 
 
@@ -1235,8 +1184,7 @@ def replicas_in_a_node(q: Question) -> list[Replica]:
     gpus, asked = q.server.gpus, q.tensor_parallel
     ways = tensor_parallel_ways(q, gpus)
     if asked and asked not in ways:
-        raise SizingError("--tensor-parallel", "espera-se um destes, para %s em %s: %s" % (
-            q.model.name, q.server.name, ", ".join(map(str, ways))), value=asked)
+        raise refusal(q, "--tensor-parallel", asked, ways)
     if (q.pipeline_parallel or 1) > 1:
         return []
     pairs = [(tp, 1) for tp in ways if asked in (None, tp)]
@@ -1275,18 +1223,18 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     ao menos um dos tokens do passo, se o limite deles foi pedido.
     """
     tp, pp, dp = replica.tensor_parallel, replica.pipeline_parallel, replica.data_parallel
-    blocks, room = blocks_of(q, tp, pp), replica.usable_bytes - replica.weights_bytes
-    shared, reserved = blocks.shared(q.shared_prefix_tokens), blocks.reserved(q.effective_context)
-    sizes = tuple([(blocks.held(context) - shared, share) for context, share in q.lengths])
-
-    activations, graph = activation_parts(q, tp, dp), graph_bytes(q, pp)
+    blocks, activations = blocks_of(q, tp, pp), activation_parts(q, tp, dp)
+    each, graph = [blocks.of_session(context) for context, _ in q.lengths], graph_bytes(q, pp)
+    shared, reserved = blocks.shared(q.shared_prefix_tokens), each[-1][1]
+    sizes = tuple([(held - shared, share) for (held, _), (_, share) in zip(each, q.lengths)])
+    room = replica.usable_bytes - replica.weights_bytes - replica.non_torch_bytes
 
     def runtime(sequences: int) -> tuple[int, int]:
         graphs = GRAPHS_BYTES + graphs_captured(q.server, sequences) * graph
         return activation_bytes(activations, sequences), graphs
 
     def held(sequences: int) -> int:
-        pool = room - replica.non_torch_bytes - sum(runtime(sequences))
+        pool = room - sum(runtime(sequences))
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
     sequences = q.requested_max_num_seqs or 1
@@ -1302,26 +1250,6 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         shared_blocks=shared, reserved_blocks=reserved, max_num_seqs=sequences,
         sessions_held=sessions, sessions_per_replica=min(sequences, sessions) * dp,
         **vars(replica))
-
-
-@dataclass(frozen=True, eq=False)
-class Replicas:
-    """As réplicas possíveis, que servem a todo contexto, precisão do KV e carga da pergunta."""
-
-    question: Question
-
-    @cached_property
-    def in_a_node(self) -> list[Replica]:
-        return replicas_in_a_node(self.question)
-
-    @cached_property
-    def staged_in_a_node(self) -> list[Replica]:
-        return staged_replicas(self.question, 1)
-
-    @cached_property
-    def spread(self) -> list[Replica]:
-        return [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-                for replica in spread_replicas(self.question, nodes)]
 
 
 def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
@@ -1906,7 +1834,6 @@ class Capacity:
     """O que uma unidade admite em cada leiaute; quem compara cargas a calcula uma vez só."""
 
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
-    replicas: Replicas
     missing: list[str]  # os campos que faltam para o teto físico
     speed_missing: list[str]  # e para a velocidade
     offers: tuple[Offer, ...]  # uma por leiaute, da melhor à pior na carga de `question`
@@ -1922,19 +1849,17 @@ def require_speed(q: Question, missing: Sequence[str]) -> None:
             raise SizingError(flag, "não há velocidade a prever: " + missing_text(missing))
 
 
-def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
+def capacity_of(q: Question) -> Capacity:
     """As ofertas, da melhor à pior. Levanta `NothingFits` se nem os pesos e uma sessão cabem."""
-    missing, replicas, tpot_scale = missing_for_ceiling(q), replicas or Replicas(q), 1.0
+    missing, tpot_scale = missing_for_ceiling(q), 1.0
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     require_served(q)
     if not own_kv_sizes(q)[-1][0]:  # as camadas guardam um token em cada `stride`
-        raise SizingError("--effective-context", "uma sessão de %s não guarda nada só seu no "
-                          "cache; espera-se um contexto maior" % q.model.name,
-                          value=q.effective_context)
+        raise refusal(q, "--effective-context", q.effective_context)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
-    layouts = [] if missing else unit_layouts(q, replicas)
+    layouts = [] if missing else unit_layouts(q)
     if q.calibration:
         layouts, tpot_scale = calibrated(q, layouts)
     offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
@@ -1943,10 +1868,10 @@ def capacity_of(q: Question, replicas: Replicas | None = None) -> Capacity:
         if not offers:
             raise NothingFits(q, "network")
     offers.sort(key=lambda offer: offer.preference(q))
-    return Capacity(q, replicas, missing, speed_missing, tuple(offers))
+    return Capacity(q, missing, speed_missing, tuple(offers))
 
 
-def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
+def unit_layouts(q: Question) -> list[Layout]:
     """Os de um nó, sem etapas, e os outros, se podem comprar menos nós.
 
     Levanta `NothingFits` se nenhum admite uma sessão; `SizingError` se não há leiaute com o
@@ -1957,18 +1882,14 @@ def unit_layouts(q: Question, replicas: Replicas) -> list[Layout]:
         most = max([layout.ceiling_sessions for layout in layouts], default=0)
         return most >= node_plan > 0 and not q.timed and not q.calibration
 
-    layouts, node_plan = layouts_of(q, replicas.in_a_node), plan_sessions_of(q, 1, 1)
+    layouts, node_plan = layouts_of(q, replicas_in_a_node(q)), plan_sessions_of(q, 1, 1)
     if not done():
-        layouts += layouts_of(q, replicas.staged_in_a_node)
+        layouts += layouts_of(q, staged_replicas(q, 1))
     if not done():
-        layouts += layouts_of(q, replicas.spread)
+        layouts += layouts_of(q, [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
+                                  for replica in spread_replicas(q, nodes)])
     if not layouts:
-        ways = [1] + [stages for stages in range(2, q.model.num_layers + 1) if any(
-            staged_replicas(replace(q, pipeline_parallel=stages), nodes)
-            for nodes in range(1, MAX_NODES_PER_REPLICA + 1))]
-        raise SizingError("--pipeline-parallel", "espera-se um destes, para %s em até %d nós de "
-                          "%s: %s" % (q.model.name, MAX_NODES_PER_REPLICA, q.server.name,
-                                      ", ".join(map(str, ways))), value=q.pipeline_parallel)
+        raise pipeline_refusal(q)
     able = [layout for layout in layouts if layout.ceiling_sessions]
     if not able:
         raise NothingFits(q, "memory", layouts=layouts)
@@ -1987,14 +1908,9 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     assert q.calibration and plain.layout and plain.speed
     ms, sessions = q.calibration
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
-    most, wrong = used.sessions_per_replica, ""
-    if sessions > most:
-        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), used)
-    elif not 1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION:
-        wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
-            format(Decimal("%.3g" % predicted_ms), "f"), used)
-    if wrong:
-        raise SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
+    if sessions > used.sessions_per_replica or not (
+            1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION):
+        raise calibration_refusal(ms, sessions, used, predicted_ms)
     return [layout for layout in layouts if str(layout) == str(used)], ms / predicted_ms
 
 
@@ -2315,6 +2231,61 @@ def value_text(value: Any) -> str:
         return "[…]"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def error_text(error: SizingError) -> str:
+    """Uma linha: onde, o que foi lido e o que se espera."""
+    text = one_line(error.where)
+    if error.line:
+        text += ", linha %d" % error.line
+    if error.path:
+        text += ", " + path_text(error.path)
+    if error.value is not ABSENT:
+        text += (" = " if error.path else " ") + value_text(error.value)
+    return "%s: %s" % (text, error.expected)
+
+
+def saying(error: SizingError, expected: str) -> SizingError:
+    """O mesmo erro com outro texto."""
+    other = copy.copy(error)
+    other.expected = expected
+    return other
+
+
+REFUSALS = {  # da escolha que não serve para {model} em {server}; {allowed}: as que servem
+    "--kv-precision": "o motor só serve {model} em {server} com KV em {allowed}",
+    "--speculative-tokens": "falta no catálogo mtp, em {model}",
+    "--max-num-seqs": "espera-se até {allowed}, os tokens por passo em {server} "
+                      "(--max-num-batched-tokens)",
+    "--tensor-parallel": "espera-se um destes, para {model} em {server}: {allowed}",
+    "--pipeline-parallel": "espera-se um destes, para {model} em até %d nós de {server}: {allowed}"
+                           % MAX_NODES_PER_REPLICA,
+    "--effective-context": "uma sessão de {model} não guarda nada só seu no cache; espera-se um "
+                           "contexto maior"}
+
+
+def refusal(q: Question, flag: str, value: Any, allowed: Sequence[Any] = ()) -> SizingError:
+    return SizingError(flag, REFUSALS[flag].format(
+        model=q.model.name, server=q.server.name, allowed=", ".join(map(str, allowed))),
+        value=value)
+
+
+def pipeline_refusal(q: Question) -> SizingError:
+    stages = [pp for pp in range(1, q.model.num_layers + 1) if pp == 1 or any(
+        staged_replicas(replace(q, pipeline_parallel=pp), nodes)
+        for nodes in range(1, MAX_NODES_PER_REPLICA + 1))]
+    return refusal(q, "--pipeline-parallel", q.pipeline_parallel, stages)
+
+
+def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: float
+                        ) -> SizingError:
+    """De sessões demais para uma réplica ou, se cabem, de um TPOT absurdo."""
+    most = layout.sessions_per_replica
+    wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
+        format(Decimal("%.3g" % predicted_ms), "f"), layout)
+    if sessions > most:
+        wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), layout)
+    return SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
 
 
 def missing_text(fields: Sequence[str]) -> str:
@@ -3716,7 +3687,7 @@ Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não
 def explained(error: SizingError) -> SizingError:
     """O erro com o que falta e por quanto, se é uma recusa que ainda não o diz."""
     if isinstance(error, NothingFits) and not error.expected:
-        return error.saying(error.expected + SHORTFALLS[error.short_of](error))
+        return saying(error, error.expected + SHORTFALLS[error.short_of](error))
     return error
 
 
@@ -3731,7 +3702,7 @@ def plan_shortfall(error: NothingFits) -> str:
 def memory_shortfall(error: NothingFits) -> str:
     """A primeira sessão só entra com a reserva inteira livre, além do bloco nulo."""
     q = error.question
-    needed = {layout: layout.reserved_bytes_per_session + layout.blocks.block_bytes
+    needed = {layout: (layout.reserved_blocks + 1) * layout.blocks.block_bytes
               for layout in error.layouts}
     best = max(error.layouts, key=lambda item: item.kv_capacity_bytes - needed[item])
     return (
@@ -4427,7 +4398,7 @@ def block_figures(r: SizingResult, layout: Layout) -> Iterator[Json]:
         parts: dict[str, int] = {}
         for index, (group, block_tokens, groups) in enumerate(alike, 1):
             part, each = "%s_blocks_%d" % (name, index), BLOCK_FORMULAS.get(group.kind, WHOLE)
-            one = replace(blocks, groups=(BlockGroup(group, 0, 0, block_tokens),))
+            one = replace(blocks, groups=(BlockGroup(group, 0, block_tokens),))
             parts[part] = groups * getattr(one, name)(r.question.effective_context)
             names = {**fields_of(group), **fields_of(blocks), **parts, "groups": groups,
                      "block_tokens": block_tokens,
@@ -5340,9 +5311,9 @@ def hbm_parts(r: SizingResult) -> dict[str, Exact]:
     assert layout
     visible = Fraction(server.hbm_usable_gib_per_gpu or 0) * GIB
     node_sessions = Fraction(offer.sessions_per_unit, offer.nodes_per_unit)
-    own = (mean_bytes(layout.own_sizes_per_gpu) * layout.tensor_parallel
+    own = (mean_bytes(layout.held_sizes) * layout.tensor_parallel
            * layout.pipeline_parallel * node_sessions)
-    held = own / server.gpus + layout.shared_bytes_per_gpu
+    held = (own / server.gpus + layout.shared_blocks) * layout.blocks.block_bytes
     each: dict[str, Exact] = {
         "▓ pesos": layout.weights_bytes, "▒ motor": layout.runtime_bytes, "█ KV": held,
         "░ livre": layout.kv_capacity_bytes - held, ". fora": visible - layout.usable_bytes}
@@ -5555,7 +5526,7 @@ def engine_json(r: SizingResult) -> Json:
         "max_num_seqs": layout.max_num_seqs, "max_num_batched_tokens": q.max_num_batched_tokens,
         "block_tokens": blocks.block_tokens, "block_bytes": blocks.block_bytes,
         "kv_blocks": layout.kv_blocks, "reserved_blocks_per_session": layout.reserved_blocks,
-        "reserved_bytes_per_session": layout.reserved_bytes_per_session,
+        "reserved_bytes_per_session": layout.reserved_blocks * blocks.block_bytes,
         "kv_groups": [{"kind": item.group.kind, "layers": item.layers,
                        "padding_layers": item.padding_layers, "block_tokens": item.block_tokens}
                       for item in blocks.groups],
@@ -7019,7 +6990,7 @@ def measured_point(flag: str, text: str) -> tuple[float, int]:
     try:
         return MS_READER(flag, ms), COUNT_READER(flag, sessions)
     except SizingError as error:
-        wrong = error.saying(error.expected + " (MS@SESSÕES, como 38.5@64)")
+        wrong = saying(error, error.expected + " (MS@SESSÕES, como 38.5@64)")
         wrong.value = text
         raise wrong from None
 
@@ -7185,8 +7156,8 @@ def several_values(flag: str, text: str) -> list[Any]:
     try:
         return [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
-        raise error.saying(
-            error.expected + "; a vírgula separa os valores a comparar") from None
+        raise saying(
+            error, error.expected + "; a vírgula separa os valores a comparar") from None
 
 
 def os_reason(error: OSError) -> str:
@@ -7243,7 +7214,7 @@ def require_catalogue(given: Flags, kind: str) -> list[Any]:
     entries, problems = read_catalogue(given, kind)
     if len(problems) > 1:
         first, more = problems[0], plural(len(problems) - 1, "problema")
-        raise first.saying("%s (e mais %s: veja --validate)" % (first.expected, more))
+        raise saying(first, "%s (e mais %s: veja --validate)" % (first.expected, more))
     if problems:
         raise problems[0]
     return entries
@@ -7470,12 +7441,11 @@ def scenarios_of(q: Question) -> dict[str, Question]:
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
-    As réplicas servem a todos os contextos e precisões do KV de um modelo num servidor, com os
-    pesos e o tp de cada linha; a capacidade de cada um deles, a todas as cargas e storages.
+    A capacidade de um modelo num servidor, com o contexto, o KV, os pesos e o tp de uma linha, serve
+    a todas as cargas e storages.
     """
     for bases in asked.replicas():
-        replicas = Replicas(bases[0])
-        capacities = [(base, capacity_or_refusal(given, base, replicas)) for base in bases]
+        capacities = [(base, capacity_or_refusal(given, base)) for base in bases]
         for concurrency, (base, capacity), ha_mode, storage in product(
                 asked.concurrencies, capacities, asked.ha_modes, asked.storages):
             q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
@@ -7491,14 +7461,13 @@ def scenario_rows(given: Flags, q: Question) -> Iterator[Row]:
                   scenario)
 
 
-def capacity_or_refusal(given: Flags, q: Question, replicas: Replicas | None = None
-                        ) -> Capacity | SizingError | None:
+def capacity_or_refusal(given: Flags, q: Question) -> Capacity | SizingError | None:
     """A capacidade das perguntas que só diferem na carga; None se ela depende do que se busca."""
     try:
         require_room(given, q)
         refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
                        "falta power_kw no catálogo, em " + q.server.name)
-        return None if q.asks == "context" else capacity_of(q, replicas)
+        return None if q.asks == "context" else capacity_of(q)
     except SizingError as error:
         return explained(error).with_traceback(None)
 
@@ -7567,7 +7536,7 @@ def with_an_answer(rows: Iterator[Row]) -> Iterator[Row]:
         refused.append(row)
     errors = [row.outcome for row in refused if isinstance(row.outcome, SizingError)]
     error = min(errors, key=lambda error: error.status != 3)
-    raise error.saying("nenhuma das %d combinações tem resposta; por exemplo: %s" % (
+    raise saying(error, "nenhuma das %d combinações tem resposta; por exemplo: %s" % (
         len(errors), error.expected))
 
 
@@ -7615,7 +7584,7 @@ def single_answer(given: Flags, row: Row, servers: Sequence[Server],
     """A resposta a uma só pergunta; a recusa diz o que caberia."""
     r = row.outcome
     if isinstance(r, NothingFits):
-        raise r.saying(r.expected + ways_out(r, servers))
+        raise saying(r, r.expected + ways_out(r, servers))
     if isinstance(r, SizingError):
         raise r
     if given.keys() & CSV_FORMS:
