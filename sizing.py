@@ -852,7 +852,8 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     block_bytes = sum([page_bytes(group, block) for group in whole])
     count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
     parts = [BlockGroup(whole[0], layers_of(whole), block),
-             *split_layers(windows[0], layers_of(windows), count, window_block)]
+             *[part for window in windows[:1] for part in split_layers(
+                 window, layers_of(windows), count, window_block)]]
     for ratio in sorted({group.stride for group in whole}):
         window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
         layers = layers_of(group for group in whole if group.stride == ratio)
@@ -861,7 +862,7 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     return parts, block, block_bytes
 
 
-# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Layout, layouts_of, unit_layouts
+# ── Pesos, leiautes e o teto: missing_for_ceiling, weight_bytes, Layout e layout_of
 
 # Bits por parâmetro, com as escalas: (especialistas, ou camadas lineares de um denso; o resto).
 WEIGHT_BITS: dict[str, tuple[Exact, Exact]] = {
@@ -1252,10 +1253,6 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         **vars(replica))
 
 
-def layouts_of(q: Question, replicas: Iterable[Replica]) -> list[Layout]:
-    return [layout_of(q, replica) for replica in replicas]
-
-
 # ── Velocidade: missing_for_speed, speed_of e performance_of
 
 # A parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os custos
@@ -1510,10 +1507,10 @@ class Speed:
 
 def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
     """Medido / previsto em 80% das medidas como esta."""
-    if not layout.measured:
-        return TPOT_UNMEASURED_RANGE
     if q.calibration:
         return TPOT_CALIBRATED_RANGE
+    if not layout.measured:
+        return TPOT_UNMEASURED_RANGE
     low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
     return low * mxfp4_bias(q)[1], high
 
@@ -1555,7 +1552,7 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
         prefill_seconds=t["mean_input_tokens"] * token + mean_attention / gpus,
         alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
         scale=mxfp4_bias(q)[0] * tpot_scale, tpot_range=tpot_range_of(q, layout),
-        confident=q.confidence != EVEN or not layout.measured)
+        confident=q.confidence != EVEN or not (layout.measured or q.calibration))
 
 
 def interval(estimate: float, low: float, high: float) -> dict[str, float]:
@@ -1609,7 +1606,7 @@ class Offer:
     question: Question  # dela não contam a carga, o pico, a HA nem os nós
     layout: Layout | None
     predictable: bool  # há dados para prever a velocidade
-    tpot_scale: float  # medido / previsto, da calibração
+    tpot_scale: float = 1.0  # medido / previsto, da calibração
     end: int = 0  # a ponta da carga, em `Question.ends`
 
     @cached_property
@@ -1851,7 +1848,7 @@ def require_speed(q: Question, missing: Sequence[str]) -> None:
 
 def capacity_of(q: Question) -> Capacity:
     """As ofertas, da melhor à pior. Levanta `NothingFits` se nem os pesos e uma sessão cabem."""
-    missing, tpot_scale = missing_for_ceiling(q), 1.0
+    missing = missing_for_ceiling(q)
     speed_missing = missing or missing_for_speed(q)
     require_speed(q, speed_missing)
     require_served(q)
@@ -1859,10 +1856,9 @@ def capacity_of(q: Question) -> Capacity:
         raise refusal(q, "--effective-context", q.effective_context)
     if missing and least_weights_bytes(q) > q.server.total_hbm_gb * GB:
         raise NothingFits(q, "weights")
-    layouts = [] if missing else unit_layouts(q)
+    offers = [Offer(q, None, False)] if missing else unit_offers(q, not speed_missing)
     if q.calibration:
-        layouts, tpot_scale = calibrated(q, layouts)
-    offers = [Offer(q, layout, not speed_missing, tpot_scale) for layout in layouts or (None,)]
+        offers = calibrated(q, offers)
     if q.timed or q.calibration:
         offers = [offer for offer in offers if offer.speed]
         if not offers:
@@ -1871,33 +1867,35 @@ def capacity_of(q: Question) -> Capacity:
     return Capacity(q, missing, speed_missing, tuple(offers))
 
 
-def unit_layouts(q: Question) -> list[Layout]:
-    """Os de um nó, sem etapas, e os outros, se podem comprar menos nós.
+def unit_offers(q: Question, predictable: bool) -> list[Offer]:
+    """As de um nó, sem etapas, e as outras, se podem comprar menos nós.
 
-    Levanta `NothingFits` se nenhum admite uma sessão; `SizingError` se não há leiaute com o
+    Levanta `NothingFits` se nenhuma admite uma sessão; `SizingError` se não há leiaute com o
     pipeline parallel pedido.
     """
-    def done() -> bool:
-        """Um nó já admite todo o plano: se só ele limita, nenhuma unidade admite mais por nó."""
-        most = max([layout.ceiling_sessions for layout in layouts], default=0)
-        return most >= node_plan > 0 and not q.timed and not q.calibration
+    offers: list[Offer] = []
+    node_plan = plan_sessions_of(q, 1, 1)
 
-    layouts, node_plan = layouts_of(q, replicas_in_a_node(q)), plan_sessions_of(q, 1, 1)
-    if not done():
-        layouts += layouts_of(q, staged_replicas(q, 1))
-    if not done():
-        layouts += layouts_of(q, [replica for nodes in range(2, MAX_NODES_PER_REPLICA + 1)
-                                  for replica in spread_replicas(q, nodes)])
-    if not layouts:
+    def compare(replicas: Iterable[Replica]) -> bool:
+        """Se alguma já admite todo o plano de um nó: por nó, nenhuma outra admite mais."""
+        offers.extend([Offer(q, layout_of(q, replica), predictable) for replica in replicas])
+        most = max([offer.sessions_per_unit for offer in offers], default=0)
+        return most >= node_plan > 0 and q.requests_per_second is None and not q.calibration
+
+    if not compare(replicas_in_a_node(q)) and not compare(staged_replicas(q, 1)):
+        compare(chain.from_iterable([spread_replicas(q, nodes)
+                                     for nodes in range(2, MAX_NODES_PER_REPLICA + 1)]))
+    if not offers:
         raise pipeline_refusal(q)
-    able = [layout for layout in layouts if layout.ceiling_sessions]
+    able = [offer for offer in offers if offer.layout and offer.layout.ceiling_sessions]
     if not able:
-        raise NothingFits(q, "memory", layouts=layouts)
+        raise NothingFits(q, "memory", layouts=[
+            offer.layout for offer in offers if offer.layout])
     return able
 
 
-def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], float]:
-    """(o único leiaute em que o TPOT medido vale, medido / previsto nele).
+def calibrated(q: Question, offers: Sequence[Offer]) -> list[Offer]:
+    """A única em que o TPOT medido vale, com os tempos que o fazem previsto.
 
     O ponto foi medido no leiaute que estaria em uso sem ele, com a carga e os objetivos da
     pergunta; se estes não se alcançam, sem eles.
@@ -1905,13 +1903,16 @@ def calibrated(q: Question, layouts: Sequence[Layout]) -> tuple[list[Layout], fl
     bare = replace(q, calibration=None, nodes=None, concurrency=q.concurrency or 1)
     plain = (attempt(bare) or size(replace(bare, max_tpot_ms=None, max_ttft_ms=None,
                                            min_tokens_per_second=None))).offer
-    assert q.calibration and plain.layout and plain.speed
+    if not plain.speed:
+        raise NothingFits(q, "network")
+    assert q.calibration and plain.layout
     ms, sessions = q.calibration
     used, predicted_ms = plain.layout, plain.speed.tpot_ms(sessions)
     if sessions > used.sessions_per_replica or not (
             1 / ABSURD_CALIBRATION < ms / predicted_ms < ABSURD_CALIBRATION):
         raise calibration_refusal(ms, sessions, used, predicted_ms)
-    return [layout for layout in layouts if str(layout) == str(used)], ms / predicted_ms
+    return [replace(offer, tpot_scale=ms / predicted_ms) for offer in offers
+            if str(offer.layout) == str(used)]
 
 
 def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
@@ -4742,15 +4743,15 @@ def engine_plain(r: SizingResult) -> str:
     if layout.replicas_per_unit == 1:
         each = "na réplica, " + ("o nó todo" if layout.nodes_per_unit == 1 else
                                  "de %d nós" % layout.nodes_per_unit)
-    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, %d blocos; uma "
-            "sessão entra com %d livres e guarda %d: %s %s (%s); no log, %sx." % (
+    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, %d blocos (%d "
+            "para entrar, %d por sessão): %s %s (%s)%s." % (
                 percent_text(q.gpu_memory_utilization),
                 decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2),
                 size_text(layout.weights_bytes), size_text(layout.runtime_bytes),
                 size_text(layout.kv_capacity_bytes), layout.kv_blocks, layout.reserved_blocks,
                 layout.held_sizes[-1][0] + layout.shared_blocks,
                 sessions_text(layout.sessions_per_replica), each, layout,
-                number_text(float(layout.sessions_logged), 4)))
+                "".join(["; " + text for text in logged_texts(layout)])))
 
 
 def near_text(value: float, limit: float) -> str:
