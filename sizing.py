@@ -4823,10 +4823,10 @@ def speed_plain(r: SizingResult) -> str:
     text = "Velocidade: até %s por réplica, %s ms por token (TPOT), %s de %s: %s " % (
         sessions_text(case["sessions_per_replica"]), number_text(case["tpot_ms"]["estimate"]),
         number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[RATE + "session"]))
-    text += "tokens/s; TTFT (1º token) "
+    text += "tokens/s; 1º token em "
     if not case["ttft_ms"]:
-        return text + "em fila."
-    return text + "de %s s sem fila." % number_text(case["ttft_ms"]["estimate"] / 1000)
+        return text + "fila."
+    return text + "%s s sem fila." % number_text(case["ttft_ms"]["estimate"] / 1000)
 
 
 def failure_plain(r: SizingResult) -> str:

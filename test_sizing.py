@@ -4353,7 +4353,7 @@ class Invertida(Case):
             self.assertEqual(document["results"]["max_context"], longest)
         generator, models, servers = random.Random(11), entries_of("models"), entries_of("servers")
         checked = 0
-        while checked < rounds(25, 3):
+        while checked < rounds(15, 3):
             model, server = generator.choice(models), generator.choice(servers)
             asked = asking(model, server, generator.choice((20, 500, 20000)), 0, nodes=1)
             if server.tflops_bf16:
@@ -4368,7 +4368,7 @@ class Invertida(Case):
             top = min(model.max_position_embeddings, 3000)
             further = range(max(2, found + 1), top)
             tried = {*further[:60], *further[-2:], *generator.sample(  # perto, e alguns longe
-                further, len(further) // rounds(1, 30))}
+                further, len(further) // rounds(10, 30))}
             beyond = [n for n in sorted(tried)
                       if forward_nodes(asked, requested_context=n) <= 1]
             self.assertEqual(beyond, [], (model.name, server.name, asked.max_tpot_ms, found))
@@ -4538,7 +4538,7 @@ class Explicacao(Case):
                 "Velocidade: até {replica_sessions} sessões por réplica, "
                 "{tpot_ms:.3g} ms por token (TPOT), {prefill_interference:.3g} de prefill dos "
                 "outros pedidos: "
-                "{session_rate:.3g} tokens/s; TTFT (1º token) de {ttft_s:.3g} s sem fila.",
+                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s sem fila.",
                 "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
                 "Previsto: tempos e memória. Faixa de 80%: TPOT × 0.88 a 1.2 "
                 "({low:.3g} a {high:.3g} ms), TTFT × 0.6 a 5.3."]),

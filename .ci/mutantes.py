@@ -299,7 +299,7 @@ MUTANTS = (
     # Avisos
     ("extrapolations", "gpus > 8", "gpus > 9", "Velocidade.test_extrapolacao"),
     ("extrapolations", "gpus > 8", "gpus >= 8", "Velocidade.test_extrapolacao"),
-    ("extrapolations", "1 < gpus <= q.server.gpus and ", "", "Velocidade.test_extrapolacao"),
+    ("extrapolations", "gpus > 1 and ", "", "Velocidade.test_extrapolacao"),
     ("extrapolations", "> MEASURED_CONTEXT", ">= MEASURED_CONTEXT", "Velocidade.test_extrapolacao"),
     ("extrapolations", '("int4", "int8")', '("int4",)', "Velocidade.test_mutantes"),
     ("extrapolations", '(q.server.gpu or "").split()', '(q.server.gpu or "")',
