@@ -406,7 +406,6 @@ class Model:
 
     @cached_property
     def kv_groups(self) -> tuple[Group, ...]:
-        """Os de `groups`, ou os que `attention_pattern` dá."""
         if self.groups is not None:
             return listed_groups(self.groups, self.index_topk or 0)
         heads = dict(zip(HEADS, (self.num_key_value_heads, self.head_dim, self.head_dim)))
@@ -645,7 +644,6 @@ class Question:
 
     @property
     def prompt_tokens(self) -> int:
-        """De entrada, novos ou em cache."""
         return self.effective_context - self.output_tokens
 
     def new_tokens(self, end: int, context: int) -> int:
@@ -1209,9 +1207,8 @@ def staged_replicas(q: Question, nodes: int) -> list[Replica]:
 
 def spread_replicas(q: Question, nodes: int) -> list[Replica]:
     """Em vários nós: com uma etapa em cada, ou as GPUs de todos com as suas sessões."""
-    replicas = staged_replicas(q, nodes)
-    if q.model.latent and q.model.num_experts and q.tensor_parallel in (None, 1) and (
-            q.pipeline_parallel in (None, 1)):
+    replicas, alone = staged_replicas(q, nodes), {q.tensor_parallel, q.pipeline_parallel} <= {None, 1}
+    if q.model.latent and q.model.num_experts and alone:
         replicas.append(replica_of(q, 1, 1, nodes * q.server.gpus, nodes))
     return replicas
 
@@ -1461,7 +1458,6 @@ class Speed:
         return self.prefill_seconds * (sessions - 1) / self.output_tokens
 
     def breakdown_ms(self, sessions: int) -> dict[str, float]:
-        """As parcelas do TPOT."""
         rows = self.rows(sessions)
         seconds = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
         seconds["experts"] -= self.untouched_seconds(sessions)
@@ -1595,7 +1591,6 @@ def with_headroom(sessions: Exact, headroom: Exact) -> int:
 
 
 def nodes_for(sessions: int, sessions_per_unit: int, nodes_per_unit: int) -> int:
-    """Os nós das unidades que admitem estas sessões."""
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
@@ -1632,7 +1627,6 @@ class Offer:
 
     @cached_property
     def plan_sessions(self) -> int:
-        """As da convenção de planejamento, por unidade."""
         return plan_sessions_of(self.question, self.nodes_per_unit, self.prefix_copies)
 
     @cached_property
@@ -1706,7 +1700,6 @@ class Offer:
                          self.nodes_per_unit)
 
     def nodes_with_spares(self, q: Question) -> int:
-        """Com o pico e a reserva de HA."""
         return self.nodes(q, q.peak_headroom_ratio) + self.nodes_per_unit * q.ha_spares
 
     def max_concurrency(self, q: Question) -> int:
@@ -1947,7 +1940,6 @@ class SizingResult:
 
     @property
     def offer(self) -> Offer:
-        """A escolhida."""
         return self.offers[0]
 
     @property
@@ -1993,7 +1985,6 @@ class SizingResult:
 
     @cached_property
     def performance(self) -> list[Json]:
-        """Cada ponta da carga em cada estado."""
         other = self.offer.other_end
         if not self.judged or not other or not other.speed:
             return self.judged
