@@ -849,8 +849,9 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     windows = [group for group in groups if group.cap_tokens]
     block_bytes = sum([page_bytes(group, block) for group in whole])
     count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
-    parts = [BlockGroup(whole[0], layers_of(whole), block),
-             *split_layers(windows[0], layers_of(windows), count, window_block)]
+    parts = [BlockGroup(whole[0], layers_of(whole), block)]
+    if windows:
+        parts += split_layers(windows[0], layers_of(windows), count, window_block)
     for ratio in sorted({group.stride for group in whole}):
         window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
         layers = layers_of(group for group in whole if group.stride == ratio)
