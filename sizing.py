@@ -406,7 +406,6 @@ class Model:
 
     @cached_property
     def kv_groups(self) -> tuple[Group, ...]:
-        """Os de `groups`, ou os que `attention_pattern` dá."""
         if self.groups is not None:
             return listed_groups(self.groups, self.index_topk or 0)
         heads = dict(zip(HEADS, (self.num_key_value_heads, self.head_dim, self.head_dim)))
@@ -645,7 +644,6 @@ class Question:
 
     @property
     def prompt_tokens(self) -> int:
-        """De entrada, novos ou em cache."""
         return self.effective_context - self.output_tokens
 
     def new_tokens(self, end: int, context: int) -> int:
@@ -851,9 +849,9 @@ def compressed_parts(groups: Sequence[Group], pp: int) -> tuple[list[BlockGroup]
     windows = [group for group in groups if group.cap_tokens]
     block_bytes = sum([page_bytes(group, block) for group in whole])
     count = ceil_div(sum([page_bytes(group, window_block) for group in windows]), block_bytes)
-    parts = [BlockGroup(whole[0], layers_of(whole), block),
-             *[part for window in windows[:1] for part in split_layers(
-                 window, layers_of(windows), count, window_block)]]
+    parts = [BlockGroup(whole[0], layers_of(whole), block)]
+    if windows:
+        parts += split_layers(windows[0], layers_of(windows), count, window_block)
     for ratio in sorted({group.stride for group in whole}):
         window, state_block = COMPRESSOR_STATES.get(ratio, (ratio, 8))
         layers = layers_of(group for group in whole if group.stride == ratio)
@@ -1210,9 +1208,8 @@ def staged_replicas(q: Question, nodes: int) -> list[Replica]:
 
 def spread_replicas(q: Question, nodes: int) -> list[Replica]:
     """Em vários nós: com uma etapa em cada, ou as GPUs de todos com as suas sessões."""
-    replicas = staged_replicas(q, nodes)
-    if q.model.latent and q.model.num_experts and q.tensor_parallel in (None, 1) and (
-            q.pipeline_parallel in (None, 1)):
+    replicas, alone = staged_replicas(q, nodes), {q.tensor_parallel, q.pipeline_parallel} <= {None, 1}
+    if q.model.latent and q.model.num_experts and alone:
         replicas.append(replica_of(q, 1, 1, nodes * q.server.gpus, nodes))
     return replicas
 
@@ -1458,7 +1455,6 @@ class Speed:
         return self.prefill_seconds * (sessions - 1) / self.output_tokens
 
     def breakdown_ms(self, sessions: int) -> dict[str, float]:
-        """As parcelas do TPOT."""
         rows = self.rows(sessions)
         seconds = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
         seconds["experts"] -= self.untouched_seconds(sessions)
@@ -1592,7 +1588,6 @@ def with_headroom(sessions: Exact, headroom: Exact) -> int:
 
 
 def nodes_for(sessions: int, sessions_per_unit: int, nodes_per_unit: int) -> int:
-    """Os nós das unidades que admitem estas sessões."""
     return ceil_div(sessions, sessions_per_unit) * nodes_per_unit
 
 
@@ -1629,7 +1624,6 @@ class Offer:
 
     @cached_property
     def plan_sessions(self) -> int:
-        """As da convenção de planejamento, por unidade."""
         return plan_sessions_of(self.question, self.nodes_per_unit, self.prefix_copies)
 
     @cached_property
@@ -1703,7 +1697,6 @@ class Offer:
                          self.nodes_per_unit)
 
     def nodes_with_spares(self, q: Question) -> int:
-        """Com o pico e a reserva de HA."""
         return self.nodes(q, q.peak_headroom_ratio) + self.nodes_per_unit * q.ha_spares
 
     def max_concurrency(self, q: Question) -> int:
@@ -1948,7 +1941,6 @@ class SizingResult:
 
     @property
     def offer(self) -> Offer:
-        """A escolhida."""
         return self.offers[0]
 
     @property
@@ -1994,7 +1986,6 @@ class SizingResult:
 
     @cached_property
     def performance(self) -> list[Json]:
-        """Cada ponta da carga em cada estado."""
         other = self.offer.other_end
         if not self.judged or not other or not other.speed:
             return self.judged
@@ -4735,6 +4726,15 @@ def plan_plain(r: SizingResult) -> str:
     return text + (" em %d nós." % unit if unit > 1 else ".")
 
 
+def logged_texts(layout: Layout) -> list[str]:
+    """A concorrência que o log do motor diz, onde não é a que ele mantém."""
+    if layout.sessions_logged >= layout.sessions_held:
+        return []
+    engines = layout.replicas_per_unit * layout.data_parallel
+    return ["log %sx%s" % (number_text(float(layout.sessions_logged), 3),
+                           " por motor" if engines > 1 else "")]
+
+
 def engine_plain(r: SizingResult) -> str:
     q, layout = r.question, r.offer.layout
     if not layout:
@@ -5221,15 +5221,6 @@ def limit_text(r: SizingResult) -> str:
         ceiling = "motor ~%d" % offer.layout.ceiling_sessions
         others += [ceiling] * (offer.limited_by != "engine_memory") + logged_texts(offer.layout)
     return text + (" (%s)" % "; ".join(others) if others else "")
-
-
-def logged_texts(layout: Layout) -> list[str]:
-    """A concorrência que o log do motor diz, onde não é a que ele mantém."""
-    if layout.sessions_logged >= layout.sessions_held:
-        return []
-    engines = layout.replicas_per_unit * layout.data_parallel
-    return ["log %sx%s" % (number_text(float(layout.sessions_logged), 3),
-                           " por motor" if engines > 1 else "")]
 
 
 def limited_text(r: SizingResult) -> str:
