@@ -196,7 +196,7 @@ MUTANTS = (
     ("calibrated", "plain.speed.tpot_ms(sessions)", "plain.speed.tpot_ms(1)",
      "Velocidade.test_calibracao_sem_carga"),
     ("calibrated", "sessions > used.s", "sessions >= used.s", "Velocidade"),
-    ("calibrated", "str(layout) == str(used)", "True", "Velocidade"),
+    ("calibrated", "str(offer.layout) == str(used)", "True", "Velocidade"),
     ("ranked_offers", "<= q.nodes]", "< q.nodes]", "Invertida.test_maior_de_todos"),
     ("ranked_offers", "len({item.nodes_per_unit for item in offers}) > 1", "False",
      "Comparacoes.test_unidade_de_cada_carga"),
