@@ -767,7 +767,7 @@ def kernel_block_tokens(q: Question) -> int:
         return 64
     if q.model.latent and on_blackwell:
         return 32
-    wide = q.model.latent or any([group.pair_dims > 512 for group in q.model.kv_groups])
+    wide = q.model.latent or any(group.pair_dims > 512 for group in q.model.kv_groups)
     bidirectional = on_blackwell and q.model.bidirectional_images
     return 64 if bidirectional or (wide and fp8_on_hopper) else 16
 
@@ -1208,8 +1208,8 @@ def staged_replicas(q: Question, nodes: int) -> list[Replica]:
 
 def spread_replicas(q: Question, nodes: int) -> list[Replica]:
     """Em vários nós: com uma etapa em cada, ou as GPUs de todos com as suas sessões."""
-    replicas, alone = staged_replicas(q, nodes), {q.tensor_parallel, q.pipeline_parallel} <= {None, 1}
-    if q.model.latent and q.model.num_experts and alone:
+    replicas, asked = staged_replicas(q, nodes), {q.tensor_parallel, q.pipeline_parallel}
+    if q.model.latent and q.model.num_experts and asked <= {None, 1}:
         replicas.append(replica_of(q, 1, 1, nodes * q.server.gpus, nodes))
     return replicas
 
@@ -7433,8 +7433,8 @@ def scenarios_of(q: Question) -> dict[str, Question]:
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
-    A capacidade de um modelo num servidor, com o contexto, o KV, os pesos e o tp de uma linha, serve
-    a todas as cargas e storages.
+    A capacidade de um modelo num servidor, com o contexto, o KV, os pesos e o tp de uma linha,
+    serve a todas as cargas e storages.
     """
     for bases in asked.replicas():
         capacities = [(base, capacity_or_refusal(given, base)) for base in bases]
