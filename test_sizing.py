@@ -6799,8 +6799,8 @@ CATALOGUE_FIELDS = {
                     "hbm_usable_gib_per_gpu=número hbm_bandwidth_tbps=número "
                     "tflops_bf16=número tflops_fp8=número tflops_fp4=número "
                     "nvlink_bandwidth_tbps=número nvlink_domain_gpus=inteiro "
-                    "pcie_bandwidth_gbps=número network_gbps_per_gpu=número system_memory_tb=número "
-                    "power_kw=número "
+                    "pcie_bandwidth_gbps=número network_gbps_per_gpu=número "
+                    "system_memory_tb=número power_kw=número "
                     "rack_units=inteiro heat_btu_h=inteiro max_num_seqs=inteiro "
                     "max_num_batched_tokens=inteiro"},
     "storage": {
