@@ -1861,7 +1861,7 @@ def capacity_of(q: Question) -> Capacity:
 
 
 def unit_offers(q: Question, predictable: bool) -> list[Offer]:
-    """As de um nó, sem etapas, e as outras, se podem comprar menos nós.
+    """As de um nó, sem etapas, e as outras, se a memória é o que limita as de um nó.
 
     Levanta `NothingFits` se nenhuma admite uma sessão; `SizingError` se não há leiaute com o
     pipeline parallel pedido.
@@ -1870,10 +1870,13 @@ def unit_offers(q: Question, predictable: bool) -> list[Offer]:
     node_plan = plan_sessions_of(q, 1, 1)
 
     def compare(replicas: Iterable[Replica]) -> bool:
-        """Se alguma já admite todo o plano de um nó: por nó, nenhuma outra admite mais."""
+        """Se a melhor já admite o plano de um nó, ou o que um objetivo ou flag deixa."""
         offers.extend([Offer(q, layout_of(q, replica), predictable) for replica in replicas])
-        most = max([offer.sessions_per_unit for offer in offers], default=0)
-        return most >= node_plan > 0 and q.requests_per_second is None and not q.calibration
+        best = max(offers, key=lambda offer: offer.sessions_per_unit, default=None)
+        if not best or not best.sessions_per_unit or q.calibration:
+            return False
+        return best.limited_by not in ("plan", "engine_memory") or (
+            best.sessions_per_unit >= node_plan)
 
     if not compare(replicas_in_a_node(q)) and not compare(staged_replicas(q, 1)):
         compare(chain.from_iterable([spread_replicas(q, nodes)

@@ -133,7 +133,7 @@ MUTANTS = (
      "Blocos.test_unidades"),
     ("unit_offers", "[spread_replicas(q, nodes)", "[()",
      "Blocos.test_unidades"),
-    ("unit_offers", " > 0", "", "TetoFisico.test_orcamento"),
+    ("unit_offers", "not best.sessions_per_unit or ", "", "TetoFisico.test_orcamento"),
     ("Offer.preference", "nominal, unmeasured, -sessions", "nominal, unmeasured, sessions",
      "TetoFisico Velocidade"),
     ("Offer.preference", "nominal, unmeasured, ", "nominal, ", "Blocos.test_sem_etapas"),
