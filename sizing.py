@@ -583,7 +583,7 @@ class Question:
         """As camadas que rascunham, se há especulação."""
         return self.model.mtp or {} if self.speculative_tokens else {}
 
-    @property
+    @cached_property
     def runtime_overhead_gib(self) -> Exact:
         asked = self.requested_runtime_overhead_gib
         return DEFAULT_OVERHEAD_GIB_PER_GPU * self.server.gpus if asked is None else asked
@@ -593,7 +593,7 @@ class Question:
         """Os de cada GPU que o motor pode usar."""
         return self.gpu_memory_utilization * (self.server.hbm_usable_gib_per_gpu or 0) * GIB // 1
 
-    @property
+    @cached_property
     def element_bytes(self) -> Exact:
         return KV_PRECISIONS[self.kv_precision]
 
@@ -619,7 +619,7 @@ class Question:
         """Os que o pedido diz estarem em cache: os dele, ou o prefixo comum."""
         return self.requested_cached_tokens or self.shared_prefix_tokens
 
-    @property
+    @cached_property
     def effective_context(self) -> int:
         """Da sessão mais longa."""
         if self.context_mix:
@@ -629,12 +629,12 @@ class Question:
         limit = self.model.max_position_embeddings
         return min(self.requested_context or limit, limit)
 
-    @property
+    @cached_property
     def lengths(self) -> tuple[tuple[int, Exact], ...]:
         """(tokens, parte das sessões), da mais curta à mais longa."""
         return self.context_mix or ((self.effective_context, 1),)
 
-    @property
+    @cached_property
     def output_tokens(self) -> int:
         if self.context_source == "request":
             most = self.kept_tokens + (self.input_tokens or TURN_TOKENS)
@@ -663,7 +663,7 @@ class Question:
                 and new >= (1 if shortest > 1 else 0) and cached >= self.shared_prefix_tokens
                 and self.requested_cached_tokens in (None, cached))
 
-    @property
+    @cached_property
     def ends(self) -> tuple[int, ...]:
         """As pontas da carga, em tokens novos por pedido; a primeira é a dos objetivos."""
         new = self.new_tokens(0, self.effective_context)  # todo novo, ou só uma volta de conversa
