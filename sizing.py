@@ -1193,17 +1193,22 @@ def replicas_in_a_node(q: Question) -> list[Replica]:
 
 
 def staged_replicas(q: Question, nodes: int) -> list[Replica]:
-    """Com as camadas em etapas: o tp dentro de um nó; elas, no resto dele e nos outros nós."""
-    gpus, asked, pairs = nodes * q.server.gpus, q.pipeline_parallel, []
-    for tp in tensor_parallel_ways(q, q.server.gpus):
-        # Todas as GPUs numa réplica, que assim guarda os pesos uma vez só; menos, só se pedido.
-        stages = asked if asked and nodes == 1 else gpus // tp
-        if gpus % (tp * stages) == q.server.gpus % tp == 0 and (
-                q.tensor_parallel in (None, tp) and asked in (None, stages)
-                and 1 < stages <= q.model.num_layers):
-            pairs.append((tp, stages))
-    # Em vários nós, a rede só leva o que passa entre as etapas: o maior tp basta.
-    return [replica_of(q, tp, pp, 1, nodes) for tp, pp in (pairs if nodes == 1 else pairs[-1:])]
+    """Com as camadas em etapas: o tp dentro de um nó; elas, no resto dele e nos outros nós.
+
+    As camadas MTP ficam todas na última etapa, o que o motor não serve bem: sem especulação.
+    """
+    gpus, node_gpus = nodes * q.server.gpus, q.server.gpus
+    ways = [tp for tp in tensor_parallel_ways(q, node_gpus)
+            if node_gpus % tp == 0 and q.tensor_parallel in (None, tp)]
+    pairs = [(tp, pp) for tp in ways
+             for pp in (range(2, gpus // tp + 1) if nodes == 1 else [gpus // tp])
+             if gpus // tp % pp == 0 and 1 < pp <= q.model.num_layers
+             and q.pipeline_parallel in (None, pp) and not q.speculative_tokens]
+    if nodes > 1:  # o maior tp e os dois maiores que não repetem KV; os outros só arredondam pior
+        sparing = [(tp, pp) for tp, pp in pairs
+                   if all(group.shards % tp == 0 for group in q.model.kv_groups)]
+        pairs = sorted({*sparing[-2:], *pairs[-1:]})
+    return [replica_of(q, tp, pp, 1, nodes) for tp, pp in pairs]
 
 
 def spread_replicas(q: Question, nodes: int) -> list[Replica]:
@@ -1861,7 +1866,7 @@ def capacity_of(q: Question) -> Capacity:
 
 
 def unit_offers(q: Question, predictable: bool) -> list[Offer]:
-    """As de um nó, sem etapas, e as outras, se a memória é o que limita as de um nó.
+    """As de um nó, sem etapas, e as outras, se podem comprar menos nós.
 
     Levanta `NothingFits` se nenhuma admite uma sessão; `SizingError` se não há leiaute com o
     pipeline parallel pedido.
@@ -1870,13 +1875,10 @@ def unit_offers(q: Question, predictable: bool) -> list[Offer]:
     node_plan = plan_sessions_of(q, 1, 1)
 
     def compare(replicas: Iterable[Replica]) -> bool:
-        """Se a melhor já admite o plano de um nó, ou o que um objetivo ou flag deixa."""
+        """Se alguma já admite todo o plano de um nó: por nó, nenhuma outra admite mais."""
         offers.extend([Offer(q, layout_of(q, replica), predictable) for replica in replicas])
-        best = max(offers, key=lambda offer: offer.sessions_per_unit, default=None)
-        if not best or not best.sessions_per_unit or q.calibration:
-            return False
-        return best.limited_by not in ("plan", "engine_memory") or (
-            best.sessions_per_unit >= node_plan)
+        most = max([offer.sessions_per_unit for offer in offers], default=0)
+        return most >= node_plan > 0 and q.requests_per_second is None and not q.calibration
 
     if not compare(replicas_in_a_node(q)) and not compare(staged_replicas(q, 1)):
         compare(chain.from_iterable([spread_replicas(q, nodes)
@@ -2419,6 +2421,8 @@ FLAG: Rule = (lambda v: type(v) is bool, "true ou false")
 COUNT: Rule = (is_count, "um inteiro positivo")
 FEW: Rule = (lambda v: is_count(v) and v <= 4096, "um inteiro positivo até 4096")
 QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
+CAPABILITY: Rule = (lambda v: type(v) in (int, Fraction) and 5 <= v <= 20,
+                    "um número de 5 a 20, como 9.0 ou 10.3")
 NAME: Rule = (is_name, "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
 NAMES: Rule = (lambda v: is_list_of(is_name, v), "uma lista de nomes")
 LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, não vazio")
@@ -2470,7 +2474,7 @@ MTP_RULES: dict[str, Rule] = {
     "groups": GROUPS, "dense_bytes": COUNT,
     "expert_bytes": (lambda v: type(v) is int and v >= 0, "um inteiro de 0 em diante")}
 SERVER_RULES: dict[str, Rule] = {
-    **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": QUANTITY,
+    **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": CAPABILITY,
     "hbm_per_gpu_gb": QUANTITY, "total_hbm_gb": QUANTITY, "hbm_usable_gib_per_gpu": QUANTITY,
     "hbm_bandwidth_tbps": QUANTITY,
     "tflops_bf16": QUANTITY, "tflops_fp8": QUANTITY, "tflops_fp4": QUANTITY,
@@ -4009,7 +4013,7 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
     q, scale = r.question, r.offer.tpot_scale
     if q.speculative_tokens and r.offer.speed:
-        yield ("speculative_speed: os tempos não contam os %s por passo: só a memória os conta"
+        yield ("speculative_speed: %s por passo contam na memória, e não nos tempos"
                % plural(q.speculative_tokens, "token rascunhado", "tokens rascunhados"))
     if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
@@ -4041,6 +4045,10 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
     if not offer.layout:
         yield ("no_ceiling: só o plano, que não confere o que o motor admite; "
                + missing_text(r.capacity.missing))
+    unserved = offer.layout and r.question.server.generation not in (HOPPER, BLACKWELL)
+    if unserved and (r.question.model.indexer_layers or r.question.model.compressed):
+        yield ("unserved_gpu: a atenção esparsa deste modelo só tem kernels, no vLLM, para GPUs de "
+               "compute capability 9 e 10: confira antes de comprar")
     if offer.nodes_per_unit > 1:
         yield ("replica_spans_nodes: a réplica que compra menos nós ocupa %d, e a rede entre eles "
                "decide a velocidade" % offer.nodes_per_unit)
@@ -4746,15 +4754,12 @@ def engine_plain(r: SizingResult) -> str:
     if layout.replicas_per_unit == 1:
         each = "na réplica, " + ("o nó todo" if layout.nodes_per_unit == 1 else
                                  "de %d nós" % layout.nodes_per_unit)
-    return ("Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s, %d blocos (%d "
-            "para entrar, %d por sessão): %s %s (%s)%s." % (
-                percent_text(q.gpu_memory_utilization),
-                decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2),
-                size_text(layout.weights_bytes), size_text(layout.runtime_bytes),
-                size_text(layout.kv_capacity_bytes), layout.kv_blocks, layout.reserved_blocks,
-                layout.held_sizes[-1][0] + layout.shared_blocks,
-                sessions_text(layout.sessions_per_replica), each, layout,
-                "".join(["; " + text for text in logged_texts(layout)])))
+    return "Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s: %s %s (%s)%s." % (
+        percent_text(q.gpu_memory_utilization),
+        decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2), size_text(layout.weights_bytes),
+        size_text(layout.runtime_bytes), size_text(layout.kv_capacity_bytes),
+        sessions_text(layout.sessions_per_replica), each, layout,
+        "".join(["; " + text for text in logged_texts(layout)]))
 
 
 def near_text(value: float, limit: float) -> str:
@@ -5228,11 +5233,13 @@ def limit_text(r: SizingResult) -> str:
 
 def limited_text(r: SizingResult) -> str:
     q, offer = r.question, r.offer
+    unmeasured = q.confidence == EVEN and offer.speed and offer.speed.confident
+    edge = " na ponta ruim, por não haver medidas" if unmeasured else ""
     if offer.limited_by == "tpot":
         rate = q.min_tokens_per_second
         if rate and q.tpot_limit_ms != q.max_tpot_ms:
-            return "%s tokens/s" % number_text(rate, 9)
-        return "TPOT de %s ms" % number_text(q.max_tpot_ms or 0, 9)
+            return "%s tokens/s" % number_text(rate, 9) + edge
+        return "TPOT de %s ms" % number_text(q.max_tpot_ms or 0, 9) + edge
     if offer.limited_by == "plan":
         return "plano, %s da HBM - %s GiB" % (
             percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
@@ -5240,7 +5247,7 @@ def limited_text(r: SizingResult) -> str:
         return "max_num_seqs %d" % offer.layout.max_num_seqs
     if offer.limited_by != "ttft":
         return LIMITS[offer.limited_by]
-    text = "TTFT de %s ms" % number_text(q.max_ttft_ms or 0, 9)
+    text = "TTFT de %s ms" % number_text(q.max_ttft_ms or 0, 9) + edge
     if offer.speed:
         one_more = 1 + offer.sessions_per_unit // offer.replicas_per_unit
         tpot_ms = offer.speed.tpot_ms(one_more)
@@ -7045,7 +7052,7 @@ READERS: dict[str, Reader] = {
     "--max-num-seqs": COUNT_READER,
     "--max-num-batched-tokens": TOKENS_READER,
     "--speculative-tokens": Quantity(
-        UNITS, int, lambda tokens: tokens >= 0, "um inteiro, de 0 em diante").read,
+        UNITS, int, lambda tokens: 0 <= tokens <= 32, "um inteiro de 0 a 32").read,
     "--weights-precision": choice(*WEIGHT_BITS),
     "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
                       three_places=True).read,
