@@ -810,6 +810,12 @@ class Avisos(Case):
                 self.assertIn(code, self.codes(self.sized(**with_it)))
                 self.assertNotIn(code, self.codes(self.sized(**without_it)))
 
+    def test_ordem(self):
+        """A folga do último nó antes do que a rede entre nós decide"""
+        codes = self.codes(self.sized(model="kimi-k2.5", server="h100-nvl-8x", concurrency=1700,
+                                      effective_context="8k"))
+        self.assertLess(codes.index("tight_capacity"), codes.index("replica_spans_nodes"))
+
     def test_uma_unidade_so(self):
         """single_node é de uma só unidade sem reserva, mesmo que a unidade tenha vários nós"""
         wide = {"model": "kimi-k2", "server": "dgx-h100"}
@@ -1561,13 +1567,27 @@ class TetoFisico(Case):
         few = self.sized(model="kimi-k2", server="dgx-h100", concurrency=5, effective_context="8k")
         self.assertEqual(few["results"]["nodes_per_unit"], 2)
 
+    def test_projecoes_repetidas(self):
+        """Cada GPU repete as projeções de entrada da MLA e a tabela do RoPE; o resto se divide"""
+        raw = listed("models", "deepseek-r1")
+        repeated = raw["weights_replicated_bytes"]
+        rope = 2 * raw["max_position_embeddings"] * raw["head_dim"]
+        self.assertEqual(
+            sizing.weights_per_gpu(asking("deepseek-r1", "dgx200"), 8, 1),
+            ceiling(raw["weights_dense_bytes"] - repeated, 8) + repeated + rope
+            + ceiling(raw["weights_expert_bytes"], 8))
+
     def test_nada_cabe(self):
         """Pesos que não cabem em leiaute algum: status 3, o que falta e onde caberia"""
         spark = ["--model=kimi-k2", "--server=dgx-spark", "--concurrency=1"]
         self.refused(spark, "pesos de", "faltam", "no melhor leiaute (tp 1 pp 8 em 8 nós)",
                      "cabe em: dgx300, dgx200", status=3)
-        self.assertNotIn("tensor-parallel auto",
-                         self.refused([*spark, "--tensor-parallel=1"], "cabe em", status=3))
+        one = self.refused([*spark, "--tensor-parallel=1"], "cabe em", status=3)
+        self.assertNotIn("tensor-parallel auto", one)
+        self.assertNotIn("nenhuma flag sozinha", one)  # outras, não tentadas, serviriam
+        self.refused(["--model=glm-4.5", "--server=dgx-h100", "--concurrency=1",
+                      "--pipeline-parallel=1"],
+                     "cabe com --pipeline-parallel auto", status=3)
         # 61 camadas em 56 etapas: duas numa GPU só não cabem; oito, em oito GPUs, sim
         self.refused(["--model=kimi-k2", "--server=l40s-8x", "--concurrency=1",
                       "--weights-precision=bf16", "--tensor-parallel=1",
@@ -1667,6 +1687,7 @@ class TetoFisico(Case):
         self.refused(flags(dict(BASE, speculative_tokens=2)), "--speculative-tokens 2", "mtp",
                      "opt-oss-120b")
         self.assertEqual(self.sized(speculative_tokens=0), self.sized())
+        self.assertEqual(staged_at(asking("deepseek-r1", "dgx200", speculative_tokens=2), 1), [])
         for value in ("-1", "x", "", "0.5", "33", "1e30"):
             self.refused(flags(dict(BASE, speculative_tokens=value)), "--speculative-tokens",
                          "de 0 a 32")
@@ -2127,6 +2148,9 @@ class Blocos(Case):
         ceilings = {name: sessions for name, _, sessions in every_layout_of(found)}
         self.assertGreater(ceilings["tp 1 pp 8"], ceilings["dp 8"])
         self.assertEqual(replica_of(found).pp, 1)
+        # onde as etapas num nó admitem mais, ele compra menos
+        found = answer(asking("qwen3-next", "dgx200", 4000, 8192, peak_headroom_ratio=Fraction(0)))
+        self.assertEqual((found.nodes_final, replica_of(found).tp, replica_of(found).pp), (1, 2, 4))
 
     def test_guardados_e_reservados(self):
         """Reserva-se ao menos o que se guarda; mais contexto nunca guarda nem reserva menos"""
@@ -4286,6 +4310,10 @@ class Invertida(Case):
 
     def test_contexto(self):
         """O maior contexto de uma carga em N nós; um token a mais não caberia"""
+        # mesmo onde o maior de todos não cabe na memória
+        self.ok(*flags({"model": "llama-3.1-8b", "server": "dgx-spark", "kv_precision": "fp16",
+                        "concurrency": 1, "nodes": 1, "pipeline_parallel": 1,
+                        "gpu_memory_utilization": 0.2}))
         for nodes, sessions in ((1, 1000), (1, 600), (2, 5000)):
             question = {"model": "opt-oss-120b", "server": "dgx300", "nodes": nodes,
                         "concurrency": sessions}
@@ -6745,6 +6773,8 @@ class FlagsRuins(Case):
     def test_nada_cabe(self):
         """Status 3, sem número de nós, com o que falta e o que caberia"""
         question = flags(BASE)
+        self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
+                     "cabe com --kv-precision fp8", status=3)
         line = self.refused([*question, "--runtime-overhead-gib=5000", "--ha=n+1"],
                             "2.2522 GiB", "faltam", "--runtime-overhead-gib 1499.78", status=3)
         self.assertNotRegex(line, r"[0-9] nós")
