@@ -4730,20 +4730,11 @@ def memory_plain(r: SizingResult) -> str:
 
 def plan_plain(r: SizingResult) -> str:
     q, unit = r.question, r.offer.nodes_per_unit
-    text = "Plano: %s dos %s GB do nó menos %s GiB são %s de KV: %s" % (
+    text = "Plano: %s dos %s GB menos %s GiB são %s/nó: %s" % (
         percent_text(q.kv_budget_ratio), decimal_text(q.server.total_hbm_gb, 1),
         decimal_text(q.runtime_overhead_gib, 3), size_text(kv_budget_bytes(r.question)),
         sessions_text(r.offer.plan_sessions))
     return text + (" em %d nós." % unit if unit > 1 else ".")
-
-
-def logged_texts(layout: Layout) -> list[str]:
-    """A concorrência que o log do motor diz, onde não é a que ele mantém."""
-    if layout.sessions_logged >= layout.sessions_held:
-        return []
-    engines = layout.replicas_per_unit * layout.data_parallel
-    return ["log %sx%s" % (number_text(float(layout.sessions_logged), 3),
-                           " por motor" if engines > 1 else "")]
 
 
 def engine_plain(r: SizingResult) -> str:
@@ -4754,12 +4745,11 @@ def engine_plain(r: SizingResult) -> str:
     if layout.replicas_per_unit == 1:
         each = "na réplica, " + ("o nó todo" if layout.nodes_per_unit == 1 else
                                  "de %d nós" % layout.nodes_per_unit)
-    return "Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s: %s %s (%s)%s." % (
+    return "Motor: %s dos %s GiB da GPU, menos pesos (%s) e motor (%s), são %s: %s %s (%s)." % (
         percent_text(q.gpu_memory_utilization),
         decimal_text(q.server.hbm_usable_gib_per_gpu or 0, 2), size_text(layout.weights_bytes),
         size_text(layout.runtime_bytes), size_text(layout.kv_capacity_bytes),
-        sessions_text(layout.sessions_per_replica), each, layout,
-        "".join(["; " + text for text in logged_texts(layout)]))
+        sessions_text(layout.sessions_per_replica), each, layout)
 
 
 def near_text(value: float, limit: float) -> str:
@@ -5218,6 +5208,15 @@ def cost_text(r: SizingResult) -> str:
     if years is not None:
         terms.insert(0, "%s ano%s" % (decimal_text(years, 2), "" if years == 1 else "s"))
     return "%s (%s)" % ("; ".join(parts + lacking), ", ".join(terms))
+
+
+def logged_texts(layout: Layout) -> list[str]:
+    """A concorrência que o log do motor diz, onde não é a que ele mantém."""
+    if layout.sessions_logged >= layout.sessions_held:
+        return []
+    engines = layout.replicas_per_unit * layout.data_parallel
+    return ["log %sx%s" % (number_text(float(layout.sessions_logged), 3),
+                           " por motor" if engines > 1 else "")]
 
 
 def limit_text(r: SizingResult) -> str:
