@@ -6301,10 +6301,10 @@ footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
   p, ul, table { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
   .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
   .compared { font-size: 7pt } .compared td, .compared th { white-space: normal }
-  .figures, .sources { font-size: 6pt; line-height: 1.12 }
+  .figures, .sources { font-size: 5.6pt; line-height: 1.06 }
   .plain { columns: 2; font-size: 6.2pt; line-height: 1.15 } .plain h2 { column-span: all }
   .plain p { margin: .5pt 0 }
-  .figures th, .figures td { padding: .2pt 4pt }
+  .figures th, .figures td { padding: .1pt 4pt }
   .figures tbody th { width: 21% } .figures td:nth-child(2) { width: 18% }
   footer { margin-top: 6pt } }
 """
