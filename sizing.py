@@ -747,12 +747,6 @@ class Blocks:
             for item in self.groups])
         return sum(held), sum(reserved)
 
-    def held(self, context: int) -> int:
-        return self.of_session(context)[0]
-
-    def reserved(self, context: int) -> int:
-        return self.of_session(context)[1]
-
     def shared(self, prefix: int) -> int:
         """Os cheios do prefixo comum, nas camadas que guardam todos os tokens."""
         return sum([prefix // item.block_tokens for item in self.groups
@@ -3881,7 +3875,6 @@ def extrapolations(r: SizingResult) -> list[str]:
     if not layout or not r.nominal:
         return []
     gpus = layout.replica_gpus // layout.nodes_per_unit  # as que se falam dentro de um nó
-    compressed = any(group.kind == "compressed" for group in q.model.kv_groups)
     outside = {
         "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
         "GPU sem medidas": MEASURED_GPUS.isdisjoint((q.server.gpu or "").split()),
@@ -3890,7 +3883,7 @@ def extrapolations(r: SizingResult) -> list[str]:
         "réplica de %d GPUs" % gpus: gpus > 8 and layout.nodes_per_unit == 1,
         "comunicação por PCIe": gpus > 1 and not q.server.nvlink_reaches(gpus),
         "pesos " + q.weights_precision: q.weights_precision in ("int4", "int8"),
-        "atenção comprimida": compressed}
+        "atenção comprimida": q.model.compressed}
     return [text for text, is_outside in outside.items() if is_outside]
 
 
@@ -4389,7 +4382,8 @@ BLOCK_FORMULAS = {
 
 def block_figures(r: SizingResult, layout: Layout) -> Iterator[Json]:
     """Os blocos que cada grupo de camadas do motor guarda e reserva por sessão, e a soma deles."""
-    blocks, padding = layout.blocks, sum([item.padding_layers for item in layout.blocks.groups])
+    blocks, context = layout.blocks, r.question.effective_context
+    padding = sum([item.padding_layers for item in blocks.groups])
     alike = [(*key, len(list(items))) for key, items in groupby(
         blocks.groups, lambda item: (item.group, item.block_tokens))]
     yield figure(
@@ -4401,11 +4395,10 @@ def block_figures(r: SizingResult, layout: Layout) -> Iterator[Json]:
         parts: dict[str, int] = {}
         for index, (group, block_tokens, groups) in enumerate(alike, 1):
             part, each = "%s_blocks_%d" % (name, index), BLOCK_FORMULAS.get(group.kind, WHOLE)
-            one = replace(blocks, groups=(BlockGroup(group, 0, block_tokens),))
-            parts[part] = groups * getattr(one, name)(r.question.effective_context)
+            parts[part] = groups * group.session_blocks(
+                context, block_tokens, blocks.draft_tokens, blocks.in_flight_tokens)[number]
             names = {**fields_of(group), **fields_of(blocks), **parts, "groups": groups,
-                     "block_tokens": block_tokens,
-                     "effective_context": r.question.effective_context}
+                     "block_tokens": block_tokens, "effective_context": context}
             yield figure(names, part, "blocos que uma sessão %s, %s" % (verb, group.kind),
                          "blocos", "groups * " + each[number], "vLLM 0.33")
         total = name + "_blocks"

@@ -514,7 +514,7 @@ def blocks_of(model, server, kv_precision, tp, context, **choices):
     counts = collections.Counter((group.layers, group.block_tokens) for group in blocks.groups)
     shape = " ".join("%s%d:%d" % ("%dx" % count if count > 1 else "", *group)
                      for group, count in sorted(counts.items()))
-    return blocks.block_bytes, shape, blocks.held(context), blocks.reserved(context)
+    return blocks.block_bytes, shape, *blocks.of_session(context)
 
 
 # ── O que todo teste usa ──────────────────────────────────────────────────────────────────────
@@ -2012,8 +2012,7 @@ class Blocos(Case):
             naive = NaiveBlocks(listed("models", model), listed("servers", server), precision, tp)
             expected = [size, int(held), int(reserved)]
             with self.subTest(row):
-                self.assertEqual([blocks.block_bytes, blocks.held(context),
-                                  blocks.reserved(context)], expected)
+                self.assertEqual([blocks.block_bytes, *blocks.of_session(context)], expected)
                 self.assertEqual([naive.bytes, naive.held(context),
                                   naive.reserved(context, 8192)], expected)
                 self.assertEqual(sorted(item.block_tokens for item in blocks.groups),
@@ -2094,7 +2093,7 @@ class Blocos(Case):
                 tokens = question.max_num_batched_tokens
                 for context in (1, 65, generator.randint(100, 5000), generator.randint(1, 10**6)):
                     self.assertEqual(
-                        (blocks.block_bytes, blocks.held(context), blocks.reserved(context),
+                        (blocks.block_bytes, *blocks.of_session(context),
                          blocks.shared(context)),
                         (naive.bytes, naive.held(context), naive.reserved(context, tokens),
                          naive.shared(context)),
@@ -2132,7 +2131,7 @@ class Blocos(Case):
         self.assertEqual({item.layers + item.padding_layers for item in blocks.groups}, widths)
         for context in (1, 16, 17, 99, 130, 5000, 70000):
             self.assertEqual(
-                (blocks.block_bytes, blocks.held(context), blocks.reserved(context)),
+                (blocks.block_bytes, *blocks.of_session(context)),
                 (naive.bytes, naive.held(context), naive.reserved(context, 8192)), (raw, context))
         return blocks
 
@@ -2160,7 +2159,7 @@ class Blocos(Case):
             blocks = blocks_at(question, 1, generator.choice((1, 4)))
             before = (1, 1)
             for context in sorted(generator.sample(range(1, 300000), 20)):
-                seen = blocks.held(context), blocks.reserved(context)
+                seen = blocks.of_session(context)
                 self.assertLessEqual(seen[0], seen[1])
                 self.assertEqual(tuple(map(max, before, seen)), seen)
                 prefix = generator.randint(0, context - 1)
@@ -2217,7 +2216,7 @@ class Blocos(Case):
                 blocks = blocks_at(asking(entry_of("models", raw), "dgx300"), tp)
                 self.assertEqual(blocks.block_bytes, size)
                 for context in (8192, 100001):
-                    self.assertEqual(blocks.held(context), ceiling(context, 256) + 26)
+                    self.assertEqual(blocks.of_session(context)[0], ceiling(context, 256) + 26)
 
     def test_etapas(self):
         """Cada etapa fica com a sua parte das camadas, e cada ponta com a sua tabela"""
@@ -2280,8 +2279,8 @@ class Blocos(Case):
         self.assertEqual(after.block_bytes * 12, before.block_bytes * 13)
         self.assertEqual([len(item.groups) for item in (before, after)], [4, 4])
         for context in (100, 8192):  # três grupos lineares
-            self.assertEqual(after.held(context) - before.held(context), 3 * 2)
-            self.assertEqual(after.reserved(context) - before.reserved(context), 3 * 2)
+            self.assertEqual(after.of_session(context)[0] - before.of_session(context)[0], 3 * 2)
+            self.assertEqual(after.of_session(context)[1] - before.of_session(context)[1], 3 * 2)
         light, heavy = (replicas_at(question, 1, 1, 1)[0] for question in (plain, two))
         self.assertEqual(heavy.weights_bytes - light.weights_bytes, 10**9)
 

@@ -304,7 +304,7 @@ MUTANTS = (
     ("extrapolations", '("int4", "int8")', '("int4",)', "Velocidade.test_mutantes"),
     ("extrapolations", '(q.server.gpu or "").split()', '(q.server.gpu or "")',
      "Velocidade.test_extrapolacao"),
-    ("extrapolations", 'group.kind == "compressed"', 'group.kind == "mla"',
+    ("extrapolations", 'q.model.compressed', 'q.model.latent',
      "Velocidade.test_extrapolacao"),
     ("warnings_of", "tight_warning, ceiling_warnings", "ceiling_warnings, tight_warning",
      "Avisos Interface Documentos"),
