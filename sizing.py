@@ -2900,66 +2900,7 @@ def either(names: Sequence[str]) -> str:
     return " ou ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
-# ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """O que o código de um `model_type` supõe e o config.json não diz.
-
-    `layer_rule` dá o tipo das camadas que o config não lista: "window", todas com janela, e
-    "upper", só as de cima, se o config traz uma; com "mamba2", o config tem de listá-las.
-    `expert_width` é o campo com a largura de um especialista.
-    """
-
-    layer_rule: str = "full"  # window, upper, gated_delta_net, mamba2 ou chunked
-    expert_width: str = "moe_intermediate_size"
-    mtp: bool = False  # o checkpoint traz camadas MTP
-    mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
-    one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
-    replicates_kv_heads: bool = True  # com mais GPUs de tensor parallel que cabeças de KV
-    bidirectional_images: bool = False  # ainda que o config não diga
-    defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
-
-
-AS_DENSE = "intermediate_size"
-TIED = {"tie_word_embeddings": True}
-CONTEXT_128K = {"max_position_embeddings": 131072}
-GATED_OUTPUT = {"attn_output_gate": True}
-TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
-GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
-          "num_attention_heads": 8, "num_key_value_heads": 4}
-FP32_STATE = {"mamba_ssm_cache_dtype": "float32"}  # o que o motor usa se o config não diz
-HF_FAMILIES = {name: family for names, family in (
-    ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
-     "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
-    ("minimax_m2 olmoe granitemoe", Family(expert_width=AS_DENSE)),
-    ("mixtral phimoe", Family("window", AS_DENSE)),
-    ("mistral ministral ministral3 phi3", Family("window", defaults=CONTEXT_128K)),
-    ("qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text "
-     "qwen3_vl_moe_text dots1", Family("upper")),
-    ("qwen3_next", Family("gated_delta_net", mtp=True,
-                          defaults={**GATED_OUTPUT, "mtp_num_hidden_layers": 1})),
-    ("qwen3_5_text qwen3_5_moe_text", Family("gated_delta_net", mtp=True, defaults=GATED_OUTPUT)),
-    ("mimo", Family("upper", mtp=True)),
-    ("gemma gemma4_text cohere", Family(defaults=TIED)),
-    ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
-    ("gemma3_text", Family(bidirectional_images=True,
-                           defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
-    ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
-    ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
-    ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
-    ("gpt_oss", Family(expert_width=AS_DENSE, replicates_kv_heads=False,
-                       defaults={"sliding_window_pattern": 2})),
-    ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
-    ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
-    ("nemotron_h", Family("mamba2", mtp=True, one_part=True,
-                          defaults={**TWO_MATRICES, **FP32_STATE})),
-    ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
-    ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
-    ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
-    ("deepseek_v4 glm_moe_dsa glm4_moe_lite mistral4", Family(mtp=True)),
-) for name in names.split()}
+# ── Apêndice: config.json: HfConfig, um objeto de que todo campo lido é conferido
 
 # Campo, como esta seção o chama → os nomes que tem nos config.json: vale o primeiro não nulo. O que
 # não está aqui só tem o próprio nome, como o head_dim e o sliding_window do DeepSeek V4.
@@ -2998,36 +2939,6 @@ HF_ALIASES = {field: names.split() for field, names in {
     "vision_intermediate_size": "intermediate_size vt_intermediate_size",
     "window": "sliding_window sliding_window_size",
 }.items()}
-GATED_DELTA_NET = ("linear_num_value_heads", "linear_value_head_dim", "linear_key_head_dim",
-                   "linear_num_key_heads", "linear_conv_kernel_dim")
-MAMBA2 = ("mamba_num_heads", "mamba_head_dim", "mamba_state_size", "mamba_num_groups",
-          "mamba_conv_kernel")
-HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
-HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
-HF_LAYER_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
-HF_KEPT_LISTS = ("modules_to_not_convert", "ignore", "exclude_modules")
-# O que uma camada é, numa dessas listas → o tipo dela; moe e mlp são só a FFN.
-HF_LAYERS = {
-    "full_attention": "full", "attention": "full", "*": "full",
-    "sliding_attention": "sliding", "chunked_attention": "chunked",
-    "linear_attention": "linear", "mamba": "linear", "M": "linear",
-    "moe": "moe", "E": "moe", "mlp": "mlp", "-": "mlp"}
-FFN_ONLY = ("moe", "mlp")
-# Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
-HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
-              "cla_|moe|expert|conv_|index")
-HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)|tuning|theta|_mod|"
-            "_norm|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|"
-            "topk(_freq|_offset)?|interleave|renormalize|mtp_iteration|bidirectional_attention|"
-            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32)$|"
-            "implementation|router")
-# Papel de um parâmetro → os nomes pelos quais uma lista de exceções da quantização o cita.
-HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
-            "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
-# Como a quantização se declara → a precisão.
-HF_SCHEMES = {"^mxfp4|MXFP4|float4.g32": "mxfp4", "FP4|float4": "nvfp4",
-              "^(fbgemm_)?fp8|FP8|float8": "fp8", "int4|(gptq|awq).*4.g": "int4",
-              "int8|(gptq|awq).*8.g": "int8"}
 
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
 FACTOR: Rule = (lambda v: type(v) in (int, Fraction) and 0 < v < 10**4, "um número positivo")
@@ -3095,6 +3006,154 @@ class HfConfig:
         """Um objeto aninhado, ou um vazio."""
         value = self.data.get(name)
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
+
+
+# ── Apêndice: quantização: WeightFormat, como se guardam os pesos
+
+HF_KEPT_LISTS = ("modules_to_not_convert", "ignore", "exclude_modules")
+# Papel de um parâmetro → os nomes pelos quais uma lista de exceções da quantização o cita.
+HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
+            "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
+# Como a quantização se declara → a precisão.
+HF_SCHEMES = {"^mxfp4|MXFP4|float4.g32": "mxfp4", "FP4|float4": "nvfp4",
+              "^(fbgemm_)?fp8|FP8|float8": "fp8", "int4|(gptq|awq).*4.g": "int4",
+              "int8|(gptq|awq).*8.g": "int8"}
+
+
+@dataclass(frozen=True, eq=False)
+class WeightFormat:
+    """Como se guardam os pesos de um papel."""
+
+    precision: str
+    bits: Exact  # por parâmetro, com as escalas
+
+
+def quantized_format(quantization: HfConfig) -> WeightFormat:
+    declared, groups = quantization.data, quantization.child("config_groups")
+    weights = groups.child("group_0").child("weights")
+    group_size = (weights if weights.data else quantization).count("group_size", 128)
+    scheme = "%s %s %s%s g%d" % (
+        declared.get("quant_method"), declared.get("quant_algo"), weights.data.get("type"),
+        weights.data.get("num_bits") or declared.get("bits"), group_size)
+    if len(groups.data) > 1:
+        raise quantization.fail("config_groups", "um só formato de pesos")
+    for pattern, precision in HF_SCHEMES.items():
+        if re.search(pattern, scheme):
+            scaled = {"fp8": 8 + Fraction(1, 512), "int4": 4 + Fraction(16, group_size)}
+            return WeightFormat(precision, scaled.get(precision, WEIGHT_BITS[precision][0]))
+    raise quantization.fail("quant_method",
+                            "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
+
+
+def kept_modules(quantization: HfConfig) -> Sequence[str]:
+    """Os módulos de texto que a quantização diz deixar como estão."""
+    listed = chain.from_iterable(map(quantization.sequence, HF_KEPT_LISTS))
+    return [name for name in map(str, listed) if not re.search("vis[iu]|audio|mm_", name)]
+
+
+def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
+    """As exceções valem se citam o papel em geral, ou em mais da metade das camadas."""
+    cited = {re.sub(r".*layers\.(\d+)\..*", r"\1", name) for name in kept
+             if re.search(HF_ROLES[role], name)}
+    return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
+
+
+# ── Apêndice: torres: vision_params, o que não é do decodificador de texto
+
+
+def vision_params(root: HfConfig, hidden: int) -> int:
+    """Parâmetros da torre de visão, com erro de uns 10%: atenção e FFN de um ViT, projetor."""
+    vision = root.child("vision_config")
+    if not vision.data:
+        return 0
+    width = vision.count("vision_hidden_size")
+    layer = 4 * width + 2 * vision.count("vision_intermediate_size")
+    return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
+
+
+# ── Apêndice: famílias: Family e Decoder, as camadas que um config.json descreve
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """O que o código de um `model_type` supõe e o config.json não diz.
+
+    `layer_rule` dá o tipo das camadas que o config não lista: "window", todas com janela, e
+    "upper", só as de cima, se o config traz uma; com "mamba2", o config tem de listá-las.
+    `expert_width` é o campo com a largura de um especialista.
+    """
+
+    layer_rule: str = "full"  # window, upper, gated_delta_net, mamba2 ou chunked
+    expert_width: str = "moe_intermediate_size"
+    mtp: bool = False  # o checkpoint traz camadas MTP
+    mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
+    one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
+    replicates_kv_heads: bool = True  # com mais GPUs de tensor parallel que cabeças de KV
+    bidirectional_images: bool = False  # ainda que o config não diga
+    defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
+
+
+AS_DENSE = "intermediate_size"
+TIED = {"tie_word_embeddings": True}
+CONTEXT_128K = {"max_position_embeddings": 131072}
+GATED_OUTPUT = {"attn_output_gate": True}
+TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
+GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
+          "num_attention_heads": 8, "num_key_value_heads": 4}
+FP32_STATE = {"mamba_ssm_cache_dtype": "float32"}  # o que o motor usa se o config não diz
+HF_FAMILIES = {name: family for names, family in (
+    ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
+     "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
+    ("minimax_m2 olmoe granitemoe", Family(expert_width=AS_DENSE)),
+    ("mixtral phimoe", Family("window", AS_DENSE)),
+    ("mistral ministral ministral3 phi3", Family("window", defaults=CONTEXT_128K)),
+    ("qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text "
+     "qwen3_vl_moe_text dots1", Family("upper")),
+    ("qwen3_next", Family("gated_delta_net", mtp=True,
+                          defaults={**GATED_OUTPUT, "mtp_num_hidden_layers": 1})),
+    ("qwen3_5_text qwen3_5_moe_text", Family("gated_delta_net", mtp=True, defaults=GATED_OUTPUT)),
+    ("mimo", Family("upper", mtp=True)),
+    ("gemma gemma4_text cohere", Family(defaults=TIED)),
+    ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
+    ("gemma3_text", Family(bidirectional_images=True,
+                           defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
+    ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
+    ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
+    ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
+    ("gpt_oss", Family(expert_width=AS_DENSE, replicates_kv_heads=False,
+                       defaults={"sliding_window_pattern": 2})),
+    ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
+    ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
+    ("nemotron_h", Family("mamba2", mtp=True, one_part=True,
+                          defaults={**TWO_MATRICES, **FP32_STATE})),
+    ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
+    ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
+    ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
+    ("deepseek_v4 glm_moe_dsa glm4_moe_lite mistral4", Family(mtp=True)),
+) for name in names.split()}
+
+GATED_DELTA_NET = ("linear_num_value_heads", "linear_value_head_dim", "linear_key_head_dim",
+                   "linear_num_key_heads", "linear_conv_kernel_dim")
+MAMBA2 = ("mamba_num_heads", "mamba_head_dim", "mamba_state_size", "mamba_num_groups",
+          "mamba_conv_kernel")
+HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
+HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
+HF_LAYER_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
+# O que uma camada é, numa dessas listas → o tipo dela; moe e mlp são só a FFN.
+HF_LAYERS = {
+    "full_attention": "full", "attention": "full", "*": "full",
+    "sliding_attention": "sliding", "chunked_attention": "chunked",
+    "linear_attention": "linear", "mamba": "linear", "M": "linear",
+    "moe": "moe", "E": "moe", "mlp": "mlp", "-": "mlp"}
+FFN_ONLY = ("moe", "mlp")
+# Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
+HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
+              "cla_|moe|expert|conv_|index")
+HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)|tuning|theta|_mod|"
+            "_norm|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|"
+            "topk(_freq|_offset)?|interleave|renormalize|mtp_iteration|bidirectional_attention|"
+            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32)$|"
+            "implementation|router")
 
 
 @dataclass(frozen=True, eq=False)
@@ -3411,23 +3470,7 @@ def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
     return [{**dict(key), "layers": count} for key, count in counts.items()]
 
 
-def vision_params(root: HfConfig, hidden: int) -> int:
-    """Parâmetros da torre de visão, com erro de uns 10%: atenção e FFN de um ViT, projetor."""
-    vision = root.child("vision_config")
-    if not vision.data:
-        return 0
-    width = vision.count("vision_hidden_size")
-    layer = 4 * width + 2 * vision.count("vision_intermediate_size")
-    return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
-
-
-@dataclass(frozen=True, eq=False)
-class WeightFormat:
-    """Como se guardam os pesos de um papel."""
-
-    precision: str
-    bits: Exact  # por parâmetro, com as escalas
-
+# ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 Formats = Dict[str, WeightFormat]  # de cada papel
 
@@ -3448,36 +3491,6 @@ def weight_formats(decoder: Decoder) -> Formats:
     if config.data.get("expert_dtype") == "fp4":
         formats["experts"] = WeightFormat("mxfp4", WEIGHT_BITS["mxfp4"][0])
     return formats
-
-
-def quantized_format(quantization: HfConfig) -> WeightFormat:
-    declared, groups = quantization.data, quantization.child("config_groups")
-    weights = groups.child("group_0").child("weights")
-    group_size = (weights if weights.data else quantization).count("group_size", 128)
-    scheme = "%s %s %s%s g%d" % (
-        declared.get("quant_method"), declared.get("quant_algo"), weights.data.get("type"),
-        weights.data.get("num_bits") or declared.get("bits"), group_size)
-    if len(groups.data) > 1:
-        raise quantization.fail("config_groups", "um só formato de pesos")
-    for pattern, precision in HF_SCHEMES.items():
-        if re.search(pattern, scheme):
-            scaled = {"fp8": 8 + Fraction(1, 512), "int4": 4 + Fraction(16, group_size)}
-            return WeightFormat(precision, scaled.get(precision, WEIGHT_BITS[precision][0]))
-    raise quantization.fail("quant_method",
-                            "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
-
-
-def kept_modules(quantization: HfConfig) -> Sequence[str]:
-    """Os módulos de texto que a quantização diz deixar como estão."""
-    listed = chain.from_iterable(map(quantization.sequence, HF_KEPT_LISTS))
-    return [name for name in map(str, listed) if not re.search("vis[iu]|audio|mm_", name)]
-
-
-def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
-    """As exceções valem se citam o papel em geral, ou em mais da metade das camadas."""
-    cited = {re.sub(r".*layers\.(\d+)\..*", r"\1", name) for name in kept
-             if re.search(HF_ROLES[role], name)}
-    return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
 
 
 @dataclass(frozen=True, eq=False)
