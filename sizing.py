@@ -152,7 +152,6 @@ class NothingFits(SizingError):
 KV_PRECISIONS: dict[str, Exact] = {  # bytes por elemento
     "fp8": 1, "fp16": 2, "bf16": 2, "int8": 1, "nvfp4": Fraction(9, 16)}
 SCALE_BYTES = {"int8": 4}  # a do motor, por cabeça de K e de V em cada token
-RESERVED_STATES = 3  # de uma camada linear: o estado e os que o cache de prefixo guarda
 
 
 @dataclass(frozen=True, eq=False)  # aqui e adiante, comparadas por identidade
@@ -169,6 +168,7 @@ class Group:
     shards: int = 1  # GPUs em que o tensor parallel o divide, pelas cabeças
     pair_dims: int = 0  # números que uma consulta multiplica por chave e cabeça
     read_tokens: int | None = None  # os que uma consulta lê; None: todos
+    reserved_states: int = 3  # de uma camada linear: o estado e os que o cache de prefixo guarda
     align_tokens: int = 0  # múltiplo do bloco de quem divide a memória com um estado linear
 
     def held_tokens(self, context: int) -> int:
@@ -202,7 +202,7 @@ class Group:
                        in_flight_tokens: int) -> tuple[int, int]:
         """(os que uma sessão guarda ao gerar, os livres sem os quais o motor não a aceita)."""
         if self.fixed_bytes:
-            return 1 + draft_tokens, RESERVED_STATES + draft_tokens
+            return 1 + draft_tokens, self.reserved_states + draft_tokens
         whole = ceil_div(context, block_tokens)
         if self.cap_tokens is None:
             return whole, whole
@@ -264,11 +264,17 @@ def linear_shape(state_bytes: int, heads: int) -> Json:
     return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64}
 
 
-def mamba2_shape(state_bytes: int, heads: int) -> Json:
+def mamba_shape(state_bytes: int, heads: int) -> Json:
+    """Mamba e as outras recorrências: o mesmo, com blocos de outro múltiplo."""
     return {**linear_shape(state_bytes, heads), "align_tokens": 16}
 
 
-HEADS = ("kv_heads", "k_dim", "v_dim")
+def kda_shape(state_bytes: int, heads: int) -> Json:
+    """Kimi delta attention, que não guarda estados no meio do prefill."""
+    return {**linear_shape(state_bytes, heads), "align_tokens": 128, "reserved_states": 2}
+
+
+HEADS, STATE = ("kv_heads", "k_dim", "v_dim"), ("state_bytes", "heads")
 # Tipo de grupo → (os campos que ele tem em `models.json`, a forma que eles dão ao cache).
 KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
     "full": (HEADS, heads_shape),
@@ -278,8 +284,9 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
     "indexer": (("index_head_dim",), indexer_shape),
     "compressed": (("dim", "ratio"), compressed_shape),
     "compressed_indexer": (("index_head_dim", "ratio"), indexer_shape),
-    "linear": (("state_bytes", "heads"), linear_shape),
-    "mamba2": (("state_bytes", "heads"), mamba2_shape),
+    "linear": (STATE, linear_shape),
+    "kda": (STATE, kda_shape),
+    **dict.fromkeys(("mamba1", "mamba2", "lightning", "conv"), (STATE, mamba_shape)),
     "none": ((), dict)}  # só FFN, ou com o KV de outra camada
 LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
 
@@ -2905,13 +2912,21 @@ def either(names: Sequence[str]) -> str:
 # Campo, como esta seção o chama → os nomes que tem nos config.json: vale o primeiro não nulo. O que
 # não está aqui só tem o próprio nome, como o head_dim e o sliding_window do DeepSeek V4.
 HF_ALIASES = {field: names.split() for field, names in {
-    "decoder_sparse_step": "decoder_sparse_step interleave_moe_layer_step moe_layer_freq",
-    "dense_intermediate_size": "intermediate_size_mlp intermediate_size",
-    "ffn_intermediate_size": "intermediate_size n_inner",
-    "first_k_dense_replace": "first_k_dense_replace num_dense_layers",
+    "decoder_sparse_step": "decoder_sparse_step interleave_moe_layer_step moe_layer_interval "
+                           "expert_layer_period",
+    "dense_intermediate_size": "intermediate_size_mlp dense_intermediate_size "
+                               "prefix_dense_intermediate_size intermediate_size",
+    "expert_layers": "moe_layers_enum moe_layers",
+    "ffn_intermediate_size": "intermediate_size block_ff_dim ffn_hidden_size n_inner",
+    "first_k_dense_replace": "first_k_dense_replace num_dense_layers moe_layer_start_index",
+    "head_dim": "head_dim attention_head_dim kv_channels",
     "hidden_size": "hidden_size n_embd d_model",
-    "kv_head_dim": "head_dim attention_head_dim kv_channels",
+    "layer_period": "_sliding_window_pattern sliding_window_pattern",
+    "linear_conv_kernel_dim": "linear_conv_kernel_dim short_conv_kernel_size",
+    "linear_head_dim": "linear_head_dim head_dim",
+    "linear_num_heads": "linear_num_heads num_heads num_attention_heads",
     "mamba_conv_kernel": "conv_kernel mamba_d_conv",
+    "mamba_expand": "mamba_expand expand",
     "mamba_head_dim": "mamba_head_dim mamba_d_head",
     "mamba_num_groups": "n_groups mamba_n_groups",
     "mamba_num_heads": "mamba_num_heads mamba_n_heads",
@@ -2919,25 +2934,26 @@ HF_ALIASES = {field: names.split() for field, names in {
     "mamba_state_size": "ssm_state_size mamba_d_state",
     "max_position_embeddings": "max_position_embeddings n_positions max_seq_len model_max_length",
     "mla_head_dim": "qk_rope_head_dim head_dim",
-    "moe_intermediate_size": "moe_intermediate_size intermediate_size",
-    "non_moe_intermediate_size": "intermediate_size_mlp shared_intermediate_size",
-    "num_attention_heads": "num_attention_heads n_head n_heads",
+    "moe_intermediate_size": "moe_intermediate_size expert_ffn_hidden_size",
+    "moe_latent_size": "moe_latent_size routed_expert_hidden_size",
+    "num_attention_heads": "num_attention_heads_per_layer num_attention_heads n_head n_heads",
     "num_experts": "n_routed_experts num_experts num_local_experts moe_num_experts",
     "num_experts_per_tok":
-        "num_experts_per_tok num_experts_per_token experts_per_token top_k_experts",
-    "num_key_value_heads": "num_key_value_heads num_kv_heads",
+        "num_experts_per_tok num_experts_per_token experts_per_token top_k_experts moe_k moe_topk "
+        "moe_top_k",
+    "num_key_value_heads": "num_key_value_heads num_kv_heads num_attention_groups",
+    "swa_num_attention_heads": "swa_num_attention_heads num_sliding_attention_heads",
     "num_layers": "num_hidden_layers num_layers n_layer",
     "mtp_layer_types": "mtp_layers_block_type mtp_hybrid_override_pattern",
-    "num_mtp_layers": "num_nextn_predict_layers mtp_num_hidden_layers",
-    "num_shared_experts": "n_shared_experts num_shared_experts",
-    "shared_intermediate_size": "shared_expert_intermediate_size "
-                                "moe_shared_expert_intermediate_size shared_intermediate_size",
-    "sliding_window_pattern": "_sliding_window_pattern sliding_window_pattern",
+    "num_mtp_layers": "num_nextn_predict_layers mtp_num_hidden_layers num_mtp_layers",
+    "num_shared_experts": "n_shared_experts num_shared_experts moe_num_shared_experts",
+    "share_expert_dim": "share_expert_dim share_expert_dims",
     "torch_dtype": "torch_dtype dtype",
     "vision_depth": "depth num_hidden_layers vt_num_hidden_layers",
     "vision_hidden_size": "embed_dim vt_hidden_size hidden_size",
     "vision_intermediate_size": "intermediate_size vt_intermediate_size",
-    "window": "sliding_window sliding_window_size",
+    "tie_word_embeddings": "tie_word_embeddings tie_embedding",
+    "window": "sliding_window_size sliding_window",
 }.items()}
 
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
@@ -2954,6 +2970,7 @@ class HfConfig:
     data: Json
     path: Path = ()
     read: set[str] = dataclasses.field(default_factory=set)
+    index: int | None = None  # da camada a que se refere, se de uma só
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, dict):
@@ -2965,12 +2982,30 @@ class HfConfig:
 
     def named(self, field: str) -> tuple[str, Any]:
         """(o nome que o campo tem aqui, o valor); sem valor, o primeiro nome e None."""
-        names = HF_ALIASES.get(field, [field])
-        self.read.update(names)
+        names = self.names(field)
         for name in names:
             if self.data.get(name) is not None:
                 return name, self.data[name]
         return names[0], None
+
+    def fill(self, defaults: Json) -> None:
+        """Põe os padrões da classe nos campos que o config.json não traz, nem nulos."""
+        for field, value in defaults.items():
+            if not any(name in self.data for name in self.names(field)):
+                self.data[field] = value
+
+    def names(self, field: str) -> Sequence[str]:
+        """Os nomes que um campo pode ter; quem os pede conhece o campo."""
+        names = HF_ALIASES.get(field, [field])
+        self.read.update(names)
+        return names
+
+    def at_layer(self, i: int) -> HfConfig:
+        """O config como vale na camada `i`: os valores dela em listas e em per_layer_config."""
+        own = self.child("per_layer_config").data
+        key = next((key for key in (str(i), "%02d" % i, "%03d" % i) if key in own), None)
+        override = {} if key is None else self.child("per_layer_config").child(key).data
+        return replace(self, data={**self.data, **override}, index=i)
 
     def get(self, field: str, rule: Rule, default: Any = ABSENT) -> Any:
         """O valor de um campo, que só com `default` pode faltar."""
@@ -2984,6 +3019,8 @@ class HfConfig:
 
     def count(self, field: str, default: Any = ABSENT, low: int = 1, high: int = 10**8) -> int:
         name, value = self.named(field)
+        if isinstance(value, list) and self.index is not None:  # um valor por camada
+            value = value[self.index] if self.index < len(value) else ABSENT
         if value is None and default is not ABSENT:
             value = default
         elif type(value) is not int or not low <= value <= high:
@@ -3004,6 +3041,7 @@ class HfConfig:
 
     def child(self, name: str) -> HfConfig:
         """Um objeto aninhado, ou um vazio."""
+        self.read.add(name)
         value = self.data.get(name)
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
@@ -3073,87 +3111,365 @@ def vision_params(root: HfConfig, hidden: int) -> int:
 
 # ── Apêndice: famílias: Family e Decoder, as camadas que um config.json descreve
 
+MAX_LAYERS = 4096
+HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config")
+HF_INHERITED = ("quantization_config", "torch_dtype", "dtype", "expert_dtype")
+# O que uma camada é, numa lista do config.json → o tipo dela; moe e mlp são só a FFN.
+HF_LAYERS = {
+    "full_attention": "full", "attention": "full", "*": "full", "indexed_attention": "full",
+    "deepseek_sparse_attention": "full", "minimax_m3_sparse": "indexed",
+    "sliding_attention": "sliding", "chunked_attention": "chunked",
+    "linear_attention": "linear", "mamba": "linear", "M": "linear", "conv": "conv",
+    "hybrid": "hybrid", "compressed_sparse_attention": "compressed_sparse",
+    "heavily_compressed_attention": "heavily_compressed",
+    "moe": "moe", "E": "moe", "mlp": "mlp", "-": "mlp"}
+HF_LAYER_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
+FFN_ONLY = ("moe", "mlp")
+CYCLE = {"F": "full", "S": "sliding", "C": "chunked", "L": "linear", "V": "conv", "H": "hybrid"}
+LayerRule = Callable[[HfConfig, int], Sequence[str]]
+
+
+def cycle(letters: str, period: str = "layer_period") -> LayerRule:
+    """Tipos em ciclo, as letras de CYCLE; com o campo `period`, a última fecha cada período."""
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        size = config.count(period, len(letters))
+        once = letters if size == len(letters) else letters[0] * (size - 1) + letters[-1]
+        listed = [CYCLE[once[i % size]] for i in range(total)]
+        return without_window(config, listed)
+    return kinds
+
+
+def cycle_from_end(letters: str) -> LayerRule:
+    """Como `cycle`, mas o ciclo termina na última camada."""
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        backwards = letters[::-1]
+        listed = [CYCLE[backwards[i % len(letters)]] for i in range(total)]
+        return without_window(config, listed[::-1])
+    return kinds
+
+
+SPANS = {"sliding": "window", "chunked": "attention_chunk_size"}
+
+
+def without_window(config: HfConfig, kinds: Sequence[str]) -> Sequence[str]:
+    """Sem janela ou sem bloco no config, a camada é completa."""
+    missing = {kind for kind in set(kinds) if kind in SPANS
+               and not config.count(SPANS[kind], 0, low=0)}
+    return ["full" if kind in missing else kind for kind in kinds]
+
+
+def upper_windows(config: HfConfig, total: int) -> Sequence[str]:
+    """Com use_sliding_window, têm janela as camadas de `max_window_layers` em diante."""
+    first = config.count("max_window_layers", total, low=0)
+    windowed = config.flag("use_sliding_window")
+    return without_window(config, [
+        "sliding" if windowed and i >= first else "full" for i in range(total)])
+
+
+def switched_windows(config: HfConfig, total: int) -> Sequence[str]:
+    """Com use_sliding_window, todas têm janela."""
+    letters = "S" if config.flag("use_sliding_window") else "F"
+    return cycle(letters)(config, total)
+
+
+def marked(field: str, kinds_by_mark: dict[Any, str], otherwise: LayerRule) -> LayerRule:
+    """Os tipos que uma lista de marcas, uma por camada, dá; sem ela, `otherwise`."""
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        marks = config.sequence(field)
+        if not marks:
+            return otherwise(config, total)
+        if len(marks) < total or any(mark not in kinds_by_mark for mark in marks):
+            raise config.fail(field, "uma marca por camada, destas: "
+                              + ", ".join(map(str, kinds_by_mark)))
+        return without_window(config, [kinds_by_mark[mark] for mark in marks[:total]])
+    return kinds
+
+
+def indices(field: str, inside: str, outside: str, otherwise: LayerRule,
+            first: int = 0) -> LayerRule:
+    """A lista `field` tem os índices, a contar de `first`, das camadas do tipo `inside`."""
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        listed = config.sequence(field)
+        if not listed:
+            return otherwise(config, total)
+        if any(type(i) is not int or not first <= i < total + first for i in listed):
+            raise config.fail(field, "índices de camadas de %d a %d" % (first, total + first - 1))
+        return [inside if i + first in listed else outside for i in range(total)]
+    return kinds
+
+
+def every(period: str, offset: str, inside: str, outside: str) -> LayerRule:
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        size, start = config.count(period), config.count(offset, low=0)
+        return [inside if i % size == start else outside for i in range(total)]
+    return kinds
+
+
+def listed_only(config: HfConfig, total: int) -> Sequence[str]:
+    raise config.fail("layer_types", "uma lista com as %d camadas" % total)
+
+
+def compressed_layers(config: HfConfig, total: int) -> Sequence[str]:
+    """DeepSeek V4: `compress_ratios`, ou duas de 128 e, daí, uma de 128 e uma de 4."""
+    ratios = config.sequence("compress_ratios")
+    if not ratios:
+        return ["compressed_sparse" if i > 2 and i % 2 else "heavily_compressed"
+                for i in range(total)]
+    if len(ratios) < total or any(type(ratio) is not int or ratio < 0 for ratio in ratios):
+        raise config.fail("compress_ratios", "um inteiro por camada")
+    return ["compressed"] * total
+
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """O que o código de um `model_type` supõe e o config.json não diz.
+    """O que o código de um `model_type` faz e o config.json não diz."""
 
-    `layer_rule` dá o tipo das camadas que o config não lista: "window", todas com janela, e
-    "upper", só as de cima, se o config traz uma; com "mamba2", o config tem de listá-las.
-    `expert_width` é o campo com a largura de um especialista.
-    """
-
-    layer_rule: str = "full"  # window, upper, gated_delta_net, mamba2 ou chunked
-    expert_width: str = "moe_intermediate_size"
+    kinds: LayerRule = cycle("F")  # os tipos das camadas que o config não lista
+    linear: str = ""  # a recorrência das camadas "linear": uma chave de MIXERS
+    expert_width: str = "moe_intermediate_size"  # o campo com a largura de um especialista
+    dense_width: str = "intermediate_size"
+    shared_width: str = "shared_expert_intermediate_size"
+    ffn_matrices: int = 3  # 2, se não há a da porta
+    first_dense: int = 0  # camadas densas, se o config não diz
+    head_gate: bool = False  # uma porta por cabeça na saída da atenção
+    element_gate: bool = False  # ou uma por elemento
+    full_rank: bool = False  # as portas da KDA são matrizes inteiras
+    sliding_kv_factor: int = 1  # cabeças de KV das camadas de janela, sobre as outras
+    attentions: int = 1  # por camada, cada uma com o seu cache e a sua FFN densa
+    one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
+    last_full: bool = False  # a última camada é completa, diga a lista o que disser
     mtp: bool = False  # o checkpoint traz camadas MTP
     mtp_copies: bool = False  # e, em cada uma, cópias do embedding e da cabeça
-    one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
     replicates_kv_heads: bool = True  # com mais GPUs de tensor parallel que cabeças de KV
     bidirectional_images: bool = False  # ainda que o config não diga
-    defaults: Json = dataclasses.field(default_factory=dict)  # o que vale se o config omite
+    defaults: Json = dataclasses.field(default_factory=dict)  # os da classe, se o config omite
+
+
+def family(names: str, **traits: Any) -> Sequence[tuple[str, Family]]:
+    """(model_type, Family) de cada nome; o que não é traço é o padrão de um campo na classe."""
+    known = {field.name for field in dataclasses.fields(Family)}
+    fields = {name: traits.pop(name) for name in set(traits) - known}
+    return [(name, Family(defaults=fields, **traits)) for name in names.split()]
 
 
 AS_DENSE = "intermediate_size"
-TIED = {"tie_word_embeddings": True}
-CONTEXT_128K = {"max_position_embeddings": 131072}
-GATED_OUTPUT = {"attn_output_gate": True}
-TWO_MATRICES = {"ffn_matrices": 2}  # da FFN, que não tem a da porta
-GEMMA3 = {"sliding_window_pattern": 6, "vocab_size": 262208, "head_dim": 256,
-          "num_attention_heads": 8, "num_key_value_heads": 4}
-FP32_STATE = {"mamba_ssm_cache_dtype": "float32"}  # o que o motor usa se o config não diz
-HF_FAMILIES = {name: family for names, family in (
-    ("llama yi internlm2 internlm3 exaone seed_oss olmo olmo2 glm glm4 granite smollm3 helium "
-     "deepseek hunyuan_v1_dense nemotron-nas bailing_moe", Family()),
-    ("minimax_m2 olmoe granitemoe", Family(expert_width=AS_DENSE)),
-    ("mixtral phimoe", Family("window", AS_DENSE)),
-    ("mistral ministral ministral3 phi3", Family("window", defaults=CONTEXT_128K)),
-    ("qwen2 qwen3 qwen2_moe qwen3_moe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text "
-     "qwen3_vl_moe_text dots1", Family("upper")),
-    ("qwen3_next", Family("gated_delta_net", mtp=True,
-                          defaults={**GATED_OUTPUT, "mtp_num_hidden_layers": 1})),
-    ("qwen3_5_text qwen3_5_moe_text", Family("gated_delta_net", mtp=True, defaults=GATED_OUTPUT)),
-    ("mimo", Family("upper", mtp=True)),
-    ("gemma gemma4_text cohere", Family(defaults=TIED)),
-    ("gemma2", Family(defaults={**TIED, "sliding_window_pattern": 2})),
-    ("gemma3_text", Family(bidirectional_images=True,
-                           defaults={**TIED, **CONTEXT_128K, **GEMMA3})),
-    ("cohere2", Family(defaults={**TIED, **CONTEXT_128K, "sliding_window_pattern": 4})),
-    ("olmo3 exaone4", Family(defaults={"sliding_window_pattern": 4})),
-    ("muse_glimmer_text", Family(defaults={**GATED_OUTPUT, "sliding_window_pattern": 4})),
-    ("gpt_oss", Family(expert_width=AS_DENSE, replicates_kv_heads=False,
-                       defaults={"sliding_window_pattern": 2})),
-    ("llama4_text", Family("chunked", AS_DENSE, defaults={"n_shared_experts": 1})),
-    ("granitemoehybrid", Family("mamba2", AS_DENSE, defaults=TIED)),
-    ("nemotron_h", Family("mamba2", mtp=True, one_part=True,
-                          defaults={**TWO_MATRICES, **FP32_STATE})),
-    ("nemotron arcee apertus", Family(defaults=TWO_MATRICES)),
-    ("starcoder2", Family("window", defaults={**TIED, **TWO_MATRICES})),
-    ("deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe", Family(mtp=True, mtp_copies=True)),
-    ("deepseek_v4 glm_moe_dsa glm4_moe_lite mistral4", Family(mtp=True)),
-) for name in names.split()}
+TIED: Json = {"tie_word_embeddings": True}
+GEMMA: Json = {**TIED, "head_dim": 256}
+MLA: Json = {"kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128,
+             "v_head_dim": 128, "num_shared_experts": 1}
+DSA: Json = {**MLA, "index_head_dim": 128, "index_topk": 2048}
+DELTA_NET: Json = {
+    "linear": "delta_net", "kinds": cycle("LLLF", "full_attention_interval"), "mtp": True,
+    "attn_output_gate": True, "head_dim": 256, "linear_conv_kernel_dim": 4,
+    "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_num_key_heads": 16,
+    "linear_num_value_heads": 32}
+KDA: Json = {"linear": "kda", "linear_head_dim": 128, "linear_conv_kernel_dim": 4}
+MAMBA2: Json = {"linear": "mamba2", "mamba_num_groups": 1, "mamba_conv_kernel": 4,
+                "mamba_expand": 2, "mamba_num_heads": 128, "mamba_state_size": 256,
+                "mamba_head_dim": None}
+ONE_IN_FOUR = marked("no_rope_layers", {1: "chunked", 0: "full"},
+                     cycle("CCCF", "no_rope_layer_interval"))
+HF_FAMILIES: dict[str, Family] = dict(chain(
+    family("llama yi internlm2 olmo olmo2 granite deepseek hunyuan_v1_dense nemotron-nas "
+           "bailing_moe hyperclovax"),
+    family("internlm3", num_key_value_heads=2, head_dim=128),
+    family("seed_oss iquestcoder", num_key_value_heads=8, head_dim=128),
+    family("exaone", num_key_value_heads=8),
+    family("glm glm4", num_key_value_heads=2, head_dim=128),
+    family("glm4v_text", num_key_value_heads=2),
+    family("glm_ocr_text", num_key_value_heads=8),
+    family("helium", head_dim=128, num_key_value_heads=20),
+    family("ernie4_5", num_key_value_heads=2, head_dim=128, **TIED),
+    family("smollm3", kinds=marked("no_rope_layers", {1: "full", 0: "sliding"},
+                                   cycle("FFFS", "no_rope_layer_interval")),
+           num_key_value_heads=4, use_sliding_window=False, **TIED),
+    family("nemotron arcee apertus apertus1p5_text", ffn_matrices=2),
+    family("ministral3", kinds=cycle("S"), num_key_value_heads=8, head_dim=128),
+    family("phi3", kinds=cycle("S")),
+    family("mistral ministral", kinds=cycle("S"), num_key_value_heads=8, sliding_window=4096),
+    family("starcoder2", kinds=cycle("S"), ffn_matrices=2, num_key_value_heads=2, **TIED),
+    family("mixtral phimoe", kinds=cycle("S"), expert_width=AS_DENSE, num_key_value_heads=8,
+           num_experts_per_tok=2),
+    family("qwen2", kinds=upper_windows, max_window_layers=28, sliding_window=4096,
+           num_key_value_heads=32),
+    family("qwen3", kinds=upper_windows, max_window_layers=28, sliding_window=4096,
+           num_key_value_heads=32, head_dim=128),
+    family("qwen3_vl_text", num_key_value_heads=32, head_dim=128),
+    family("qwen2_vl_text qwen2_5_vl_text qwen2_vl qwen2_5_vl", kinds=upper_windows,
+           max_window_layers=80, sliding_window=4096, num_key_value_heads=8),
+    family("qwen2_5_omni_text", kinds=upper_windows, max_window_layers=28, sliding_window=32768,
+           num_key_value_heads=4, **TIED),
+    family("qwen2_moe", kinds=upper_windows, max_window_layers=28, sliding_window=4096,
+           num_experts_per_tok=4),
+    family("qwen3_moe", kinds=switched_windows, sliding_window=4096,
+           num_key_value_heads=4, num_experts_per_tok=8),
+    family("qwen3_vl_moe_text", num_key_value_heads=16, num_experts_per_tok=4),
+    family("qwen3_omni_moe_text", num_key_value_heads=4, num_experts_per_tok=8),
+    family("dots1", kinds=upper_windows, max_window_layers=62, sliding_window=4096,
+           num_key_value_heads=32),
+    family("mimo", kinds=upper_windows, mtp=True, max_window_layers=28),
+    family("gemma", num_key_value_heads=16, **GEMMA),
+    family("gemma2 vaultgemma", kinds=cycle("SF"), num_key_value_heads=4, sliding_window=4096,
+           **GEMMA),
+    family("gemma3_text", kinds=cycle("SSSSSF"), bidirectional_images=True, vocab_size=262208,
+           num_attention_heads=8, num_key_value_heads=4, sliding_window=4096,
+           max_position_embeddings=131072, **GEMMA),
+    family("gemma3n_text", kinds=cycle("SSSSF"), num_key_value_heads=2, sliding_window=512,
+           vocab_size=262400, vocab_size_per_layer_input=262144, hidden_size_per_layer_input=256,
+           num_kv_shared_layers=15, altup_num_inputs=4, laurel_rank=64, hidden_size=2048,
+           num_hidden_layers=35, num_attention_heads=8, intermediate_size=16384,
+           max_position_embeddings=32768, **GEMMA),
+    family("gemma4_text", kinds=cycle("SSSSSF"), last_full=True, num_key_value_heads=4,
+           sliding_window=512, global_head_dim=512, vocab_size_per_layer_input=262144,
+           hidden_size_per_layer_input=256, num_attention_heads=8, max_position_embeddings=131072,
+           **GEMMA),
+    family("cohere", num_key_value_heads=64, **TIED),
+    family("cohere2", kinds=cycle("SSSF"), sliding_window=4096, max_position_embeddings=8192,
+           **TIED),
+    family("cohere2_moe", kinds=cycle("SSSF"), expert_width=AS_DENSE, head_dim=128,
+           sliding_window=4096, num_experts_per_tok=2,
+           dense_width="prefix_dense_intermediate_size", **TIED),
+    family("olmo3", kinds=cycle("SSSF"), sliding_window=4096),
+    family("exaone4", kinds=cycle("SSSF"), sliding_window=4096, num_key_value_heads=32),
+    family("exaone_moe", kinds=cycle("SSSF"), sliding_window=4096, num_key_value_heads=32,
+           first_dense=1, num_experts_per_tok=8, num_shared_experts=1),
+    family("muse_glimmer_text", kinds=cycle_from_end("SSSF"), element_gate=True,
+           num_key_value_heads=2, head_dim=128, sliding_window=2048),
+    family("gpt_oss", kinds=cycle("SF"), expert_width=AS_DENSE, replicates_kv_heads=False,
+           num_key_value_heads=8, head_dim=64, sliding_window=128),
+    family("llama4_text", kinds=ONE_IN_FOUR, expert_width=AS_DENSE,
+           dense_width="intermediate_size_mlp", num_key_value_heads=8, head_dim=128,
+           num_experts_per_tok=1, attention_chunk_size=8192, num_shared_experts=1),
+    family("minimax_m2", kinds=marked("attn_type_list", {1: "full"}, cycle("F")),
+           expert_width=AS_DENSE, num_key_value_heads=8, head_dim=128, num_experts_per_tok=8),
+    family("minimax_m3_vl_text minimax_m3", kinds=marked(
+        "sparse_attention_freq", {0: "full", 1: "indexed"}, cycle("F")), expert_width=AS_DENSE,
+        dense_width="dense_intermediate_size", shared_width="shared_intermediate_size",
+        num_key_value_heads=4, head_dim=128, num_experts_per_tok=4, index_head_dim=128,
+        index_n_heads=4, num_shared_experts=1),
+    family("minimax", kinds=marked("attn_type_list", {1: "full", 0: "linear"}, cycle("FL")),
+           linear="lightning", expert_width=AS_DENSE, num_key_value_heads=8,
+           num_experts_per_tok=2),
+    family("olmoe", expert_width=AS_DENSE, num_experts_per_tok=8, num_key_value_heads=16),
+    family("granitemoe", expert_width=AS_DENSE, num_experts_per_tok=2),
+    family("granitemoehybrid", **MAMBA2, kinds=listed_only, expert_width=AS_DENSE,
+           dense_width="shared_intermediate_size", shared_width="shared_intermediate_size"),
+    family("bamba", **MAMBA2, kinds=indices("attn_layer_indices", "full", "linear", cycle("L")),
+           num_key_value_heads=8, attn_layer_indices=None),
+    family("falcon_h1", **MAMBA2, kinds=cycle("H"), num_key_value_heads=8),
+    family("nemotron_h", linear="mamba2", kinds=listed_only, mtp=True, one_part=True,
+           ffn_matrices=2, shared_width="moe_shared_expert_intermediate_size",
+           num_key_value_heads=8, head_dim=128,
+           mamba_ssm_cache_dtype="float32"),  # o que o motor usa se o config não diz
+    family("jamba", kinds=every("attn_layer_period", "attn_layer_offset", "full", "linear"),
+           linear="mamba1", expert_width=AS_DENSE, num_key_value_heads=8, num_experts=16,
+           num_experts_per_tok=2, attn_layer_period=8, attn_layer_offset=4,
+           expert_layer_period=2, expert_layer_offset=1, mamba_expand=2, mamba_conv_kernel=4,
+           mamba_state_size=16),
+    family("lfm2", kinds=indices("full_attn_idxs", "full", "conv", cycle("F")), conv_L_cache=3,
+           num_key_value_heads=8, full_attn_idxs=None, **TIED),
+    family("lfm2_moe", kinds=listed_only, conv_L_cache=3, num_key_value_heads=8, first_dense=2,
+           num_experts_per_tok=4, **TIED),
+    family("lfm3", kinds=listed_only, head_gate=True, conv_L_cache=7, num_key_value_heads=4,
+           head_dim=128, sliding_window=256, **TIED),
+    family("qwen3_next", **DELTA_NET, num_key_value_heads=2, mtp_num_hidden_layers=1),
+    family("qwen3_5_text", **DELTA_NET, num_key_value_heads=4),
+    family("qwen3_5_moe_text", **DELTA_NET, num_key_value_heads=2, num_experts_per_tok=8),
+    family("kimi_linear", **KDA, **MLA, first_dense=1, linear_num_heads=32,
+           kinds=indices("full_attn_layers", "full", "linear",
+                         lambda config, total: ["linear", *cycle("LLLF")(config, total)][:total],
+                         first=1), mamba_ssm_cache_dtype="float32"),
+    family("glm5_next_text", **KDA, **{**DSA, "qk_rope_head_dim": 0, "qk_nope_head_dim": 256,
+                                       "v_head_dim": 256}, kinds=cycle("LLLF"), first_dense=3,
+           linear_num_heads=64, q_lora_rank=1536, index_n_heads=32, index_kpool=16, hc_mult=4,
+           num_experts_per_tok=8, mtp=True),
+    family("bailing_hybrid", linear="kda", **MLA, kinds=cycle("LLLLLF", "layer_group_size"),
+           head_gate=True, full_rank=True, first_dense=2, short_conv_kernel_size=4,
+           num_experts_per_tok=8, head_dim=128, mtp=True),
+    family("deepseek_v2", **{**MLA, "num_shared_experts": 2}, mtp=True, mtp_copies=True,
+           q_lora_rank=1536),
+    family("deepseek_v3 kimi_k2", **MLA, mtp=True, mtp_copies=True, q_lora_rank=1536,
+           first_dense=3, num_experts_per_tok=8),
+    family("deepseek_v32", **DSA, mtp=True, mtp_copies=True, q_lora_rank=1536, first_dense=3,
+           index_n_heads=64, num_experts_per_tok=8),
+    family("glm_moe_dsa", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256}, mtp=True,
+           q_lora_rank=2048, first_dense=3, index_n_heads=32, num_experts_per_tok=8),
+    family("hy_v4 hy_v4_vl_text", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256},
+           element_gate=True, q_lora_rank=1536, first_dense=1, index_n_heads=16, hc_mult=4,
+           num_experts_per_tok=8),
+    family("mistral4", **{**MLA, "kv_lora_rank": 256, "qk_nope_head_dim": 64}, mtp=True,
+           q_lora_rank=1024, num_experts_per_tok=4),
+    family("mistral_large4_text", **{**DSA, "qk_nope_head_dim": 64}, first_dense=1,
+           index_n_heads=32, num_experts_per_tok=4, no_rope_layer_interval=4),
+    family("deepseek_v4", kinds=compressed_layers, mtp=True, head_dim=512, q_lora_rank=1024,
+           sliding_window=128, o_groups=8, o_lora_rank=1024, index_head_dim=128,
+           index_n_heads=64, index_topk=512, hc_mult=4, num_experts_per_tok=6,
+           num_shared_experts=1),
+    family("glm4_moe", mtp=True, mtp_copies=True, num_key_value_heads=8, first_dense=1,
+           num_experts_per_tok=8, num_shared_experts=1),
+    family("glm4v_moe_text", num_key_value_heads=8, first_dense=1, num_experts_per_tok=8,
+           num_shared_experts=1),
+    family("glm4_moe_lite", **{**MLA, "qk_nope_head_dim": 192, "v_head_dim": 256}, mtp=True,
+           q_lora_rank=768, first_dense=1, num_experts_per_tok=4),
+    family("mimo_v2_flash", kinds=marked(
+        "hybrid_layer_pattern", {0: "full", 1: "sliding"},
+        lambda config, total: ["full", *cycle("SSSSSF")(config, total)[1:]]), mtp=True,
+        sliding_kv_factor=2, num_key_value_heads=4, head_dim=192, v_head_dim=128,
+        sliding_window=129, first_dense=1, num_experts_per_tok=8),
+    family("step3p5", head_gate=True, swa_num_attention_heads=None, shared_width="share_expert_dim", num_key_value_heads=8,
+           head_dim=128, first_dense=3, share_expert_dim=1280, num_experts_per_tok=8),
+    family("laguna", head_gate=True, num_key_value_heads=8, head_dim=128, sliding_window=512,
+           shared_expert_intermediate_size=512, first_dense=1, num_experts_per_tok=8),
+    family("ernie4_5_moe", num_key_value_heads=4, num_experts_per_tok=6, num_shared_experts=2,
+           first_dense=1, **TIED),
+    family("hunyuan_v1_moe", expert_width=AS_DENSE, num_shared_experts=1, num_experts_per_tok=1),
+    family("hy_v3", num_key_value_heads=8, head_dim=128, first_dense=1, num_experts_per_tok=8,
+           num_shared_experts=1, mtp=True),
+    family("afmoe", kinds=cycle("SSSF", "global_attn_every_n_layers"), element_gate=True,
+           head_dim=128, sliding_window=1024, first_dense=1, num_experts_per_tok=6,
+           num_shared_experts=2),
+    family("solar_open", num_key_value_heads=8, head_dim=128, num_experts_per_tok=8,
+           num_shared_experts=1),
+    family("longcat_flash", **{**MLA, "num_shared_experts": 0}, attentions=2, q_lora_rank=1536),
+))
 
-GATED_DELTA_NET = ("linear_num_value_heads", "linear_value_head_dim", "linear_key_head_dim",
-                   "linear_num_key_heads", "linear_conv_kernel_dim")
-MAMBA2 = ("mamba_num_heads", "mamba_head_dim", "mamba_state_size", "mamba_num_groups",
-          "mamba_conv_kernel")
-HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
-HF_INHERITED = ("model_type", "tie_word_embeddings", "quantization_config", "torch_dtype", "dtype")
-HF_LAYER_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
-# O que uma camada é, numa dessas listas → o tipo dela; moe e mlp são só a FFN.
-HF_LAYERS = {
-    "full_attention": "full", "attention": "full", "*": "full",
-    "sliding_attention": "sliding", "chunked_attention": "chunked",
-    "linear_attention": "linear", "mamba": "linear", "M": "linear",
-    "moe": "moe", "E": "moe", "mlp": "mlp", "-": "mlp"}
-FFN_ONLY = ("moe", "mlp")
+# Modelo de várias modalidades → o model_type do decodificador, se o text_config não o diz, depois da
+# marca de quem decide se o embedding é também a cabeça: a raiz, que sem o campo diz que não ou, com
+# "=", que sim; com "+", a raiz ou o text_config; com "~", só ele.
+HF_ROOTS = dict(item.split(":") for item in (
+    "aya_vision:=cohere2 cohere2_vision:=cohere2 cosmos3_omni:qwen3_vl_text "
+    "deepseek_vl:=llama deepseek_vl_hybrid:=llama ernie4_5_vl_moe:=ernie4_5_vl_moe_text "
+    "exaone4_5:exaone4 fast_vlm:qwen2 fun_asr_nano:=qwen3 gemma3:=gemma3_text "
+    "gemma3n:=gemma3n_text gemma4:=gemma4_text glm46v:glm4v_text glm4v:+glm4v_text "
+    "glm4v_moe:+glm4v_moe_text glm5_next:glm5_next_text glm_ocr:+glm_ocr_text glmasr:=llama "
+    "glmga:glm4v_text got_ocr2:=qwen2 granite_speech:=granite granite_speech_plus:=granite "
+    "hy_v4_vl:hy_v4_vl_text hyperclovax_vision_v2:=hyperclovax idefics2:mistral "
+    "idefics3:llama internvl:=qwen2 janus:=llama kimi_k25:=deepseek_v3 kimi_k3:kimi_linear "
+    "lfm2_vl:=lfm2 lfm3_vl:=lfm3 llama4:~llama4_text llava:+llama llava_next:llama "
+    "llava_next_video:+llama llava_onevision:+qwen2 minicpmv4_6:qwen3_5_text "
+    "minicpmv4_7:qwen3_5_text minicpm_ocr:=qwen3_5_text minimax_m3_vl:+minimax_m3_vl_text "
+    "mistral3:=mistral mistral_large4:mistral_large4_text moss_transcribe_diarize:qwen3 "
+    "muse_glimmer:muse_glimmer_text nemo_speechlm:nemotron_h nemotron_h_omni:nemotron_h "
+    "ovis2:=qwen2 paligemma:=gemma perception_lm:llama qianfan_ocr:qwen3 "
+    "qwen2_5_omni:qwen2_5_omni_text qwen2_5_omni_thinker:qwen2_5_omni_text "
+    "qwen2_5_vl:+qwen2_5_vl_text qwen2_audio:qwen2 qwen2_vl:+qwen2_vl_text "
+    "qwen3_5:qwen3_5_text qwen3_5_moe:qwen3_5_moe_text qwen3_asr:=qwen3 "
+    "qwen3_omni_moe:qwen3_omni_moe_text qwen3_omni_moe_thinker:qwen3_omni_moe_text "
+    "qwen3_vl:qwen3_vl_text qwen3_vl_moe:qwen3_vl_moe_text shieldgemma2:+gemma3_text "
+    "smolvlm:llama step3p7:step3p5 video_llama_3:+qwen2 video_llava:llama vipllava:llama "
+    "voxtral:llama").split())
+HF_PATTERN = {"F": "full", "S": "shared"}  # de index_topk_pattern, como em indexer_types
 # Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
               "cla_|moe|expert|conv_|index")
 HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)|tuning|theta|_mod|"
             "_norm|pattern|interval|max_window_layers|chunk_size|expand|hidden_act|kernels|_dtype|"
             "topk(_freq|_offset)?|interleave|renormalize|mtp_iteration|bidirectional_attention|"
-            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32)$|"
-            "implementation|router")
+            "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32|overlap|"
+            "_for_llm_compressor|enable_moe_block|before_gate|norm_type|swiglu_limits_shared|"
+            "_input|fp32_combine|expert_group|every_n_layers|use_grouped_topk|combination_strategy|selection_fn|zero_expert_.*|"
+            "block_size|index_(local|topk)_blocks?|select_tail|_epsilon|_eps|token_index)$|implementation|router|_(alpha|beta)_factor|"
+            "^use_(mamba_kernels|qk_norm|attention_gate)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -3167,38 +3483,71 @@ class Decoder:
     given: Sequence[str]
     family: Family
     hidden: int
-    heads: int
     experts: int
     kinds: Sequence[str]  # o tipo de cada camada: os valores de HF_LAYERS, ou compressed
+    routed: Sequence[bool]  # se a FFN de cada camada é de especialistas
     own_kv: int
     vocab_size: int
 
+    def layer(self, i: int) -> HfConfig:
+        return self.config.at_layer(i)
+
+
+def text_of(root: HfConfig) -> HfConfig:
+    """O objeto que descreve o decodificador de texto."""
+    for name in HF_TEXT_CONFIGS:
+        if root.data.get(name):
+            return text_of(root.child(name))
+    return root
+
+
+def tied_embeddings(root: HfConfig, own: HfConfig, mark: str) -> Any:
+    """O tie_word_embeddings que vale; ABSENT: o da classe do decodificador."""
+    outer, inner = (config.data.get("tie_word_embeddings") for config in (root, own))
+    if mark == "~" or (mark == "+" and not outer):
+        return ABSENT if inner is None else inner
+    if mark == "?":
+        outer = inner if outer is None else outer
+        return root.get("tie_word_embeddings", FLAG) if outer is None else outer
+    return mark == "=" if outer is None else outer
+
+
+def decoder_data(root: HfConfig, own: HfConfig) -> Json:
+    """Os campos do decodificador: os dele e, se está dentro de outro objeto, os que herda."""
+    if own is root:
+        return dict(root.data)
+    outer_type = str(root.data.get("model_type"))
+    text_type = HF_ROOTS.get(outer_type, "?" + outer_type)
+    default_type = text_type.lstrip("=+~?")
+    inherited = {name: root.data[name] for name in HF_INHERITED if name in root.data}
+    data = {**inherited, "model_type": default_type, **own.data}
+    data.update((name, value) for name, value in inherited.items() if data.get(name) is None)
+    tied = tied_embeddings(root, own, text_type[:-len(default_type)] if default_type else "?")
+    data.pop("tie_word_embeddings", None)
+    return data if tied is ABSENT else {**data, "tie_word_embeddings": tied}
+
 
 def read_decoder(root: HfConfig) -> Decoder:
-    nested = [name for name in HF_TEXT_CONFIGS if root.data.get(name)]
-    own = root.child(nested[0]) if nested else root
-    data = {name: value for name, value in root.data.items() if name in HF_INHERITED}
-    data.update((name, value) for name, value in own.data.items() if value is not None)
+    own = text_of(root)
+    data = decoder_data(root, own)
     given = tuple(data)
     config = HfConfig(root.file, data, own.path)
-    family = family_of(config)
-    for name, value in family.defaults.items():
-        if data.get(name) is None:
-            data[name] = value
-    hidden, heads = config.count("hidden_size"), config.count("num_attention_heads")
+    rules = family_of(config)
+    config.fill(rules.defaults)
     experts = config.count("num_experts", 0, low=0)
-    config.count(family.expert_width, 0, low=0)  # que um modelo denso também pode trazer
-    kinds = layer_kinds(config, family.layer_rule)
+    config.names(rules.expert_width)  # que um modelo denso também pode trazer
+    kinds = layer_kinds(config, rules)
     own_kv = len(kinds) - config.count("num_kv_shared_layers", 0, low=0)
-    return Decoder(config, given, family, hidden, heads, experts, kinds, own_kv,
-                   config.count("vocab_size"))
+    return Decoder(config, given, rules, config.count("hidden_size"), experts, kinds,
+                   routed_layers(config, rules, kinds, experts),
+                   own_kv, config.count("vocab_size"))
 
 
 def family_of(config: HfConfig) -> Family:
     model_type = config.data.get("model_type")
     if not isinstance(model_type, str) or model_type not in HF_FAMILIES:
-        raise config.fail("model_type",
-                          "uma arquitetura conhecida (ou descreva o modelo em models.json)")
+        raise config.fail("model_type", "uma destas arquiteturas: %s (ou descreva o modelo em "
+                          "models.json)" % ", ".join(sorted({*HF_FAMILIES, *HF_ROOTS})))
     return HF_FAMILIES[model_type]
 
 
@@ -3213,159 +3562,390 @@ def check_read(decoder: Decoder) -> None:
                               path=(*config.path, name), value=value)
 
 
-def layer_kinds(config: HfConfig, rule: str) -> Sequence[str]:
+def layer_kinds(config: HfConfig, rules: Family) -> Sequence[str]:
     """O tipo de cada camada: pela lista do config, ou pela regra da família."""
+    drafts = config.count("num_mtp_layers", 0, low=0, high=64)
+    config.names("use_sliding_window")  # sem janela, não muda nada
     for name in HF_LAYER_LISTS:
-        if name in config.data:
-            return listed_kinds(config, name)
-    return ruled_kinds(config, rule)
+        if config.data.get(name) is not None:
+            kinds = listed_kinds(config, name, drafts)
+            config.names("window")  # que pode sobrar, sem camada que a use
+            if "sliding" in kinds and config.get("use_sliding_window", FLAG, None) is False:
+                raise config.fail("use_sliding_window", "true, pois %s tem camadas de janela"
+                                  % name)
+            break
+    else:
+        total = config.count("num_layers", high=MAX_LAYERS)
+        kinds = rules.kinds(nested_attention(config), total)
+    return [*kinds[:-1], "full"] if rules.last_full else kinds
 
 
-def listed_kinds(config: HfConfig, name: str) -> Sequence[str]:
+def nested_attention(config: HfConfig) -> HfConfig:
+    """O objeto em que algumas famílias põem os campos da atenção, ou o próprio config."""
+    for name in ("linear_attn_config", "sparse_attention_config"):
+        if config.data.get(name):
+            return config.child(name)
+    return config
+
+
+def listed_kinds(config: HfConfig, name: str, drafts: int) -> Sequence[str]:
+    """Os tipos da lista, que pode falar também das camadas que rascunham."""
     listed = config.data[name]
     size = len(listed) if isinstance(listed, (list, str)) else ABSENT
-    total = config.count("num_hidden_layers", size)
-    if size != total:
+    total = config.count("num_layers", size, high=MAX_LAYERS)
+    if size is ABSENT or size - total not in (0, drafts):
         raise config.fail(name, "uma lista com as %d camadas" % total)
     if any(str(item) not in HF_LAYERS for item in listed):
         raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
-    return [HF_LAYERS[item] for item in listed]
+    return [HF_LAYERS[str(item)] for item in listed[:total]]
 
 
-def ruled_kinds(config: HfConfig, rule: str) -> Sequence[str]:
-    total = config.count("num_layers", high=4096)
-    if "compress_ratios" in config.data:
-        ratios = config.sequence("compress_ratios")
-        if len(ratios) < total or any(type(ratio) is not int or ratio < 0 for ratio in ratios):
-            raise config.fail("compress_ratios", "um inteiro por camada")
-        return ["compressed"] * total
-    windowed = config.flag("use_sliding_window")
-    if rule == "mamba2":
-        raise config.fail("layer_types", "uma lista com as %d camadas" % total)
-    if rule == "gated_delta_net":
-        interval = config.count("full_attention_interval", 4)
-        return ["linear" if n % interval else "full" for n in range(1, total + 1)]
-    if rule == "chunked":
-        rope = config.sequence("no_rope_layers") or [n % 4 for n in range(1, total + 1)]
-        return ["full" if rope[i:i + 1] == [0] else "chunked" for i in range(total)]
-    return sliding_kinds(config, rule, total, windowed)
+ROUTING = ("mlp_layer_types", "expert_layers", "moe_layer_freq", "first_k_dense_replace",
+           "moe_layer_end_index", "decoder_sparse_step", "expert_layer_offset", "mlp_only_layers")
+ROUTED = {"sparse": True, "moe": True, "hash_moe": True, "dense": False, 0: False, 1: True}
 
 
-def sliding_kinds(config: HfConfig, rule: str, total: int, windowed: bool) -> Sequence[str]:
-    """Até a camada `lower`, todas são completas, ou uma a cada `period`; depois, são de janela."""
-    period = config.count("sliding_window_pattern", 0, low=0)
-    lower = 0 if rule == "window" else total
-    if rule == "upper":
-        upper = config.count("max_window_layers", 0, low=0)
-        lower = upper if windowed else total
-    uses_window = period or rule != "full"
-    if not uses_window or not config.count("window", 0):
-        return ["full"] * total
-    return ["sliding" if n > lower or (period and n % period) else "full"
-            for n in range(1, total + 1)]
+def routed_layers(config: HfConfig, rules: Family, kinds: Sequence[str],
+                  experts: int) -> Sequence[bool]:
+    """Quais camadas têm especialistas: por lista, ou por começo, fim, passo e exceções."""
+    total = len(kinds)
+    for field in ROUTING:
+        config.names(field)
+    if experts < 2:  # com um só, a FFN é densa
+        return [False] * total
+    if rules.one_part:
+        return [kind == "moe" for kind in kinds]
+    for field in ("mlp_layer_types", "moe_layer_freq"):
+        marks = config.data.get(field)
+        if isinstance(marks, list):
+            if len(marks) < total or any(mark not in ROUTED for mark in map(hashable, marks)):
+                raise config.fail(field, "uma marca por camada: dense ou sparse, 0 ou 1")
+            return [ROUTED[mark] for mark in marks[:total]]
+    listed = expert_layers(config)
+    if listed is not None:
+        return [i in listed for i in range(total)]
+    config.count("moe_layer_freq", 1, high=1)  # que o vLLM segue e o transformers ignora
+    first = config.count("first_k_dense_replace", rules.first_dense, low=0)
+    last = config.count("moe_layer_end_index", -1, low=-1) % total
+    step = config.count("decoder_sparse_step", 1)
+    offset = config.count("expert_layer_offset", step - 1, low=0)
+    dense = config.sequence("mlp_only_layers")
+    return [first <= i <= last and i % step == offset and i not in dense for i in range(total)]
+
+
+def hashable(item: Any) -> Any:
+    return item if isinstance(item, (str, int)) else None
+
+
+def expert_layers(config: HfConfig) -> Sequence[int] | None:
+    """Os índices das camadas de especialistas, se o config os lista."""
+    name, listed = config.named("expert_layers")
+    if listed is None:
+        return None
+    items = listed.split(",") if isinstance(listed, str) else listed
+    if not isinstance(items, list) or not all(re.fullmatch(r"\s*\d{1,5}\s*", str(item))
+                                              for item in items):
+        raise config.fail(name, "uma lista de índices de camadas")
+    return [int(item) for item in items]
 
 
 @dataclass(frozen=True, eq=False)
-class Mixer:
-    """A atenção de uma camada, ou o que está no lugar dela; sem grupos, não guarda cache."""
+class Layer:
+    """Uma camada, ou parte dela: os grupos do cache e os parâmetros de cada módulo."""
 
     groups: Sequence[Json] = ()
-    params: int = 0
-    replicated: int = 0  # destes, os que todo rank do tensor parallel repete
+    modules: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def layer_mixer(decoder: Decoder, i: int) -> Mixer:
-    kind, config = decoder.kinds[i], decoder.config
-    if kind in FFN_ONLY:
-        return Mixer()
-    if kind == "linear":
-        return recurrent_mixer(decoder)
-    if kind == "compressed":
-        return compressed_mixer(decoder, (config.sequence("compress_ratios")[i:i + 1] or [0])[0])
-    if config.count("kv_lora_rank", 0):
-        return latent_mixer(decoder, i)
-    return heads_mixer(decoder, i)
+def projections(prefix: str, **params: int) -> dict[str, int]:
+    return {prefix + name: count for name, count in params.items() if count}
 
 
-def heads_mixer(decoder: Decoder, i: int) -> Mixer:
+def attention_heads(decoder: Decoder, config: HfConfig, sliding: bool) -> tuple[int, int]:
+    """(cabeças, cabeças de KV) de uma camada."""
+    heads = config.count("num_attention_heads")
+    kv_heads = config.count("num_key_value_heads", heads)
+    if sliding:
+        other = config.child("attention_other_setting")
+        heads = config.count("swa_num_attention_heads", other.count("num_attention_heads", heads))
+        factor = decoder.family.sliding_kv_factor
+        kv_heads = config.count("swa_num_key_value_heads", kv_heads * factor)
+    return heads, kv_heads
+
+
+def heads_layer(decoder: Decoder, i: int) -> Layer:
     """K e V por cabeça: de todo o contexto, de uma janela ou de um bloco."""
-    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
-    full = decoder.kinds[i] == "full"
-    num_key_value_heads = config.count("num_key_value_heads", heads)
-    head_dim = config.count("kv_head_dim", hidden // heads)
+    config, hidden, kind = decoder.layer(i), decoder.hidden, decoder.kinds[i]
+    heads, kv_heads = attention_heads(decoder, config, kind == "sliding")
+    head_dim = config.count("head_dim", hidden // heads)
+    value_dim = config.count("v_head_dim", head_dim)
+    if kind == "sliding":
+        head_dim = config.count("swa_head_dim", head_dim)
+        value_dim = config.count("swa_v_head_dim", value_dim)
     block = layer_block(config, i, "attention")
     if block:
         replaced = replaced_params(block, hidden)
         if replaced is not None:
-            return Mixer(params=replaced)
-        num_key_value_heads = max(heads // block.count("n_heads_in_group"), 1)
-    if full:  # Gemma 4
-        head_dim = config.count("global_head_dim", head_dim)
-        num_key_value_heads = config.count("num_global_key_value_heads", num_key_value_heads)
-    gate = config.flag("attn_output_gate")
-    query = hidden * heads * head_dim * (3 if gate else 2)  # com a projeção de saída
+            return Layer(modules=projections("self_attn.", linear=replaced))
+        kv_heads = max(heads // block.count("n_heads_in_group"), 1)
+    key_is_value = config.flag("attention_k_eq_v") and kind == "full"
+    if kind == "full" and "global_head_dim" in config.data:  # Gemma 4
+        head_dim = value_dim = config.count("global_head_dim", head_dim)
+        global_kv_heads = config.count("num_global_key_value_heads", kv_heads)
+        kv_heads = global_kv_heads if key_is_value else kv_heads
+    gated = decoder.family.element_gate or config.flag("attn_output_gate")
+    gate = heads * value_dim if gated else heads * decoder.family.head_gate
+    modules = projections(
+        "self_attn.", q_proj=hidden * heads * head_dim, o_proj=heads * value_dim * hidden,
+        g_proj=hidden * gate)
     if i >= decoder.own_kv:
-        return Mixer(params=query)
-    group = {"kind": decoder.kinds[i], "kv_heads": num_key_value_heads, "k_dim": head_dim,
-             "v_dim": head_dim}
-    if group["kind"] == "sliding":
-        group["window"] = config.count("window")
-    if group["kind"] == "chunked":
+        return Layer(modules=modules)
+    modules.update(projections("self_attn.", k_proj=hidden * kv_heads * head_dim,
+                               v_proj=hidden * kv_heads * value_dim * (not key_is_value)))
+    group = {"kind": kind, "kv_heads": kv_heads, "k_dim": head_dim, "v_dim": value_dim}
+    if kind == "sliding":
+        group["window"] = window_of(config)
+    if kind == "chunked":
         group["chunk"] = config.count("attention_chunk_size")
-    key_is_value = config.flag("attention_k_eq_v") and full
-    key_value = hidden * num_key_value_heads * head_dim * (1 if key_is_value else 2)
-    return Mixer([group], query + key_value)
+    return Layer([group], modules)
 
 
-def latent_mixer(decoder: Decoder, i: int) -> Mixer:
+def window_of(config: HfConfig) -> int:
+    """A janela; sliding_window_size não conta o próprio token."""
+    name, _ = config.named("window")
+    window = config.count("window")
+    if config.data.get("use_bidirectional_attention") == "all":
+        return window // 2 + 1
+    return window + (name == "sliding_window_size")
+
+
+def indexed_heads_layer(decoder: Decoder, i: int) -> Layer:
+    """MiniMax M3: K e V por cabeça e um indexador, que escolhe os blocos que a consulta lê."""
+    kinds = list(decoder.kinds)
+    kinds[i] = "full"
+    layer, nested = heads_layer(replace(decoder, kinds=kinds), i), nested_attention(decoder.config)
+    dim, heads = nested.count("index_head_dim"), nested.count("index_n_heads")
+    modules = projections("self_attn.indexer.", wq_b=decoder.hidden * heads * dim,
+                          wk=decoder.hidden * dim)
+    return Layer([*layer.groups, {"kind": "indexer", "index_head_dim": dim}],
+                 {**layer.modules, **modules})
+
+
+def latent_layer(decoder: Decoder, i: int, prefix: str = "self_attn.") -> Layer:
     """MLA, com o indexador da DSA onde há um."""
-    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
-    query, rank = config.count("q_lora_rank", 0), config.count("kv_lora_rank")
-    value, rope = config.count("v_head_dim"), config.count("qk_rope_head_dim")
-    nope, index_dim = config.count("qk_nope_head_dim"), config.count("index_head_dim", 0)
-    down = hidden * (query + rank + rope)
-    up = heads * ((query or hidden) * (nope + rope) + rank * (nope + value) + hidden * value)
-    groups = [{"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
-    types = config.sequence("indexer_types")
-    if index_dim and types[i:i + 1] in ([], ["full"]):  # a lista não fala das camadas MTP
-        groups.append({"kind": "indexer", "index_head_dim": index_dim})
+    config, hidden = decoder.layer(i), decoder.hidden
+    heads, rank = config.count("num_attention_heads"), config.count("kv_lora_rank")
+    query, value = config.count("q_lora_rank", 0), config.count("v_head_dim")
+    rope = config.count("qk_rope_head_dim", low=0)
+    head = rope + config.count("qk_nope_head_dim")
+    if config.sequence("kv_source_layers")[i:i + 1] not in ([], [i]):
+        raise config.fail("kv_source_layers", "cada camada com o seu próprio KV")
+    if ignores_positions(config, i):
+        rope = 0
+    gated = decoder.family.element_gate or config.flag("mla_use_output_gate")
+    gate = heads * value if gated else heads * decoder.family.head_gate
+    modules = projections(
+        prefix, q_a_proj=hidden * query, kv_a_proj_with_mqa=hidden * (rank + rope),
+        kv_b_proj=rank * heads * (head - rope + value), o_proj=heads * value * hidden,
+        g_proj=hidden * gate)
+    modules[prefix + ("q_b_proj" if query else "q_proj")] = (query or hidden) * heads * head
+    groups: list[Json] = [{"kind": "mla", "kv_lora_rank": rank, "qk_rope_head_dim": rope}]
+    dim = config.count("index_head_dim", 0)
+    if dim and own_indexer(config, i):
+        pool = config.count("index_kpool", 0, low=0)
         index_heads = config.count("index_n_heads")
-        down += (query * index_heads + hidden) * index_dim
-        up += hidden * index_heads
-    return Mixer(groups, down + up, replicated=down)
+        modules.update(projections(
+            prefix + "indexer.", wq_b=(query or hidden) * index_heads * dim,
+            wk=hidden * dim * (2 if pool else 1), weights_proj=hidden * index_heads))
+        groups.append({"kind": "indexer", "index_head_dim": 2 * dim + 1 if pool else dim})
+    return Layer(groups, modules)
 
 
-def compressed_mixer(decoder: Decoder, ratio: int) -> Mixer:
+def ignores_positions(config: HfConfig, i: int) -> bool:
+    """A camada não tem RoPE (Mistral Large 4): a lista o diz, ou uma a cada intervalo."""
+    interval = config.count("no_rope_layer_interval", 0, low=0)
+    marks = config.sequence("no_rope_layers")
+    if marks:
+        return i < len(marks) and marks[i] == 0
+    return interval > 0 and (i + 1) % interval == 0
+
+
+def own_indexer(config: HfConfig, i: int) -> bool:
+    """A camada tem indexador próprio; as "shared" usam o da última que tem. MTP tem o seu."""
+    types = config.data.get("indexer_types")
+    if types is None and config.data.get("index_topk_pattern") is not None:
+        types = config.data["index_topk_pattern"]
+    config.read.add("indexer_types")
+    if types is None:
+        freq = config.count("index_topk_freq", 1, low=0) or 1
+        offset = config.count("index_skip_topk_offset", 2, low=0)
+        return max(i - offset + 1, 0) % freq == 0
+    if not isinstance(types, (list, str)) or any(
+            HF_PATTERN.get(str(item), item) not in HF_PATTERN.values() for item in types):
+        raise config.fail("indexer_types", "full ou shared em cada camada")
+    return i >= len(types) or HF_PATTERN.get(types[i], types[i]) == "full"
+
+
+def compressed_layer(decoder: Decoder, i: int) -> Layer:
     """DeepSeek V4: janela em toda camada e um vetor K = V a cada `ratio` tokens."""
-    config, hidden, heads = decoder.config, decoder.hidden, decoder.heads
+    config, hidden, heads = decoder.layer(i), decoder.hidden, decoder.layer(i).count(
+        "num_attention_heads")
     dim, query = config.count("head_dim"), config.count("q_lora_rank")
-    output = config.count("o_lora_rank")
+    output, ratio = config.count("o_lora_rank"), compression_ratio(decoder, i)
     groups = [{"kind": "sliding", "kv_heads": 1, "k_dim": dim, "v_dim": 0,
                "window": config.count("sliding_window")}]
-    down = hidden * (query + dim)
-    up = heads * dim * (query + output) + hidden * (config.count("o_groups") * output + 3 * dim)
+    modules = projections(
+        "self_attn.", q_a_proj=hidden * query, kv_proj=hidden * dim, q_b_proj=query * heads * dim,
+        o_a_proj=heads * dim * output, o_b_proj=config.count("o_groups") * output * hidden)
+    indexed = 0 < ratio <= 4
     if ratio:
         groups.append({"kind": "compressed", "dim": dim, "ratio": ratio})
-    if 0 < ratio <= 4:
-        index_dim = config.count("index_head_dim")
+        width = 2 * dim if indexed else dim  # os blocos se sobrepõem
+        modules.update(projections("self_attn.compressor.", kv_proj=hidden * width,
+                                   gate_proj=hidden * width))
+    if indexed:
+        index_dim, index_heads = config.count("index_head_dim"), config.count("index_n_heads")
         groups.append({"kind": "compressed_indexer", "index_head_dim": index_dim, "ratio": ratio})
-        up += query * config.count("index_n_heads") * index_dim
-    return Mixer(groups, down + up, replicated=down)
+        modules.update(projections(
+            "self_attn.indexer.", kv_proj=2 * hidden * index_dim, gate_proj=2 * hidden * index_dim,
+            wq_b=query * index_heads * index_dim, weights_proj=hidden * index_heads))
+    return Layer(groups, modules)
 
 
-def recurrent_mixer(decoder: Decoder) -> Mixer:
-    """Gated delta net ou Mamba2: a convolução, em 16 bits, e a recorrência, no tipo do estado."""
-    delta_net = decoder.family.layer_rule == "gated_delta_net"
-    heads, value_dim, key_dim, key_heads, kernel = map(
-        decoder.config.count, GATED_DELTA_NET if delta_net else MAMBA2)
+COMPRESSION = {"compressed_sparse": 4, "heavily_compressed": 128, "sliding": 0}
+
+
+def compression_ratio(decoder: Decoder, i: int) -> int:
+    """De `compress_ratios`, que cita também as MTP, ou de `compress_rates`, por tipo de camada."""
+    config, kind = decoder.config, decoder.kinds[i]
+    ratios = config.sequence("compress_ratios")
+    if ratios or kind == "compressed":
+        return int((ratios[i:i + 1] or [0])[0])
+    rates = config.child("compress_rates")
+    return rates.count(kind + "_attention", COMPRESSION[kind], low=0)
+
+
+def delta_net_layer(decoder: Decoder, i: int) -> Layer:
+    """Gated delta net: convolução em 16 bits e recorrência no tipo do estado."""
+    config, hidden = decoder.layer(i), decoder.hidden
+    heads, value_dim = config.count("linear_num_value_heads"), config.count("linear_value_head_dim")
+    key_dim, kernel = config.count("linear_key_head_dim"), config.count("linear_conv_kernel_dim")
     inner = heads * value_dim
-    conv = inner + 2 * key_heads * key_dim
-    state_bits = inner * key_dim * decoder.config.dtype_bits("mamba_ssm_dtype")
-    state_bytes = state_bits // 8 + conv * (kernel - 1) * 2
-    rates = 2 * heads if delta_net else heads  # por cabeça: beta e o decaimento, ou só o passo
-    params = decoder.hidden * (conv + 2 * inner + rates) + conv * kernel
-    kind = "linear" if delta_net else "mamba2"
-    return Mixer([{"kind": kind, "heads": heads, "state_bytes": state_bytes}], params)
+    conv = inner + 2 * config.count("linear_num_key_heads") * key_dim
+    modules = projections("linear_attn.", in_proj_qkv=hidden * conv, in_proj_z=hidden * inner,
+                          in_proj_b=hidden * heads, in_proj_a=hidden * heads, conv1d=conv * kernel,
+                          out_proj=inner * hidden)
+    return Layer([state_group(config, "linear", heads, inner * key_dim, conv * (kernel - 1))],
+                 modules)
+
+
+def state_group(config: HfConfig, kind: str, heads: int, state: int, conv: int) -> Json:
+    """`state` e `conv`: elementos da recorrência, no tipo do estado, e da convolução, em 16 bits."""
+    state_bytes = state * config.dtype_bits("mamba_ssm_dtype") // 8 + 2 * conv
+    return {"kind": kind, "heads": heads, "state_bytes": state_bytes}
+
+
+def kda_layer(decoder: Decoder, i: int) -> Layer:
+    """Kimi delta attention: portas de esquecimento e de saída por elemento."""
+    outer, hidden = decoder.layer(i), decoder.hidden
+    config = outer.child("linear_attn_config") if outer.data.get("linear_attn_config") else outer
+    heads, dim = config.count("linear_num_heads"), config.count("linear_head_dim")
+    kernel, inner = config.count("linear_conv_kernel_dim"), heads * dim
+    gate = hidden * dim + dim * inner
+    full = hidden * inner
+    rank = decoder.family.full_rank
+    modules = projections(
+        "linear_attn.", q_proj=full, k_proj=full, v_proj=full, conv1d=3 * inner * kernel,
+        f_proj=full if rank else gate, b_proj=hidden * heads,
+        g_proj=full if rank or config.flag("use_full_rank_gate") else gate, o_proj=full)
+    return Layer([state_group(outer, "kda", heads, inner * dim, 3 * inner * (kernel - 1))], modules)
+
+
+def mamba2_layer(decoder: Decoder, i: int) -> Layer:
+    config, hidden = decoder.layer(i), decoder.hidden
+    heads, groups = config.count("mamba_num_heads"), config.count("mamba_num_groups")
+    state, kernel = config.count("mamba_state_size"), config.count("mamba_conv_kernel")
+    inner = mamba_width(config, hidden, heads)
+    conv = inner + 2 * groups * state
+    modules = projections("mamba.", in_proj=hidden * (conv + inner + heads),
+                          conv1d=conv * (kernel + 1), out_proj=inner * hidden)
+    return Layer([state_group(config, "mamba2", heads, inner * state, conv * (kernel - 1))],
+                 modules)
+
+
+def mamba_width(config: HfConfig, hidden: int, heads: int) -> int:
+    """A largura interna: cabeças × dimensão, que `auto` ou a falta dela tira da expansão."""
+    expanded = config.count("mamba_d_ssm", config.count("mamba_expand", 2) * hidden)
+    head_dim = config.named("mamba_head_dim")[1]
+    if head_dim is None or head_dim == "auto":
+        return expanded
+    return heads * config.count("mamba_head_dim")
+
+
+def mamba1_layer(decoder: Decoder, i: int) -> Layer:
+    config, hidden = decoder.layer(i), decoder.hidden
+    inner, state = config.count("mamba_expand") * hidden, config.count("mamba_state_size")
+    kernel, rank = config.count("mamba_conv_kernel"), config.named("mamba_dt_rank")[1]
+    if rank is None or rank == "auto":
+        rank = ceil_div(hidden, 16)
+    rank = config.count("mamba_dt_rank", rank) if type(rank) is int else 0
+    modules = projections(
+        "mamba.", in_proj=2 * hidden * inner, conv1d=inner * kernel, out_proj=inner * hidden,
+        x_proj=inner * (rank + 2 * state), dt_proj=rank * inner, A_log=inner * state)
+    return Layer([state_group(config, "mamba1", inner, inner * state, inner * (kernel - 1))],
+                 modules)
+
+
+def lightning_layer(decoder: Decoder, i: int) -> Layer:
+    """MiniMax: atenção linear, com um estado por cabeça."""
+    config, hidden = decoder.layer(i), decoder.hidden
+    heads = config.count("num_attention_heads")
+    dim = config.count("head_dim", hidden // heads)
+    full = hidden * heads * dim
+    modules = projections("self_attn.", qkv_proj=3 * full, out_proj=full, output_gate=full)
+    return Layer([state_group(config, "lightning", heads, heads * dim * dim, 0)], modules)
+
+
+def convolution_layer(decoder: Decoder, i: int) -> Layer:
+    """LFM2: uma convolução curta com portas no lugar da atenção."""
+    config, hidden = decoder.layer(i), decoder.hidden
+    kernel = config.count("conv_L_cache")
+    modules = projections("conv.", in_proj=3 * hidden**2, conv=hidden * kernel,
+                          out_proj=hidden**2)
+    return Layer([state_group(config, "conv", hidden, 0, hidden * (kernel - 1))], modules)
+
+
+def hybrid_layer(decoder: Decoder, i: int) -> Layer:
+    """Falcon H1: Mamba2 e atenção completa lado a lado."""
+    kinds = list(decoder.kinds)
+    kinds[i] = "full"
+    state, heads = mamba2_layer(decoder, i), heads_layer(replace(decoder, kinds=kinds), i)
+    return Layer([*state.groups, *heads.groups], {**state.modules, **heads.modules})
+
+
+# Tipo de camada, ou recorrência da família → quem lê o que está no lugar da atenção.
+MIXERS: dict[str, Callable[[Decoder, int], Layer]] = {
+    "full": heads_layer, "sliding": heads_layer, "chunked": heads_layer,
+    "indexed": indexed_heads_layer, "latent": latent_layer, "compressed": compressed_layer,
+    "compressed_sparse": compressed_layer, "heavily_compressed": compressed_layer,
+    "conv": convolution_layer, "hybrid": hybrid_layer, "delta_net": delta_net_layer,
+    "kda": kda_layer, "mamba1": mamba1_layer, "mamba2": mamba2_layer,
+    "lightning": lightning_layer}
+
+
+def mixer_layer(decoder: Decoder, i: int) -> Layer:
+    kind, config = decoder.kinds[i], decoder.config
+    if kind in FFN_ONLY:
+        return Layer()
+    if kind == "linear":
+        if not decoder.family.linear:
+            raise config.fail("layer_types", "camadas que a família tem: não as lineares")
+        return MIXERS[decoder.family.linear](decoder, i)
+    if config.count("o_lora_rank", 0, low=0):
+        return compressed_layer(decoder, i)
+    if config.count("kv_lora_rank", 0, low=0) and kind in ("full", "sliding"):
+        return latent_layer(decoder, i)
+    return MIXERS[kind](decoder, i)
 
 
 def layer_block(config: HfConfig, i: int, part: str) -> HfConfig | None:
@@ -3384,64 +3964,91 @@ def replaced_params(block: HfConfig, hidden: int) -> int | None:
     return 0 if block.flag("no_op") else None
 
 
-def ffn_params(decoder: Decoder, i: int) -> dict[str, int]:
-    """Parâmetros por papel da FFN da camada."""
-    config, kind = decoder.config, decoder.kinds[i]
-    step = config.count("decoder_sparse_step", 1)
-    first = config.count("first_k_dense_replace", 0, low=0)
-    matrices = config.count("ffn_matrices", 3)
-    block = layer_block(config, i, "ffn")
-    if decoder.family.one_part and kind not in FFN_ONLY:
+def matrices(prefix: str, size: int, count: int) -> dict[str, int]:
+    """As matrizes de uma FFN, de `size` parâmetros cada uma."""
+    names = ("gate_proj", "up_proj", "down_proj")[-count:]
+    return projections(prefix, **dict.fromkeys(names, size))
+
+
+def ffn_modules(decoder: Decoder, i: int) -> dict[str, int]:
+    """Os módulos da FFN da camada."""
+    config, rules, hidden = decoder.layer(i), decoder.family, decoder.hidden
+    kind = decoder.kinds[i]
+    if rules.one_part and kind not in FFN_ONLY:
         return {}
+    block = layer_block(config, i, "ffn")
     if block:
-        return {"dense": block_ffn_params(block, decoder.hidden, matrices)}
-    routed = decoder.experts and i >= first and (i + 1) % step == 0 and kind != "mlp"
-    if routed and i not in config.sequence("mlp_only_layers"):
-        return moe_params(decoder, matrices)
-    width = (config.count("non_moe_intermediate_size", 0, low=0)
-             or config.count("ffn_intermediate_size"))
+        return matrices("mlp.", block_ffn_params(block, hidden), rules.ffn_matrices)
+    if decoder.routed[i]:
+        both = rules.attentions > 1 or config.flag("enable_moe_block")  # densa e roteada
+        dense = dense_modules(decoder, i) if both else {}
+        return {**dense, **moe_modules(decoder, i)}
+    return dense_modules(decoder, i)
+
+
+def dense_modules(decoder: Decoder, i: int) -> dict[str, int]:
+    config, rules = decoder.layer(i), decoder.family
+    width = config.count(rules.dense_width, 0, low=0) or config.count("ffn_intermediate_size")
+    if config.flag("block_auto_adjust_ff_dim"):
+        multiple = config.count("block_multiple_of", 256)
+        width = ceil_div(int(2 * width // 3 * config.get("block_ffn_dim_multiplier", FACTOR, 1)),
+                         multiple) * multiple
     doubled = config.flag("use_double_wide_mlp") and i >= decoder.own_kv
-    return {"dense": matrices * decoder.hidden * width * (2 if doubled else 1)}
+    size = decoder.hidden * width * (2 if doubled else 1)
+    return {("mlps.%d." % n if rules.attentions > 1 else "mlp.") + name: count
+            for n in range(rules.attentions)
+            for name, count in matrices("", size, rules.ffn_matrices).items()}
 
 
-def block_ffn_params(block: HfConfig, hidden: int, matrices: int) -> int:
+def block_ffn_params(block: HfConfig, hidden: int) -> int:
+    """Os de uma das três matrizes; o que as substitui se divide por elas."""
     replaced = replaced_params(block, hidden)
     if replaced is not None:
-        return replaced
+        return replaced // 3
     width: int = 2 * block.get("ffn_mult", FACTOR) * hidden // 3
-    return matrices * hidden * ceil_div(width, 256) * 256
+    return hidden * ceil_div(width, 256) * 256
 
 
-def moe_params(decoder: Decoder, matrices: int) -> dict[str, int]:
-    config, hidden, experts = decoder.config, decoder.hidden, decoder.experts
-    width = config.count(decoder.family.expert_width)
-    latent = config.count("moe_latent_size", 0, low=0)
+def moe_modules(decoder: Decoder, i: int) -> dict[str, int]:
+    config, rules, hidden = decoder.layer(i), decoder.family, decoder.hidden
+    experts = config.count("num_experts")
+    width, latent = config.count(rules.expert_width), config.count("moe_latent_size", 0, low=0)
     copies = config.count("num_shared_experts", 0, low=0)
-    shared_width = config.count("shared_intermediate_size", 0, low=0) or copies * width
-    return {"experts": experts * matrices * (latent or hidden) * width,
-            "shared": matrices * hidden * shared_width,
-            "router": hidden * (experts + 2 * latent)}
+    shared = config.count(rules.shared_width, 0, low=0)
+    if rules.shared_width == "shared_intermediate_size" and copies:
+        shared *= copies
+    return {**matrices("mlp.experts.0.", experts * (latent or hidden) * width, rules.ffn_matrices),
+            **matrices("mlp.shared_experts.", hidden * (shared or copies * width),
+                       rules.ffn_matrices),
+            **projections("mlp.", gate=hidden * (experts + 2 * latent))}
 
 
-@dataclass(frozen=True, eq=False)
-class DecoderLayer:
-    """Uma camada: o que está no lugar da atenção e os parâmetros."""
+def extra_modules(decoder: Decoder, i: int) -> dict[str, int]:
+    """O que nem é atenção nem FFN: normas, fluxos residuais, projeções por camada."""
+    config, hidden = decoder.layer(i), decoder.hidden
+    streams = config.count("hc_mult", 0, low=0)
+    mixed = streams * (streams + 2 if "hc_sinkhorn_iters" in config.data else 2)
+    by_layer = config.count("hidden_size_per_layer_input", 0, low=0)
+    laurel = config.count("laurel_rank", 0, low=0)
+    return projections("", norm=2 * hidden, hc=2 * mixed * streams * hidden,
+                       per_layer_projection=2 * by_layer * hidden, laurel=2 * laurel * hidden)
 
-    mixer: Mixer
-    params: dict[str, int]  # por papel: os de HF_ROLES e router, com as normas
 
-
-def read_layer(decoder: Decoder, i: int) -> DecoderLayer:
-    mixer = layer_mixer(decoder, i)
-    outside_ffn = {"attention": mixer.params, "router": 2 * decoder.hidden}
-    return DecoderLayer(mixer, {**outside_ffn, **ffn_params(decoder, i)})
+def read_layer(decoder: Decoder, i: int) -> Layer:
+    mixer = mixer_layer(decoder, i)
+    groups, modules = list(mixer.groups), dict(mixer.modules)
+    if decoder.family.attentions > 1:
+        groups = groups * decoder.family.attentions
+        modules = {name.replace("self_attn.", "self_attn.%d." % n): count
+                   for name, count in modules.items() for n in range(decoder.family.attentions)}
+    return Layer(groups, {**modules, **ffn_modules(decoder, i), **extra_modules(decoder, i)})
 
 
 def draft_kinds(decoder: Decoder) -> Sequence[str]:
     """O tipo de cada camada MTP, ou de cada parte dela."""
     config, kinds = decoder.config, ["full"]
     name, listed = config.named("mtp_layer_types")
-    if decoder.kinds[-1:] == ["compressed"]:
+    if decoder.family.kinds is compressed_layers:
         kinds = ["compressed"]
     elif listed:
         if not isinstance(listed, (list, str)) or any(str(item) not in HF_LAYERS
@@ -3453,18 +4060,21 @@ def draft_kinds(decoder: Decoder) -> Sequence[str]:
     return kinds * config.count("num_mtp_layers", 0, low=0, high=64)
 
 
-def read_draft_layers(decoder: Decoder) -> Sequence[DecoderLayer]:
+def read_draft_layers(decoder: Decoder) -> Sequence[Layer]:
     """As camadas MTP, depois das outras; se o checkpoint as traz, o config.json não diz."""
     kinds, first = draft_kinds(decoder) if decoder.family.mtp else [], len(decoder.kinds)
-    longer = replace(decoder, kinds=[*decoder.kinds, *kinds], own_kv=first + len(kinds))
+    routed = [decoder.experts > 0 and (not decoder.family.one_part or kind == "moe")
+              for kind in kinds]
+    longer = replace(decoder, kinds=[*decoder.kinds, *kinds], own_kv=first + len(kinds),
+                     routed=[*decoder.routed, *routed])
     return [read_layer(longer, i) for i in range(first, first + len(kinds))]
 
 
-def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
+def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
     """Os grupos de `models.json`, na ordem da primeira camada de cada um."""
     counts: dict[tuple[tuple[str, Any], ...], int] = {}
     for layer in layers:
-        for group in layer.mixer.groups or [{"kind": "none"}]:
+        for group in layer.groups or [{"kind": "none"}]:
             key = tuple(group.items())
             counts[key] = counts.get(key, 0) + 1
     return [{**dict(key), "layers": count} for key, count in counts.items()]
@@ -3472,92 +4082,114 @@ def cache_groups(layers: Sequence[DecoderLayer]) -> Sequence[Json]:
 
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
-Formats = Dict[str, WeightFormat]  # de cada papel
+Modules = Dict[str, int]  # parâmetros de cada módulo: layers.3.self_attn.q_proj
+# Papel de um módulo → os nomes; o resto (o roteador, as normas) fica em 16 bits.
+MODULE_ROLES = {"experts": r"\.experts\.", "shared": "shared_expert",
+                "attention": "self_attn|linear_attn|mamba|conv",
+                "dense": r"mlps?\.(\d+\.)?[a-z_]+_proj|per_layer"}
+REPLICATED = re.compile(r"self_attn\.(\d\.)?(q_a_proj|kv_a_proj_with_mqa|kv_proj|indexer\.w[qk])")
 
 
-def weight_formats(decoder: Decoder) -> Formats:
+def role_of(module: str) -> str:
+    return next((role for role, names in MODULE_ROLES.items() if re.search(names, module)),
+                "router")
+
+
+def named_modules(layers: Sequence[Layer], first: int = 0) -> Modules:
+    return {"layers.%d.%s" % (first + i, name): count
+            for i, layer in enumerate(layers) for name, count in layer.modules.items()}
+
+
+def module_format(decoder: Decoder) -> Callable[[str], WeightFormat]:
     config = decoder.config
     plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
     formats = {**dict.fromkeys(HF_ROLES, plain), "router": WeightFormat("bf16", 16)}
     quantization = config.child("quantization_config")
-    if not quantization.data:
-        return formats
-    quantized, kept = quantized_format(quantization), kept_modules(quantization)
-    only_experts = quantization.data.get("quant_method") == "mxfp4"
-    for role in HF_ROLES:
-        if role == "experts" or not (
-                only_experts or keeps_role(kept, role, len(decoder.kinds))):
-            formats[role] = quantized
-    if config.data.get("expert_dtype") == "fp4":
-        formats["experts"] = WeightFormat("mxfp4", WEIGHT_BITS["mxfp4"][0])
-    return formats
+    if quantization.data:
+        quantized, kept = quantized_format(quantization), kept_modules(quantization)
+        only_experts = quantization.data.get("quant_method") == "mxfp4"
+        for role in HF_ROLES:
+            if role == "experts" or not (
+                    only_experts or keeps_role(kept, role, len(decoder.kinds))):
+                formats[role] = quantized
+        if config.data.get("expert_dtype") == "fp4":
+            formats["experts"] = WeightFormat("mxfp4", WEIGHT_BITS["mxfp4"][0])
+    return lambda module: formats[role_of(module)]
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """O que um motor carrega, contado pela arquitetura."""
 
-    params: dict[str, int]  # por papel, na soma das camadas
-    formats: Formats
+    modules: Modules
+    mtp_modules: Modules  # das camadas que rascunham, com as projeções de entrada
+    format_of: Callable[[str], WeightFormat]
     embedding_params: int
     vision_params: int
-    replicated_bytes: int  # da atenção: os que todo rank do tensor parallel repete
-    mtp_params: dict[str, int]  # das camadas que rascunham, com as projeções de entrada
     mtp_copied_params: int  # do embedding e da cabeça, que o motor não lê de novo
 
     @property
     def text_params(self) -> int:
-        return self.embedding_params + sum(self.params.values())
+        return self.embedding_params + sum(self.modules.values())
 
-    @property
+    @cached_property
     def expert_bytes(self) -> int:
-        return params_bytes({"experts": self.params["experts"]}, self.formats)
+        return self.bytes_of(expert_modules(self.modules))
 
-    @property
+    @cached_property
     def dense_bytes(self) -> int:
         in_16_bits = self.embedding_params + self.vision_params
-        return 2 * in_16_bits + params_bytes(self.params, self.formats) - self.expert_bytes
+        return 2 * in_16_bits + self.bytes_of(self.modules) - self.expert_bytes
 
-    @property
+    @cached_property
+    def replicated_bytes(self) -> int:
+        """Os da atenção que todo rank do tensor parallel repete."""
+        return self.bytes_of({name: count for name, count in self.modules.items()
+                              if REPLICATED.search(name)})
+
+    @cached_property
     def mtp_expert_bytes(self) -> int:
-        return params_bytes({"experts": self.mtp_params["experts"]}, self.formats)
+        return self.bytes_of(expert_modules(self.mtp_modules))
 
-    @property
+    @cached_property
     def mtp_dense_bytes(self) -> int:
-        return params_bytes(self.mtp_params, self.formats) - self.mtp_expert_bytes
+        return self.bytes_of(self.mtp_modules) - self.mtp_expert_bytes
 
     @property
     def total_bytes(self) -> int:
         drafts = self.mtp_dense_bytes + self.mtp_expert_bytes + 2 * self.mtp_copied_params
         return self.dense_bytes + self.expert_bytes + drafts
 
-
-def params_bytes(params: dict[str, int], formats: Formats) -> int:
-    return sum(ceil_div(count * formats[role].bits, 8) for role, count in params.items())
-
-
-def params_by_role(layers: Sequence[DecoderLayer]) -> dict[str, int]:
-    return {role: sum(layer.params.get(role, 0) for layer in layers)
-            for role in (*HF_ROLES, "router")}
+    def bytes_of(self, modules: Modules) -> int:
+        return sum(ceil_div(count * self.format_of(name).bits, 8)
+                   for name, count in modules.items())
 
 
-def read_checkpoint(root: HfConfig, decoder: Decoder, layers: Sequence[DecoderLayer],
-                    drafts: Sequence[DecoderLayer]) -> Checkpoint:
+def expert_modules(modules: Modules) -> Modules:
+    return {name: count for name, count in modules.items() if role_of(name) == "experts"}
+
+
+def dense_modules_of(modules: Modules) -> Modules:
+    return {name: count for name, count in modules.items() if role_of(name) == "dense"}
+
+
+def read_checkpoint(root: HfConfig, decoder: Decoder, layers: Sequence[Layer],
+                    drafts: Sequence[Layer]) -> Checkpoint:
     config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
-    formats, vision = weight_formats(decoder), vision_params(root, hidden)
-    params, mtp_params = params_by_role(layers), params_by_role(drafts)
+    modules = named_modules(layers)
     tied = config.flag("tie_word_embeddings")
     embedding = vocab * hidden * (1 if tied else 2)
     by_layer = config.count("hidden_size_per_layer_input", 0, low=0) * len(layers)
     if by_layer:  # Gemma 3n e 4: um embedding em cada camada
         embedding += by_layer * config.count("vocab_size_per_layer_input")
-        params["dense"] += 3 * hidden * by_layer
-    replicated = {"attention": sum(layer.mixer.replicated for layer in layers)}
+        modules["per_layer_model_projection"] = by_layer * hidden
+    inputs = config.count("altup_num_inputs", 1)
+    modules["altup_projections"] = 2 * (inputs - 1) * hidden**2
     count = config.count("num_mtp_layers", 0, low=0) if drafts else 0
-    mtp_params["router"] += 2 * hidden**2 * count
+    mtp_modules = {**named_modules(drafts, len(layers)), "mtp.eh_proj": 2 * hidden**2 * count}
     copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
-    return Checkpoint(params, formats, embedding, vision, params_bytes(replicated, formats),
-                      mtp_params, copied)
+    return Checkpoint(modules, mtp_modules, module_format(decoder), embedding,
+                      vision_params(root, hidden), copied)
 
 
 def index_total_bytes(file: str, document: Any) -> int:
@@ -3585,18 +4217,23 @@ def context_limit(config: HfConfig, default: int | None) -> int:
     return limit
 
 
-def shape_fields(decoder: Decoder, layers: Sequence[DecoderLayer], context: int | None,
+def latent_head_dim(config: HfConfig) -> int:
+    return config.count("mla_head_dim", 0, low=0) or config.count("v_head_dim")
+
+
+def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
                  has_dense: bool) -> Json:
     """Os campos de `models.json` que dão a forma do modelo e do cache."""
     config, groups = decoder.config, cache_groups(layers)
     heads: Json = next((group for group in groups if "k_dim" in group), {})
     fields = {
-        "num_layers": len(layers), "num_attention_heads": decoder.heads,
+        "num_layers": len(layers),
+        "num_attention_heads": decoder.layer(0).count("num_attention_heads"),
         "num_key_value_heads": heads.get("kv_heads", 1),
-        "head_dim": heads["k_dim"] if heads else config.count("mla_head_dim"),
+        "head_dim": heads["k_dim"] if heads else latent_head_dim(config),
         "hidden_size": decoder.hidden, "vocab_size": decoder.vocab_size}
     if has_dense:
-        fields["intermediate_size"] = config.count("dense_intermediate_size", 0)
+        fields["intermediate_size"] = decoder.layer(0).count("dense_intermediate_size", 0)
     fields["max_position_embeddings"] = context_limit(config, context)
     if [group["kind"] for group in groups] == ["full"]:
         fields["attention_pattern"] = "full"
@@ -3614,7 +4251,7 @@ def bidirectional_images(decoder: Decoder, checkpoint: Checkpoint) -> bool:
     return checkpoint.vision_params > 0 and (declared or decoder.family.bidirectional_images)
 
 
-def mtp_fields(checkpoint: Checkpoint, drafts: Sequence[DecoderLayer], known_bytes: int) -> Json:
+def mtp_fields(checkpoint: Checkpoint, drafts: Sequence[Layer], known_bytes: int) -> Json:
     """O campo `mtp`: o cache e os bytes das camadas que rascunham, se o config as declara."""
     groups = [group for group in cache_groups(drafts) if group["kind"] != "none"]
     if not groups:
@@ -3625,8 +4262,8 @@ def mtp_fields(checkpoint: Checkpoint, drafts: Sequence[DecoderLayer], known_byt
             "expert_bytes": checkpoint.mtp_expert_bytes * known_bytes // computed}
 
 
-def moe_fields(decoder: Decoder, layers: Sequence[DecoderLayer]) -> Json:
-    moe_layers = sum("experts" in layer.params for layer in layers)
+def moe_fields(decoder: Decoder, layers: Sequence[Layer]) -> Json:
+    moe_layers = sum(decoder.routed)
     if not moe_layers:
         return {}
     return {"moe_layers": moe_layers, "num_experts": decoder.experts,
@@ -3657,25 +4294,27 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
     drafts = read_draft_layers(decoder)
     checkpoint = read_checkpoint(root, decoder, layers, drafts)
-    params, computed = checkpoint.params, checkpoint.total_bytes
+    expert_params = sum(expert_modules(checkpoint.modules).values())
+    computed = checkpoint.total_bytes
     if index_bytes:
         check_index(file, index_bytes, computed)
     known_bytes = weights_bytes or index_bytes or computed
     moe = moe_fields(decoder, layers)
     entry = {
-        "name": name, **shape_fields(decoder, layers, context, params["dense"] > 0),
+        "name": name, **shape_fields(decoder, layers, context, bool(dense_modules_of(checkpoint.modules))),
         "default_kv_precision": "fp8",
         "params_total": checkpoint.text_params + checkpoint.vision_params,
-        "params_active": checkpoint.text_params - idle_params(moe, params["experts"]),
+        "params_active": checkpoint.text_params - idle_params(moe, expert_params),
         "params_embedding": checkpoint.embedding_params + checkpoint.vision_params,
-        "native_precision": checkpoint.formats["experts" if moe else "dense"].precision,
+        "native_precision": checkpoint.format_of(next(iter(expert_modules(checkpoint.modules)
+                                                       or checkpoint.modules))).precision,
         "checkpoint_bytes": known_bytes,
         "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
         "weights_replicated_bytes": checkpoint.replicated_bytes,
         "multimodal": checkpoint.vision_params > 0,
         "bidirectional_images": bidirectional_images(decoder, checkpoint),
         "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
-        **moe, "params_experts": params["experts"],
+        **moe, "params_experts": expert_params,
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed,
         "mtp": mtp_fields(checkpoint, drafts, known_bytes)}
     check_read(decoder)
@@ -4386,9 +5025,10 @@ def group_figures(r: SizingResult) -> list[Json]:
 WINDOW = ("min(ceil(effective_context / block_tokens), ceil((cap_tokens - 1) / block_tokens) + 1)",
           "(ceil(min(cap_tokens - 1 + in_flight_tokens, effective_context) / block_tokens) + 1)")
 WHOLE = ("ceil(effective_context / block_tokens)",) * 2
-STATE = ("(1 + draft_tokens)", "(%d + draft_tokens)" % RESERVED_STATES)
+STATE_BLOCKS = ("(1 + draft_tokens)", "(reserved_states + draft_tokens)")
 BLOCK_FORMULAS = {
-    "sliding": WINDOW, "compressor_state": WINDOW, "linear": STATE, "mamba2": STATE,
+    **{kind: STATE_BLOCKS for kind, (fields, _) in KINDS.items() if fields is STATE},
+    "sliding": WINDOW, "compressor_state": WINDOW,
     "chunked": ("min(ceil(effective_context / block_tokens), ceil(cap_tokens / block_tokens))",
                 "ceil(min(cap_tokens + in_flight_tokens, effective_context) / block_tokens)")}
 

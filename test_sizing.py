@@ -6214,7 +6214,8 @@ CONFIGS = {
             "num_attention_heads": 32, "num_global_key_value_heads": 4, "num_hidden_layers": 60,
             "use_bidirectional_attention": "vision",
             "num_key_value_heads": 16, "sliding_window": 1024, "vocab_size": 262144,
-            "max_position_embeddings": 262144, "moe_intermediate_size": 704},
+            "max_position_embeddings": 262144, "moe_intermediate_size": 704,
+            "hidden_size_per_layer_input": 0},
         "vision_config": {"model_type": "gemma4_vision", "hidden_size": 1152,
                           "intermediate_size": 4304, "num_hidden_layers": 27}},
     "deepseek-v4": {
@@ -6254,7 +6255,7 @@ class HuggingFace(Case):
                 (dict(gpt, moe_intermediate_size=1440), "moe_intermediate_size = 1440"),
                 ({**llama, "model_type": "granitemoehybrid"}, "layer_types"),
                 ({**llama, "model_type": "nemotron_h"}, "layer_types"),
-                ({**llama, "layer_types": ["mamba"] * 32}, "mamba_num_heads")):
+                ({**llama, "layer_types": ["mamba"] * 32}, "não as lineares")):
             with temporary_file(config) as path:
                 self.refused(["--hf-config", path, "--print-model"], field)
         self.assertEqual(self.entry({**llama, "use_sliding_window": True})["num_layers"], 32)
@@ -6478,8 +6479,8 @@ class HuggingFace(Case):
         self.assertEqual(plain["groups"], [{"kind": "full", "kv_heads": 2, "k_dim": 128,
                                             "v_dim": 128, "layers": 1}])
         self.assertEqual(plain["expert_bytes"], 2 * 128 * 2 * 2688 * 1856)
-        norms = 2 * 2 * 2688  # da parte que não é MoE
-        self.assertEqual(plain["dense_bytes"], attention + projection + moe + norms)
+        norms = 2 * 2 * 2688  # de cada parte
+        self.assertEqual(plain["dense_bytes"], attention + projection + moe + 2 * norms)
         for field, value in (("mtp_layers_block_type", ["attention", "moe"]),
                              ("mtp_hybrid_override_pattern", "*E")):
             self.assertEqual(entry_from_config({**nemotron, field: value})["mtp"], plain)

@@ -61,7 +61,7 @@ MUTANTS = (
     ("Group.session_blocks", "self.cap_tokens - straddled", "self.cap_tokens",
      "Blocos.test_larguras"),
     ("Group.session_blocks", "min(whole, ", "max(0, ", "Blocos"),
-    ("Group.session_blocks", "RESERVED_STATES + draft_tokens", "RESERVED_STATES",
+    ("Group.session_blocks", "self.reserved_states + draft_tokens", "self.reserved_states",
      "Blocos.test_rascunho"),
     ("Group.session_blocks", '0 if self.kind == "chunked" else 1', "1", "Blocos.test_motor"),
     ("Group.session_blocks", "context), block_tokens) + straddled", "context), block_tokens)",
