@@ -2923,19 +2923,22 @@ HF_ALIASES = {field: names.split() for field, names in {
     "hidden_size": "hidden_size n_embd d_model",
     "layer_period": "_sliding_window_pattern sliding_window_pattern",
     "linear_conv_kernel_dim": "linear_conv_kernel_dim short_conv_kernel_size",
+    "index_head_dim": "index_head_dim sparse_index_dim",
+    "index_n_heads": "index_n_heads sparse_num_index_heads",
     "linear_head_dim": "linear_head_dim head_dim",
     "linear_num_heads": "linear_num_heads num_heads num_attention_heads",
     "mamba_conv_kernel": "conv_kernel mamba_d_conv",
+    "mamba_dt_rank": "mamba_dt_rank time_step_rank",
     "mamba_expand": "mamba_expand expand",
-    "mamba_head_dim": "mamba_head_dim mamba_d_head",
-    "mamba_num_groups": "n_groups mamba_n_groups",
-    "mamba_num_heads": "mamba_num_heads mamba_n_heads",
+    "mamba_head_dim": "mamba_head_dim mamba_d_head mamba_headdim",
+    "mamba_num_groups": "n_groups mamba_n_groups mamba_ngroups",
+    "mamba_num_heads": "mamba_num_heads mamba_n_heads n_mamba_heads num_heads",
     "mamba_ssm_dtype": "mamba_ssm_cache_dtype mamba_ssm_dtype",
-    "mamba_state_size": "ssm_state_size mamba_d_state",
+    "mamba_state_size": "ssm_state_size mamba_d_state state_size",
     "max_position_embeddings": "max_position_embeddings n_positions max_seq_len model_max_length",
     "mla_head_dim": "qk_rope_head_dim head_dim",
     "moe_intermediate_size": "moe_intermediate_size expert_ffn_hidden_size",
-    "moe_latent_size": "moe_latent_size routed_expert_hidden_size",
+    "moe_latent_size": "moe_latent_size moe_hidden_size routed_expert_hidden_size",
     "num_attention_heads": "num_attention_heads_per_layer num_attention_heads n_head n_heads",
     "num_experts": "n_routed_experts num_experts num_local_experts moe_num_experts",
     "num_experts_per_tok":
@@ -3236,6 +3239,7 @@ class Family:
     full_rank: bool = False  # as portas da KDA são matrizes inteiras
     sliding_kv_factor: int = 1  # cabeças de KV das camadas de janela, sobre as outras
     attentions: int = 1  # por camada, cada uma com o seu cache e a sua FFN densa
+    hybrid: str = "hybrid"  # as camadas "hybrid": uma chave de MIXERS
     one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
     last_full: bool = False  # a última camada é completa, diga a lista o que disser
     mtp: bool = False  # o checkpoint traz camadas MTP
@@ -3271,7 +3275,12 @@ ONE_IN_FOUR = marked("no_rope_layers", {1: "chunked", 0: "full"},
                      cycle("CCCF", "no_rope_layer_interval"))
 HF_FAMILIES: dict[str, Family] = dict(chain(
     family("llama yi internlm2 olmo olmo2 granite deepseek hunyuan_v1_dense nemotron-nas "
-           "bailing_moe hyperclovax"),
+           "bailing_moe hyperclovax stablelm"),
+    family("bitnet", num_key_value_heads=5),
+    family("granite_docling_text", num_key_value_heads=4, **TIED),
+    family("granite_swa", kinds=cycle("FSSS"), num_key_value_heads=4, sliding_window=128, **TIED),
+    family("cwm", kinds=cycle("FSSS"), num_key_value_heads=8, head_dim=128, sliding_window=8192),
+    family("jais2 phi", ffn_matrices=2),
     family("internlm3", num_key_value_heads=2, head_dim=128),
     family("seed_oss iquestcoder", num_key_value_heads=8, head_dim=128),
     family("exaone", num_key_value_heads=8),
@@ -3342,13 +3351,24 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            num_experts_per_tok=1, attention_chunk_size=8192, num_shared_experts=1),
     family("minimax_m2", kinds=marked("attn_type_list", {1: "full"}, cycle("F")),
            expert_width=AS_DENSE, num_key_value_heads=8, head_dim=128, num_experts_per_tok=8),
+    family("mellum", num_key_value_heads=4, head_dim=128, sliding_window=1024,
+           num_experts_per_tok=8),
+    family("kolibri1", kinds=cycle("SSSSF"), num_key_value_heads=4, head_dim=128,
+           sliding_window=513, num_experts_per_tok=6, shared_expert_intermediate_size=512),
+    family("muse_spark_text", kinds=cycle("SFSS"), element_gate=True, num_key_value_heads=16,
+           head_dim=64, sliding_window=2048, num_experts_per_tok=8),
+    family("sarvam_moe", num_key_value_heads=4, head_dim=64, first_dense=1,
+           num_experts_per_tok=6, num_shared_experts=1),
     family("minimax_m3_vl_text minimax_m3", kinds=marked(
         "sparse_attention_freq", {0: "full", 1: "indexed"}, cycle("F")), expert_width=AS_DENSE,
         dense_width="dense_intermediate_size", shared_width="shared_intermediate_size",
         num_key_value_heads=4, head_dim=128, num_experts_per_tok=4, index_head_dim=128,
-        index_n_heads=4, num_shared_experts=1),
+        index_n_heads=4, num_shared_experts=1, moe_intermediate_size=None),
     family("minimax", kinds=marked("attn_type_list", {1: "full", 0: "linear"}, cycle("FL")),
            linear="lightning", expert_width=AS_DENSE, num_key_value_heads=8,
+           num_experts_per_tok=2),
+    family("flex_olmo", expert_width=AS_DENSE, num_experts_per_tok=5),
+    family("granitemoeshared", expert_width=AS_DENSE, shared_width="shared_intermediate_size",
            num_experts_per_tok=2),
     family("olmoe", expert_width=AS_DENSE, num_experts_per_tok=8, num_key_value_heads=16),
     family("granitemoe", expert_width=AS_DENSE, num_experts_per_tok=2),
@@ -3356,6 +3376,12 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            dense_width="shared_intermediate_size", shared_width="shared_intermediate_size"),
     family("bamba", **MAMBA2, kinds=indices("attn_layer_indices", "full", "linear", cycle("L")),
            num_key_value_heads=8, attn_layer_indices=None),
+    family("zamba2", **MAMBA2, kinds=listed_only, hybrid="shared", one_part=True,
+           attention_hidden_size=None, num_mem_blocks=1, adapter_rank=128, **TIED),
+    family("mamba2", linear="mamba2", kinds=cycle("L"), one_part=True, mamba_num_groups=8,
+           mamba_conv_kernel=4, mamba_expand=2, mamba_num_heads=128, mamba_state_size=128),
+    family("mamba falcon_mamba", linear="mamba1", kinds=cycle("L"), one_part=True,
+           mamba_conv_kernel=4, mamba_expand=2, mamba_state_size=16, **TIED),
     family("falcon_h1", **MAMBA2, kinds=cycle("H"), num_key_value_heads=8),
     family("nemotron_h", linear="mamba2", kinds=listed_only, mtp=True, one_part=True,
            ffn_matrices=2, shared_width="moe_shared_expert_intermediate_size",
@@ -3372,6 +3398,7 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            num_experts_per_tok=4, **TIED),
     family("lfm3", kinds=listed_only, head_gate=True, conv_L_cache=7, num_key_value_heads=4,
            head_dim=128, sliding_window=256, **TIED),
+    family("olmo_hybrid", linear="delta_net", kinds=cycle("LLLF"), linear_conv_kernel_dim=4),
     family("qwen3_next", **DELTA_NET, num_key_value_heads=2, mtp_num_hidden_layers=1),
     family("qwen3_5_text", **DELTA_NET, num_key_value_heads=4),
     family("qwen3_5_moe_text", **DELTA_NET, num_key_value_heads=2, num_experts_per_tok=8),
@@ -3390,6 +3417,11 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            q_lora_rank=1536),
     family("deepseek_v3 kimi_k2", **MLA, mtp=True, mtp_copies=True, q_lora_rank=1536,
            first_dense=3, num_experts_per_tok=8),
+    family("axk1", **MLA, q_lora_rank=1536, first_dense=1, num_experts_per_tok=8),
+    family("sarvam_mla", **MLA, first_dense=1, num_experts_per_tok=8),
+    family("youtu", **MLA, q_lora_rank=1536, **TIED),
+    family("minicpm3", **{**MLA, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
+                          "qk_rope_head_dim": 32, "v_head_dim": 64}, q_lora_rank=768, **TIED),
     family("deepseek_v32", **DSA, mtp=True, mtp_copies=True, q_lora_rank=1536, first_dense=3,
            index_n_heads=64, num_experts_per_tok=8),
     family("glm_moe_dsa", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256}, mtp=True,
@@ -3416,8 +3448,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
         lambda config, total: ["full", *cycle("SSSSSF")(config, total)[1:]]), mtp=True,
         sliding_kv_factor=2, num_key_value_heads=4, head_dim=192, v_head_dim=128,
         sliding_window=129, first_dense=1, num_experts_per_tok=8),
-    family("step3p5", head_gate=True, swa_num_attention_heads=None, shared_width="share_expert_dim", num_key_value_heads=8,
-           head_dim=128, first_dense=3, share_expert_dim=1280, num_experts_per_tok=8),
+    family("step3p5 step3p7", head_gate=True, shared_width="share_expert_dim",
+           swa_num_attention_heads=None, num_key_value_heads=8, head_dim=128, first_dense=3, share_expert_dim=1280, num_experts_per_tok=8),
     family("laguna", head_gate=True, num_key_value_heads=8, head_dim=128, sliding_window=512,
            shared_expert_intermediate_size=512, first_dense=1, num_experts_per_tok=8),
     family("ernie4_5_moe", num_key_value_heads=4, num_experts_per_tok=6, num_shared_experts=2,
@@ -3433,10 +3465,10 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("longcat_flash", **{**MLA, "num_shared_experts": 0}, attentions=2, q_lora_rank=1536),
 ))
 
-# Modelo de várias modalidades → o model_type do decodificador, se o text_config não o diz, depois da
-# marca de quem decide se o embedding é também a cabeça: a raiz, que sem o campo diz que não ou, com
-# "=", que sim; com "+", a raiz ou o text_config; com "~", só ele.
-HF_ROOTS = dict(item.split(":") for item in (
+# Modelo de várias modalidades → o model_type do decodificador, se o text_config não o diz, depois
+# da marca de quem decide se o embedding é também a cabeça: a raiz, que sem o campo diz que não ou,
+# com "=", que sim; com "+", a raiz ou o text_config; com "~", só ele.
+ROOTS = (
     "aya_vision:=cohere2 cohere2_vision:=cohere2 cosmos3_omni:qwen3_vl_text "
     "deepseek_vl:=llama deepseek_vl_hybrid:=llama ernie4_5_vl_moe:=ernie4_5_vl_moe_text "
     "exaone4_5:exaone4 fast_vlm:qwen2 fun_asr_nano:=qwen3 gemma3:=gemma3_text "
@@ -3457,7 +3489,8 @@ HF_ROOTS = dict(item.split(":") for item in (
     "qwen3_omni_moe:qwen3_omni_moe_text qwen3_omni_moe_thinker:qwen3_omni_moe_text "
     "qwen3_vl:qwen3_vl_text qwen3_vl_moe:qwen3_vl_moe_text shieldgemma2:+gemma3_text "
     "smolvlm:llama step3p7:step3p5 video_llama_3:+qwen2 video_llava:llama vipllava:llama "
-    "voxtral:llama").split())
+    "voxtral:llama muse_spark:muse_spark_text granite_docling:=granite_docling_text")
+HF_ROOTS = dict(item.split(":") for item in ROOTS.split())
 HF_PATTERN = {"F": "full", "S": "shared"}  # de index_topk_pattern, como em indexer_types
 # Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
 HF_SUSPECT = ("attn|attention|window|kv_|_kv|lora|ssm|mamba|compress|sparse|latent|stride|share|"
@@ -3571,8 +3604,7 @@ def layer_kinds(config: HfConfig, rules: Family) -> Sequence[str]:
             kinds = listed_kinds(config, name, drafts)
             config.names("window")  # que pode sobrar, sem camada que a use
             if "sliding" in kinds and config.get("use_sliding_window", FLAG, None) is False:
-                raise config.fail("use_sliding_window", "true, pois %s tem camadas de janela"
-                                  % name)
+                raise config.fail("use_sliding_window", "true, pois %s tem janelas" % name)
             break
     else:
         total = config.count("num_layers", high=MAX_LAYERS)
@@ -3659,6 +3691,12 @@ class Layer:
 
 def projections(prefix: str, **params: int) -> dict[str, int]:
     return {prefix + name: count for name, count in params.items() if count}
+
+
+def matrices(prefix: str, size: int, count: int) -> dict[str, int]:
+    """As matrizes de uma FFN, de `size` parâmetros cada uma."""
+    names = ("gate_proj", "up_proj", "down_proj")[-count:]
+    return projections(prefix, **dict.fromkeys(names, size))
 
 
 def attention_heads(decoder: Decoder, config: HfConfig, sliding: bool) -> tuple[int, int]:
@@ -3840,7 +3878,7 @@ def delta_net_layer(decoder: Decoder, i: int) -> Layer:
 
 
 def state_group(config: HfConfig, kind: str, heads: int, state: int, conv: int) -> Json:
-    """`state` e `conv`: elementos da recorrência, no tipo do estado, e da convolução, em 16 bits."""
+    """`state` e `conv`: números da recorrência, no tipo do estado, e da convolução, em 16 bits."""
     state_bytes = state * config.dtype_bits("mamba_ssm_dtype") // 8 + 2 * conv
     return {"kind": kind, "heads": heads, "state_bytes": state_bytes}
 
@@ -3923,13 +3961,31 @@ def hybrid_layer(decoder: Decoder, i: int) -> Layer:
     return Layer([*state.groups, *heads.groups], {**state.modules, **heads.modules})
 
 
+def shared_layer(decoder: Decoder, i: int) -> Layer:
+    """Zamba2: Mamba2 e um dos `num_mem_blocks` blocos de atenção e FFN que as camadas dividem."""
+    config, hidden = decoder.layer(i), decoder.hidden
+    state, heads = mamba2_layer(decoder, i), config.count("num_attention_heads")
+    kv_heads, width = config.count("num_key_value_heads", heads), config.count(AS_DENSE)
+    dim, rank = config.count("head_dim", 2 * hidden // heads), config.count("adapter_rank")
+    modules = {**state.modules, **projections(
+        "", linear=hidden**2, ffn_adapter=rank * (hidden + 2 * width),
+        attention_adapter=12 * rank * hidden * config.flag("use_shared_attention_adapter"))}
+    if list(decoder.kinds[:i]).count("hybrid") < config.count("num_mem_blocks"):
+        modules.update(projections(
+            "self_attn.", q_proj=2 * hidden * heads * dim, k_proj=2 * hidden * kv_heads * dim,
+            v_proj=2 * hidden * kv_heads * dim, o_proj=heads * dim * hidden))
+        modules.update(matrices("mlp.", hidden * width, 3))
+    group = {"kind": "full", "kv_heads": kv_heads, "k_dim": dim, "v_dim": dim}
+    return Layer([*state.groups, group], modules)
+
+
 # Tipo de camada, ou recorrência da família → quem lê o que está no lugar da atenção.
 MIXERS: dict[str, Callable[[Decoder, int], Layer]] = {
     "full": heads_layer, "sliding": heads_layer, "chunked": heads_layer,
     "indexed": indexed_heads_layer, "latent": latent_layer, "compressed": compressed_layer,
     "compressed_sparse": compressed_layer, "heavily_compressed": compressed_layer,
-    "conv": convolution_layer, "hybrid": hybrid_layer, "delta_net": delta_net_layer,
-    "kda": kda_layer, "mamba1": mamba1_layer, "mamba2": mamba2_layer,
+    "conv": convolution_layer, "hybrid": hybrid_layer, "shared": shared_layer,
+    "delta_net": delta_net_layer, "kda": kda_layer, "mamba1": mamba1_layer, "mamba2": mamba2_layer,
     "lightning": lightning_layer}
 
 
@@ -3937,10 +3993,10 @@ def mixer_layer(decoder: Decoder, i: int) -> Layer:
     kind, config = decoder.kinds[i], decoder.config
     if kind in FFN_ONLY:
         return Layer()
-    if kind == "linear":
-        if not decoder.family.linear:
-            raise config.fail("layer_types", "camadas que a família tem: não as lineares")
-        return MIXERS[decoder.family.linear](decoder, i)
+    if kind == "linear" and not decoder.family.linear:
+        raise config.fail("layer_types", "camadas que a família tem: não as lineares")
+    if kind in ("linear", "hybrid"):
+        return MIXERS[getattr(decoder.family, kind)](decoder, i)
     if config.count("o_lora_rank", 0, low=0):
         return compressed_layer(decoder, i)
     if config.count("kv_lora_rank", 0, low=0) and kind in ("full", "sliding"):
@@ -3962,12 +4018,6 @@ def replaced_params(block: HfConfig, hidden: int) -> int | None:
     if block.flag("replace_with_linear"):
         return hidden**2
     return 0 if block.flag("no_op") else None
-
-
-def matrices(prefix: str, size: int, count: int) -> dict[str, int]:
-    """As matrizes de uma FFN, de `size` parâmetros cada uma."""
-    names = ("gate_proj", "up_proj", "down_proj")[-count:]
-    return projections(prefix, **dict.fromkeys(names, size))
 
 
 def ffn_modules(decoder: Decoder, i: int) -> dict[str, int]:
@@ -4169,10 +4219,6 @@ def expert_modules(modules: Modules) -> Modules:
     return {name: count for name, count in modules.items() if role_of(name) == "experts"}
 
 
-def dense_modules_of(modules: Modules) -> Modules:
-    return {name: count for name, count in modules.items() if role_of(name) == "dense"}
-
-
 def read_checkpoint(root: HfConfig, decoder: Decoder, layers: Sequence[Layer],
                     drafts: Sequence[Layer]) -> Checkpoint:
     config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
@@ -4218,7 +4264,7 @@ def context_limit(config: HfConfig, default: int | None) -> int:
 
 
 def latent_head_dim(config: HfConfig) -> int:
-    return config.count("mla_head_dim", 0, low=0) or config.count("v_head_dim")
+    return config.count("mla_head_dim", 0, low=0) or config.count("v_head_dim", 1)
 
 
 def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
@@ -4228,7 +4274,7 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
     heads: Json = next((group for group in groups if "k_dim" in group), {})
     fields = {
         "num_layers": len(layers),
-        "num_attention_heads": decoder.layer(0).count("num_attention_heads"),
+        "num_attention_heads": decoder.layer(0).count("num_attention_heads", 0, low=0),
         "num_key_value_heads": heads.get("kv_heads", 1),
         "head_dim": heads["k_dim"] if heads else latent_head_dim(config),
         "hidden_size": decoder.hidden, "vocab_size": decoder.vocab_size}
@@ -4300,8 +4346,9 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         check_index(file, index_bytes, computed)
     known_bytes = weights_bytes or index_bytes or computed
     moe = moe_fields(decoder, layers)
+    has_dense = any(role_of(module) == "dense" for module in checkpoint.modules)
     entry = {
-        "name": name, **shape_fields(decoder, layers, context, bool(dense_modules_of(checkpoint.modules))),
+        "name": name, **shape_fields(decoder, layers, context, has_dense),
         "default_kv_precision": "fp8",
         "params_total": checkpoint.text_params + checkpoint.vision_params,
         "params_active": checkpoint.text_params - idle_params(moe, expert_params),
