@@ -168,7 +168,7 @@ class Group:
     shards: int = 1  # GPUs em que o tensor parallel o divide, pelas cabeças
     pair_dims: int = 0  # números que uma consulta multiplica por chave e cabeça
     read_tokens: int | None = None  # os que uma consulta lê; None: todos
-    reserved_states: int = 3  # de uma camada linear: o estado e os que o cache de prefixo guarda
+    reserved_states: int = 0  # de uma camada linear: o estado e os que o cache de prefixo guarda
     align_tokens: int = 0  # múltiplo do bloco de quem divide a memória com um estado linear
 
     def held_tokens(self, context: int) -> int:
@@ -261,7 +261,7 @@ def compressed_shape(dim: int, ratio: int) -> Json:
 
 def linear_shape(state_bytes: int, heads: int) -> Json:
     """Gated delta net: estado fixo (convolução e recorrência)."""
-    return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64}
+    return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64, "reserved_states": 3}
 
 
 def mamba_shape(state_bytes: int, heads: int) -> Json:
@@ -286,7 +286,8 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Json]]] = {
     "compressed_indexer": (("index_head_dim", "ratio"), indexer_shape),
     "linear": (STATE, linear_shape),
     "kda": (STATE, kda_shape),
-    **dict.fromkeys(("mamba1", "mamba2", "lightning", "conv"), (STATE, mamba_shape)),
+    **dict.fromkeys(("mamba1", "mamba2", "parallel_mamba2", "lightning", "conv"),
+                    (STATE, mamba_shape)),  # parallel: ao lado da atenção, na mesma camada
     "none": ((), dict)}  # só FFN, ou com o KV de outra camada
 LATENT = ("mla", "compressed")  # um vetor para todas as cabeças, inteiro em cada GPU do tp
 
@@ -2538,7 +2539,8 @@ def excess_problems(model: Model) -> Iterator[Problem]:
 GROUP_KIND = one_of(*KINDS)
 
 
-RIDERS = ("indexer", "compressed", "compressed_indexer")  # somam-se a camadas já contadas
+# Somam-se a camadas já contadas.
+RIDERS = ("indexer", "compressed", "compressed_indexer", "parallel_mamba2")
 
 
 def group_problems(groups: Sequence[Json], num_layers: int) -> list[Problem]:
@@ -2939,7 +2941,8 @@ HF_ALIASES = {field: names.split() for field, names in {
     "mla_head_dim": "qk_rope_head_dim head_dim",
     "moe_intermediate_size": "moe_intermediate_size expert_ffn_hidden_size",
     "moe_latent_size": "moe_latent_size moe_hidden_size routed_expert_hidden_size",
-    "num_attention_heads": "num_attention_heads_per_layer num_attention_heads n_head n_heads",
+    "num_attention_heads": "num_attention_heads_per_layer num_attention_heads n_head n_heads "
+                           "num_heads",
     "num_experts": "n_routed_experts num_experts num_local_experts moe_num_experts",
     "num_experts_per_tok":
         "num_experts_per_tok num_experts_per_token experts_per_token top_k_experts moe_k moe_topk "
@@ -3449,7 +3452,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
         sliding_kv_factor=2, num_key_value_heads=4, head_dim=192, v_head_dim=128,
         sliding_window=129, first_dense=1, num_experts_per_tok=8),
     family("step3p5 step3p7", head_gate=True, shared_width="share_expert_dim",
-           swa_num_attention_heads=None, num_key_value_heads=8, head_dim=128, first_dense=3, share_expert_dim=1280, num_experts_per_tok=8),
+           swa_num_attention_heads=None, num_key_value_heads=8, head_dim=128, first_dense=3,
+           share_expert_dim=1280, num_experts_per_tok=8),
     family("laguna", head_gate=True, num_key_value_heads=8, head_dim=128, sliding_window=512,
            shared_expert_intermediate_size=512, first_dense=1, num_experts_per_tok=8),
     family("ernie4_5_moe", num_key_value_heads=4, num_experts_per_tok=6, num_shared_experts=2,
@@ -3953,12 +3957,17 @@ def convolution_layer(decoder: Decoder, i: int) -> Layer:
     return Layer([state_group(config, "conv", hidden, 0, hidden * (kernel - 1))], modules)
 
 
+def beside(state: Layer) -> Sequence[Json]:
+    """O estado de uma Mamba2 que divide a camada com a atenção."""
+    return [{**group, "kind": "parallel_mamba2"} for group in state.groups]
+
+
 def hybrid_layer(decoder: Decoder, i: int) -> Layer:
     """Falcon H1: Mamba2 e atenção completa lado a lado."""
     kinds = list(decoder.kinds)
     kinds[i] = "full"
     state, heads = mamba2_layer(decoder, i), heads_layer(replace(decoder, kinds=kinds), i)
-    return Layer([*state.groups, *heads.groups], {**state.modules, **heads.modules})
+    return Layer([*heads.groups, *beside(state)], {**state.modules, **heads.modules})
 
 
 def shared_layer(decoder: Decoder, i: int) -> Layer:
@@ -3970,13 +3979,16 @@ def shared_layer(decoder: Decoder, i: int) -> Layer:
     modules = {**state.modules, **projections(
         "", linear=hidden**2, ffn_adapter=rank * (hidden + 2 * width),
         attention_adapter=12 * rank * hidden * config.flag("use_shared_attention_adapter"))}
-    if list(decoder.kinds[:i]).count("hybrid") < config.count("num_mem_blocks"):
+    shared = [n for n, kind in enumerate(decoder.kinds) if kind == "hybrid"]
+    if config.sequence("hybrid_layer_ids") not in ([], shared):
+        raise config.fail("hybrid_layer_ids", "os índices das camadas hybrid da lista de tipos")
+    if shared.index(i) < config.count("num_mem_blocks"):
         modules.update(projections(
             "self_attn.", q_proj=2 * hidden * heads * dim, k_proj=2 * hidden * kv_heads * dim,
             v_proj=2 * hidden * kv_heads * dim, o_proj=heads * dim * hidden))
         modules.update(matrices("mlp.", hidden * width, 3))
     group = {"kind": "full", "kv_heads": kv_heads, "k_dim": dim, "v_dim": dim}
-    return Layer([*state.groups, group], modules)
+    return Layer([group, *beside(state)], modules)
 
 
 # Tipo de camada, ou recorrência da família → quem lê o que está no lugar da atenção.
@@ -4273,7 +4285,7 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
     config, groups = decoder.config, cache_groups(layers)
     heads: Json = next((group for group in groups if "k_dim" in group), {})
     fields = {
-        "num_layers": len(layers),
+        "num_layers": len(layers) * decoder.family.attentions,
         "num_attention_heads": decoder.layer(0).count("num_attention_heads", 0, low=0),
         "num_key_value_heads": heads.get("kv_heads", 1),
         "head_dim": heads["k_dim"] if heads else latent_head_dim(config),
@@ -4760,8 +4772,8 @@ def plan_warnings(r: SizingResult) -> Iterator[str]:
                "fp8 não as tem" % decimal_text(Fraction(scaled, plain), 3))
     if q.storage.type != "local":
         yield "%s_storage: %s" % (q.storage.type, cold_start_text(r))
-    if q.element_bytes == 2:
-        fp8 = session_kv_bytes(q.model.kv_groups, q.effective_context, "fp8")
+    fp8 = session_kv_bytes(q.model.kv_groups, q.effective_context, "fp8")
+    if q.element_bytes == 2 and fp8 < kv_bytes:
         yield "kv_16bit: KV em %s (2 bytes) pede %s por sessão, %s vezes os %s de fp8" % (
             q.kv_precision, size_text(kv_bytes), decimal_text(Fraction(kv_bytes, fp8), 2),
             size_text(fp8))

@@ -66,7 +66,7 @@ MUTANTS = (
     ("Group.session_blocks", '0 if self.kind == "chunked" else 1', "1", "Blocos.test_motor"),
     ("Group.session_blocks", "context), block_tokens) + straddled", "context), block_tokens)",
      "Blocos.test_motor"),
-    ("RESERVED_STATES", "3", "2", "Blocos.test_motor"),
+    ("linear_shape", '"reserved_states": 3', '"reserved_states": 2', "Blocos.test_motor"),
     ("Group.rank_bytes", "min(tp, self.shards)", "tp", "Blocos.test_segunda"),
     ("Group.rank_bytes", "and hopper and", "and", "Blocos.test_motor"),
     ("Group.rank_bytes", "4 * ceil_div(latent, 128)", "0", "Blocos.test_motor"),
