@@ -151,6 +151,7 @@ class NothingFits(SizingError):
 
 KV_PRECISIONS: dict[str, Exact] = {  # bytes por elemento
     "fp8": 1, "fp16": 2, "bf16": 2, "int8": 1, "nvfp4": Fraction(9, 16)}
+RESERVED_STATES = 3  # de uma camada linear: o estado e os que o cache de prefixo guarda
 SCALE_BYTES = {"int8": 4}  # a do motor, por cabeça de K e de V em cada token
 
 
@@ -168,7 +169,6 @@ class Group:
     shards: int = 1  # GPUs em que o tensor parallel o divide, pelas cabeças
     pair_dims: int = 0  # números que uma consulta multiplica por chave e cabeça
     read_tokens: int | None = None  # os que uma consulta lê; None: todos
-    reserved_states: int = 0  # de uma camada linear: o estado e os que o cache de prefixo guarda
     align_tokens: int = 0  # múltiplo do bloco de quem divide a memória com um estado linear
 
     def held_tokens(self, context: int) -> int:
@@ -202,7 +202,7 @@ class Group:
                        in_flight_tokens: int) -> tuple[int, int]:
         """(os que uma sessão guarda ao gerar, os livres sem os quais o motor não a aceita)."""
         if self.fixed_bytes:
-            return 1 + draft_tokens, self.reserved_states + draft_tokens
+            return 1 + draft_tokens, RESERVED_STATES + draft_tokens
         whole = ceil_div(context, block_tokens)
         if self.cap_tokens is None:
             return whole, whole
@@ -261,7 +261,7 @@ def compressed_shape(dim: int, ratio: int) -> Json:
 
 def linear_shape(state_bytes: int, heads: int) -> Json:
     """Gated delta net: estado fixo (convolução e recorrência)."""
-    return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64, "reserved_states": 3}
+    return {"fixed_bytes": state_bytes, "shards": heads, "align_tokens": 64}
 
 
 def mamba_shape(state_bytes: int, heads: int) -> Json:
@@ -270,8 +270,8 @@ def mamba_shape(state_bytes: int, heads: int) -> Json:
 
 
 def kda_shape(state_bytes: int, heads: int) -> Json:
-    """Kimi delta attention, que não guarda estados no meio do prefill."""
-    return {**linear_shape(state_bytes, heads), "align_tokens": 128, "reserved_states": 2}
+    """Kimi delta attention."""
+    return {**linear_shape(state_bytes, heads), "align_tokens": 128}
 
 
 HEADS, STATE = ("kv_heads", "k_dim", "v_dim"), ("state_bytes", "heads")
@@ -3168,6 +3168,7 @@ def upper_windows(config: HfConfig, total: int) -> Sequence[str]:
     """Com use_sliding_window, têm janela as camadas de `max_window_layers` em diante."""
     first = config.count("max_window_layers", total, low=0)
     windowed = config.flag("use_sliding_window")
+    config.names("window")
     return without_window(config, [
         "sliding" if windowed and i >= first else "full" for i in range(total)])
 
@@ -3175,6 +3176,7 @@ def upper_windows(config: HfConfig, total: int) -> Sequence[str]:
 def switched_windows(config: HfConfig, total: int) -> Sequence[str]:
     """Com use_sliding_window, todas têm janela."""
     letters = "S" if config.flag("use_sliding_window") else "F"
+    config.names("window")
     return cycle(letters)(config, total)
 
 
@@ -5084,7 +5086,7 @@ def group_figures(r: SizingResult) -> list[Json]:
 WINDOW = ("min(ceil(effective_context / block_tokens), ceil((cap_tokens - 1) / block_tokens) + 1)",
           "(ceil(min(cap_tokens - 1 + in_flight_tokens, effective_context) / block_tokens) + 1)")
 WHOLE = ("ceil(effective_context / block_tokens)",) * 2
-STATE_BLOCKS = ("(1 + draft_tokens)", "(reserved_states + draft_tokens)")
+STATE_BLOCKS = ("(1 + draft_tokens)", "(%d + draft_tokens)" % RESERVED_STATES)
 BLOCK_FORMULAS = {
     **{kind: STATE_BLOCKS for kind, (fields, _) in KINDS.items() if fields is STATE},
     "sliding": WINDOW, "compressor_state": WINDOW,

@@ -716,7 +716,7 @@ class Valores(Case):
         """Os grupos de camadas do modelo híbrido no JSON"""
         common = {"layers": 18, "elements_per_token": 1024, "bytes_per_token": 0,
                   "fixed_bytes": 0, "stride": 1, "shards": 8, "pair_dims": 128,
-                  "read_tokens": None, "align_tokens": 0, "reserved_states": 0}
+                  "read_tokens": None, "align_tokens": 0}
         self.assertEqual(self.sized()["model"]["kv_groups"], [
             dict(common, kind="full", cap_tokens=None),
             dict(common, kind="sliding", cap_tokens=128)])
