@@ -4675,7 +4675,11 @@ def pruned(decoder: Decoder, quantization: Quantization) -> Decoder:
         raise decoder.config.child("quantization_config").fail(
             "moe_sparsity_config", "tantos especialistas em toda camada MoE, até %d"
             % decoder.experts)
-    return replace(decoder, experts=max(counts, default=decoder.experts))
+    if not counts:
+        return decoder
+    config, experts = decoder.config, max(counts)
+    data = {**config.data, config.named("num_experts")[0]: experts}
+    return replace(decoder, config=replace(config, data=data), experts=experts)
 
 
 def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization,
