@@ -3090,8 +3090,10 @@ HF_MODULE_WORD = re.compile(r"(?<![\\\w])(%s)(?!\w)" % "|".join(HF_MODULE_WORDS)
 HF_NUMBERED = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
 HF_EXPERT = re.compile(r"(.*\.experts)\.(\d{1,6})(\..*|$)")
 HF_GLOB = re.compile(r"[*?\\^$()|+\[]")
-# Família em que os especialistas não ficam dentro do `mlp`, que é outra FFN da mesma camada.
-HF_EXPERTS_APART = "gemma4"
+# Começo do model_type → (nome canônico, o da família): na Gemma 4 o `mlp` é outra FFN da camada; na
+# Kimi e na MiniMax a atenção linear tem o nome da outra.
+HF_RENAMED = {"gemma4": (".mlp.experts", ".experts"), "kimi": (".linear_attn", ".self_attn"),
+              "minimax": (".linear_attn", ".self_attn")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -3104,9 +3106,9 @@ class Spelling:
     texts: Sequence[str]  # o que um padrão lê
 
 
-def spelled(module: str, num_layers: int, experts_apart: bool) -> Spelling:
+def spelled(module: str, num_layers: int, renamed: tuple[str, str]) -> Spelling:
     """`num_layers` são as camadas antes das MTP."""
-    names = [module.replace(".mlp.experts", ".experts") if experts_apart else module]
+    names = [module.replace(*renamed)]
     layer = re.match(r"layers\.(\d+)\.(.*)", names[0])
     drafts = []
     if layer and 0 < num_layers <= int(layer[1]):
@@ -3222,13 +3224,13 @@ class Quantization:
     plain: WeightFormat  # do que nenhuma regra cita
     rules: Sequence[FormatRule]
     num_layers: int = 0  # da seguinte em diante são MTP
-    experts_apart: bool = False
+    renamed: tuple[str, str] = ("", "")  # um valor de HF_RENAMED
     experts_by_layer: Sequence[int | None] = ()
 
     def format_of(self, module: str) -> WeightFormat:
         if not self.rules:
             return self.plain
-        spelling = spelled(module, self.num_layers, self.experts_apart)
+        spelling = spelled(module, self.num_layers, self.renamed)
         return next((form for modules, form in self.rules if modules.cite(spelling)), self.plain)
 
 
@@ -3531,9 +3533,10 @@ def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
     # vale a que diz o algoritmo de cada módulo, senão a do config.json
     read.sort(key=lambda item: not item[0].data.get("quantized_layers"))
     source, rules = read[0] if read else (None, expert_rules(config, None, plain))
+    model_type = str(config.data.get("model_type"))
+    renamed = [names for start, names in HF_RENAMED.items() if model_type.startswith(start)]
     return Quantization(plain, rules, config.count("num_layers", 0, low=0),
-                        str(config.data.get("model_type")).startswith(HF_EXPERTS_APART),
-                        pruned_experts(source))
+                        renamed[0] if renamed else ("", ""), pruned_experts(source))
 
 
 def check_agreement(plain: WeightFormat, own: tuple[HfConfig, list[FormatRule]],

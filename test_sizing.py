@@ -6407,6 +6407,12 @@ class HuggingFace(Case):
         self.assertEqual(entry["native_precision"], "nvfp4")
         self.assertEqual(plain["weights_dense_bytes"] - entry["weights_dense_bytes"],
                          linear * 2 - linear * 9 // 16)
+        # sem lm_head em `ignore`, a cabeça também é Linear; o embedding não
+        tensors = {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
+            "targets": ["Linear"], "weights": {"num_bits": 8, "type": "float"}}}}
+        whole, headless = (self.entry(dict(LLAMA_8B, quantization_config=dict(
+            tensors, ignore=ignore)))["checkpoint_bytes"] for ignore in ([], ["lm_head"]))
+        self.assertEqual(headless - whole, 128256 * 4096)
         # o que a biblioteca monta para o Qwen3 30B-A3B com os especialistas em 4 bits
         smaller = dict(CONFIGS["qwen3-235b"], hidden_size=2048, num_attention_heads=32,
                        num_hidden_layers=48, moe_intermediate_size=768)
@@ -6533,6 +6539,11 @@ class HuggingFace(Case):
             {"quant_algo": "NVFP4", "ignore": ["model.language_model.layers.1.mlp*"]},
             modules[2], modules[4], model_type="gemma4_text")
         self.assertEqual((dense[0], expert[0]), ("bf16", "nvfp4"))
+        # e na Kimi a atenção linear se chama self_attn; no Qwen, não
+        for model_type, precision in (("kimi_linear", "bf16"), ("qwen3_next", "fp8")):
+            (found,) = self.formats({"quant_method": "fp8", "ignore": ["re:.*self_attn.*"]},
+                                    "layers.1.linear_attn.q_proj", model_type=model_type)
+            self.assertEqual(found[0], precision)
 
     def test_formatos_por_modulo(self):
         """Grupos, algoritmos e exceções com formato próprio, e o dos especialistas à parte"""
