@@ -68,7 +68,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, groupby, product
-from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
 
 __version__ = "1.0"
 
@@ -2914,6 +2914,7 @@ def either(names: Sequence[str]) -> str:
 # Campo, como esta seção o chama → os nomes que tem nos config.json: vale o primeiro não nulo. O que
 # não está aqui só tem o próprio nome, como o head_dim e o sliding_window do DeepSeek V4.
 HF_ALIASES = {field: names.split() for field, names in {
+    "bits": "bits w_bit",
     "decoder_sparse_step": "decoder_sparse_step interleave_moe_layer_step moe_layer_interval "
                            "expert_layer_period",
     "dense_intermediate_size": "intermediate_size_mlp dense_intermediate_size "
@@ -2922,6 +2923,7 @@ HF_ALIASES = {field: names.split() for field, names in {
     "ffn_intermediate_size": "intermediate_size block_ff_dim ffn_hidden_size n_inner",
     "first_k_dense_replace": "first_k_dense_replace num_dense_layers moe_layer_start_index",
     "head_dim": "head_dim attention_head_dim kv_channels",
+    "group_size": "group_size q_group_size",
     "hidden_size": "hidden_size n_embd d_model",
     "layer_period": "_sliding_window_pattern sliding_window_pattern",
     "linear_conv_kernel_dim": "linear_conv_kernel_dim short_conv_kernel_size",
@@ -3052,54 +3054,509 @@ class HfConfig:
         return HfConfig(self.file, {} if value is None else value, (*self.path, name))
 
 
-# ── Apêndice: quantização: WeightFormat, como se guardam os pesos
-
-HF_KEPT_LISTS = ("modules_to_not_convert", "ignore", "exclude_modules")
-# Papel de um parâmetro → os nomes pelos quais uma lista de exceções da quantização o cita.
-HF_ROLES = {"attention": r"self_attn|\.attention|linear_attn|mixer", "dense": "mlp(?!.*expert)",
-            "shared": "shared_expert", "experts": r"(?<!shared_)experts"}
-# Como a quantização se declara → a precisão.
-HF_SCHEMES = {"^mxfp4|MXFP4|float4.g32": "mxfp4", "FP4|float4": "nvfp4",
-              "^(fbgemm_)?fp8|FP8|float8": "fp8", "int4|(gptq|awq).*4.g": "int4",
-              "int8|(gptq|awq).*8.g": "int8"}
+# ── Apêndice: quantização: Quantization, como se guarda cada módulo
 
 
 @dataclass(frozen=True, eq=False)
 class WeightFormat:
-    """Como se guardam os pesos de um papel."""
+    """Como se guardam os pesos de um módulo."""
 
     precision: str
     bits: Exact  # por parâmetro, com as escalas
 
 
-def quantized_format(quantization: HfConfig) -> WeightFormat:
-    declared, groups = quantization.data, quantization.child("config_groups")
-    weights = groups.child("group_0").child("weights")
-    group_size = (weights if weights.data else quantization).count("group_size", 128)
-    scheme = "%s %s %s%s g%d" % (
-        declared.get("quant_method"), declared.get("quant_algo"), weights.data.get("type"),
-        weights.data.get("num_bits") or declared.get("bits"), group_size)
-    if len(groups.data) > 1:
-        raise quantization.fail("config_groups", "um só formato de pesos")
-    for pattern, precision in HF_SCHEMES.items():
-        if re.search(pattern, scheme):
-            scaled = {"fp8": 8 + Fraction(1, 512), "int4": 4 + Fraction(16, group_size)}
-            return WeightFormat(precision, scaled.get(precision, WEIGHT_BITS[precision][0]))
-    raise quantization.fail("quant_method",
-                            "fp8, mxfp4, compressed-tensors, modelopt, gptq ou awq")
+# Os módulos que a quantização deixa como estão, a não ser que os nomeie por inteiro: não são
+# lineares (embedding, normas, convolução) ou são o roteador, portas e projeções pequenas.
+HF_UNQUANTIZED = re.compile(
+    r"embed|norm|conv|A_log|\.hc$|altup|\.mlp\.gate$|shared_expert_gate$|weights_proj$|eh_proj$|"
+    r"\.fc$|shared_head")
+# Antes do nome de um módulo de texto, nas listas da quantização.
+HF_PREFIXES = ("", "model.", "model.language_model.", "language_model.model.", "language_model.",
+               "backbone.", "thinker.model.")
+HF_PREFIX = re.compile(r"((model|language_model|backbone|text_model|transformer|thinker)\.)+")
+# Parte de um nome nessas listas, de cada família ou de projeções fundidas → as partes que cita.
+HF_MODULE_WORDS = {word: names.split() for words, names in {
+    "block_sparse_moe feed_forward ffn moe": "mlp",
+    "mixer": "self_attn mamba mlp",
+    "attn attention self_attention": "self_attn linear_attn",
+    "shared_expert shared_mlp share_expert": "shared_experts",
+    "w1": "gate_proj", "w2": "down_proj", "w3": "up_proj",
+    "wq_a": "q_a_proj", "wq_b": "q_b_proj", "wo_a": "o_a_proj", "wo_b": "o_b_proj",
+    "wkv": "kv_proj", "index_q_proj": "indexer.wq_b", "index_k_proj": "indexer.wk",
+    "gate_up_proj": "gate_proj up_proj", "qkv_proj": "q_proj k_proj v_proj",
+    "fused_qkv_a_proj": "q_a_proj kv_a_proj_with_mqa",
+    "in_proj_qkvz": "in_proj_qkv in_proj_z", "in_proj_ba": "in_proj_b in_proj_a",
+    "head embed_out output_layer": "lm_head",
+    "embed embeddings wte tok_embeddings": "embed_tokens",
+}.items() for word in words.split()}
+HF_MODULE_WORD = re.compile(r"(?<![\\\w])(%s)(?!\w)" % "|".join(HF_MODULE_WORDS))
+HF_NUMBERED = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
+HF_EXPERT = re.compile(r"(.*\.experts)\.(\d{1,6})(\..*|$)")
+HF_GLOB = re.compile(r"[*?\\^$()|+\[]")
+# Começo do model_type → (nome canônico, o da família): na Gemma 4 o `mlp` é outra FFN da camada; na
+# Kimi e na MiniMax a atenção linear tem o nome da outra.
+HF_RENAMED = {"gemma4": (".mlp.experts", ".experts"), "kimi": (".linear_attn", ".self_attn"),
+              "minimax": (".linear_attn", ".self_attn")}
 
 
-def kept_modules(quantization: HfConfig) -> Sequence[str]:
-    """Os módulos de texto que a quantização diz deixar como estão."""
-    listed = chain.from_iterable(map(quantization.sequence, HF_KEPT_LISTS))
-    return [name for name in map(str, listed) if not re.search("vis[iu]|audio|mm_", name)]
+@dataclass(frozen=True, eq=False)
+class Spelling:
+    """Um módulo, com os nomes pelos quais uma lista ou um padrão pode citá-lo."""
+
+    module: str
+    full: frozenset[str]
+    parts: frozenset[str]  # toda sequência de partes dos nomes
+    texts: Sequence[str]  # o que um padrão lê
 
 
-def keeps_role(kept: Sequence[str], role: str, num_layers: int) -> bool:
-    """As exceções valem se citam o papel em geral, ou em mais da metade das camadas."""
-    cited = {re.sub(r".*layers\.(\d+)\..*", r"\1", name) for name in kept
-             if re.search(HF_ROLES[role], name)}
-    return 2 * len(cited) > num_layers or not all(map(str.isdigit, cited))
+def spelled(module: str, num_layers: int, renamed: tuple[str, str]) -> Spelling:
+    """`num_layers` são as camadas antes das MTP."""
+    names = [module.replace(*renamed)]
+    layer = re.match(r"layers\.(\d+)\.(.*)", names[0])
+    drafts = []
+    if layer and 0 < num_layers <= int(layer[1]):
+        draft = "%d.%s" % (int(layer[1]) - num_layers, layer[2])
+        names, drafts = [*names, "mtp." + draft], ["mtp.layers." + draft]
+    names += [name.replace(".experts.0.", ".experts.") for name in names]
+    numbered = [re.sub("[a-z]+_proj$", lambda leaf: HF_NUMBERED.get(leaf[0], leaf[0]), name)
+                for name in names if ".experts." in name]
+    # um módulo de fora do decodificador só se cita do começo do nome, que lá é outro
+    starts = len(module) if re.match(r"layers\.\d|lm_head$|embed_tokens$", module) else 1
+    parts = {".".join(words[start:end]) for words in (name.split(".") for name in names)
+             for start in range(min(starts, len(words)))
+             for end in range(start + 1, len(words) + 1)}
+    return Spelling(module, frozenset(names), frozenset(parts),
+                    [prefix + text for text in (*names, *drafts, *numbered)
+                     for prefix in HF_PREFIXES])
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleList:
+    """Os módulos que uma lista cita: por nome, ou pelo de um módulo que os contém, e por padrão."""
+
+    names: frozenset[str]
+    patterns: Sequence[re.Pattern[str]] = ()
+
+    def cite(self, spelling: Spelling) -> bool:
+        if not self.names.isdisjoint(spelling.full):
+            return True
+        if HF_UNQUANTIZED.search(spelling.module):
+            return False
+        return not self.names.isdisjoint(spelling.parts) or any(
+            pattern.match(text) for pattern in self.patterns for text in spelling.texts)
+
+
+DECODER_MODULES = ModuleList(frozenset(["layers"]))
+EXPERT_MODULES = ModuleList(frozenset(["experts"]))
+# Classe, entre os alvos da compressed-tensors → os módulos.
+HF_CLASSES = {"Linear": ("layers", "lm_head"), "LinearBase": ("layers", "lm_head"),
+              "Embedding": ("embed_tokens",), "ParallelLMHead": ("lm_head",),
+              "FusedMoE": ("experts",), "RoutedExperts": ("experts",)}
+
+
+def module_names(entry: str) -> Iterator[str]:
+    """Os nomes canônicos que uma entrada sem padrões pode citar."""
+    name = HF_PREFIX.sub("", entry.strip("."), 1).replace("mtp.layers.", "mtp.")
+    name = re.sub(r"\.(weight|bias)$", "", name)
+    options = [[word, *HF_MODULE_WORDS.get(word, ())] for word in name.split(".")]
+    return map(".".join, product(*options))
+
+
+def module_pattern(entry: str) -> str:
+    """A expressão regular de um padrão: `re:…`, uma expressão sem marca ou nomes com `*`."""
+    text = entry[3:] if entry.startswith("re:") else entry
+    if text is entry and not re.search(r"[\\^$()|+\[]", entry):
+        text = r"%s(\..*)?$" % re.escape(entry).replace(r"\*", ".*").replace(r"\?", ".")
+    return HF_MODULE_WORD.sub(
+        lambda word: "(?:%s)" % "|".join([word[0], *HF_MODULE_WORDS[word[0]]]), text)
+
+
+def without_globs(entry: str) -> str:
+    """`*.X.*` e `X*` citam o módulo X com o que ele contém, como um nome; `*` no meio fica."""
+    inside = re.sub(r"\.?\*$", "", entry)
+    return inside[2:] if inside.startswith("*.") else inside
+
+
+def module_entry(source: HfConfig, field: str, entry: Any) -> str:
+    """Uma entrada de uma lista de módulos; o limite é o que se pode expandir em nomes."""
+    words = entry.split(".") if isinstance(entry, str) else []
+    if not "".join(words).strip("*") or len(entry) > 300 or sum(
+            word in HF_MODULE_WORDS for word in words) > 6:
+        raise source.fail(field, "nomes de módulos")
+    if re.match(r"[A-Z]\w*$", entry) and entry not in HF_CLASSES and not entry.endswith("Experts"):
+        raise SizingError(source.file, "classe de módulo que não é entendida",
+                          path=(*source.path, field), value=entry)
+    return entry if entry.startswith("re:") else without_globs(entry)
+
+
+def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: int) -> ModuleList:
+    """`field` é onde estão as entradas; os especialistas de uma camada se citam todos ou nenhum."""
+    names: set[str] = set()
+    patterns: set[str] = set()
+    cited: dict[str, set[int]] = {}  # nome sem o número do especialista → os citados
+    for item in entries:
+        entry = module_entry(source, field, item)
+        one = HF_EXPERT.match(entry)
+        if one:
+            cited.setdefault(one[1] + one[3], set()).add(int(one[2]))
+        if entry in HF_CLASSES or re.match(r"[A-Z]\w*$", entry):
+            names.update(HF_CLASSES.get(entry, ("experts",)))
+        elif entry.startswith("re:") or HF_GLOB.search(entry):
+            patterns.add(module_pattern(entry))
+        elif not one or int(one[2]) == 0:
+            names.update(module_names(entry))
+    if any(len(which) != (experts or len(which)) or max(which) >= len(which)
+           for which in cited.values()):
+        raise source.fail(field, "todos os especialistas de uma camada, ou nenhum")
+    try:
+        return ModuleList(frozenset(names), [re.compile(text) for text in sorted(patterns)])
+    except (re.error, OverflowError, RecursionError):
+        raise source.fail(field, "nomes de módulos e expressões regulares válidas") from None
+
+
+FormatRule = Tuple[ModuleList, WeightFormat]  # vale a primeira que cita o módulo
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """Como o checkpoint guarda cada módulo, pelo nome canônico.
+
+    `experts_by_layer`, se não é vazio, tem os especialistas que a poda deixou em cada camada.
+    """
+
+    plain: WeightFormat  # do que nenhuma regra cita
+    rules: Sequence[FormatRule]
+    num_layers: int = 0  # da seguinte em diante são MTP
+    renamed: tuple[str, str] = ("", "")  # um valor de HF_RENAMED
+    experts_by_layer: Sequence[int | None] = ()
+
+    def format_of(self, module: str) -> WeightFormat:
+        if not self.rules:
+            return self.plain
+        spelling = spelled(module, self.num_layers, self.renamed)
+        return next((form for modules, form in self.rules if modules.cite(spelling)), self.plain)
+
+
+# Algoritmo do ModelOpt → (precisão, bits de um peso, bits de uma escala, pesos por escala).
+HF_ALGORITHMS = {name: row for names, row in {
+    "FP8 FP8_PER_CHANNEL_PER_TOKEN": ("fp8", 8, 0, 1),
+    "FP8_PB_WO FP8_PB_REAL FP8_BLOCK_SCALES": ("fp8", 8, 32, 128 * 128),
+    "MXFP8": ("fp8", 8, 8, 32),
+    "NVFP4 W4A16_NVFP4 NVFP4_AWQ W4A8_NVFP4_FP8": ("nvfp4", 4, 8, 16),
+    "MXFP4 W4A8_MXFP4_FP8": ("mxfp4", 4, 8, 32),
+    "W4A16_AWQ W4A8_AWQ": ("int4", 4, 16, 128),
+    "W8A16 W8A8_SQ_PER_CHANNEL": ("int8", 8, 0, 1),
+}.items() for name in names.split()}
+UNQUANTIZED_ALGORITHMS = ("", "NONE", "UNQUANTIZED")
+# Formato da compressed-tensors → (bits de um peso; 0, os de `num_bits`; bits de uma escala).
+HF_PACKINGS = {
+    "pack-quantized": (0, 16), "int-quantized": (8, 16), "float-quantized": (8, 16),
+    "naive-quantized": (8, 16), "nvfp4-pack-quantized": (4, 8), "mxfp4-pack-quantized": (4, 8),
+    "mxfp6-pack-quantized": (6, 8), "mxfp8-quantized": (8, 8)}
+# data_type do AutoRound e bits → (precisão, bits de uma escala, pesos por escala).
+AUTO_ROUND_FLOATS = {("mx_fp", 4): ("mxfp4", 8, 32), ("mx_fp", 8): ("fp8", 8, 32),
+                     ("nv_fp", 4): ("nvfp4", 8, 16), ("fp", 8): ("fp8", 0, 1)}
+HF_KEPT_LISTS = ("modules_to_not_convert", "ignored_layers", "llm_int8_skip_modules")
+HF_OVERLAY_LISTS = ("ignore", "exclude_modules")  # com `quantized_layers`, só falam dos citados
+BLOCK: Rule = (lambda v: isinstance(v, list) and len(v) == 2
+               and all(type(n) is int and 0 < n < 10**5 for n in v), "dois inteiros positivos")
+
+
+def stored(precision: str, bits: int, scale_bits: int = 0, group: int = 1) -> WeightFormat:
+    return WeightFormat(precision, bits + Fraction(scale_bits, group))
+
+
+def integers(bits: int, scale_bits: int, group: int) -> WeightFormat:
+    """Pesos inteiros em grupos; sem grupo (-1 ou 0), a escala é de um canal e não pesa."""
+    return stored("int4" if bits <= 4 else "int8", bits, scale_bits if group > 0 else 0,
+                  max(group, 1))
+
+
+def algorithm_format(source: HfConfig, plain: WeightFormat) -> WeightFormat:
+    name = str(source.data.get("quant_algo") or "").upper()
+    if name in UNQUANTIZED_ALGORITHMS:
+        return plain
+    if name not in HF_ALGORITHMS:
+        raise source.fail("quant_algo", "um destes: %s, MIXED_PRECISION" % ", ".join(HF_ALGORITHMS))
+    precision, bits, scale_bits, group = HF_ALGORITHMS[name]
+    if bits == 4:
+        group = source.count("group_size", group)
+    return stored(precision, bits, scale_bits, group)
+
+
+def by_value(source: HfConfig) -> list[tuple[list[str], HfConfig]]:
+    """Os nomes de um objeto que têm o mesmo valor, e ele."""
+    named: dict[str, list[str]] = {}
+    for name, value in source.data.items():
+        named.setdefault(str(value), []).append(name)
+    return [(names, source.child(names[0])) for names in named.values()]
+
+
+def layer_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    """As regras de `quantized_layers`, em que cada módulo tem o próprio algoritmo."""
+    layers = source.child("quantized_layers")
+    if list(layers.data) == ["quantized_layers"]:  # como o ModelOpt já escreveu
+        layers = layers.child("quantized_layers")
+    return [(modules_of(layers, names[0], names, experts), algorithm_format(value, plain))
+            for names, value in by_value(layers)]
+
+
+def modelopt_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    if str(source.data.get("quant_algo")).upper() != "MIXED_PRECISION":
+        return [(DECODER_MODULES, algorithm_format(source, plain))]
+    if source.data.get("quantized_layers"):
+        return []
+    return compressed_rules(source, plain, experts)
+
+
+def packing_of(group: HfConfig, root: HfConfig, bits: int, size: int) -> str:
+    """O formato de um grupo: o dele, o da raiz ou o que a compressed-tensors infere.
+
+    Inteiros sem ativações de ponto flutuante se empacotam; os outros ocupam 8 bits, ainda que o
+    peso tenha 4.
+    """
+    rule = one_of(*HF_PACKINGS, "dense", "mixed-precision")
+    for named in (group.get("format", rule, None), root.get("format", rule, None)):
+        if named not in (None, "mixed-precision"):
+            return str(named)
+    weights, activations = group.child("weights").data, group.child("input_activations").data
+    if weights.get("type") != "float":
+        return "int-quantized" if activations.get("type") == "float" else "pack-quantized"
+    narrow = {(4, 16): "nvfp4-pack-quantized", (4, 32): "mxfp4-pack-quantized",
+              (6, 32): "mxfp6-pack-quantized"}
+    if (bits, size) == (8, 32) and "uint8" in str(weights.get("scale_dtype")):
+        return "mxfp8-quantized"
+    return narrow.get((bits, size), "float-quantized")
+
+
+def packed_format(group: HfConfig, root: HfConfig, plain: WeightFormat) -> WeightFormat:
+    """Como um grupo da compressed-tensors guarda os pesos."""
+    weights = group.child("weights")
+    bits, size = weights.count("num_bits", high=8), weights.count("group_size", 0, low=-1)
+    block = weights.get("block_structure", BLOCK, None)
+    if block and weights.data.get("strategy") == "block":
+        size = block[0] * block[1]
+    name = packing_of(group, root, bits, size)
+    if name == "dense":
+        return plain
+    kind = weights.get("type", one_of("int", "float"), "int")
+    stored_bits, scale_bits = HF_PACKINGS[name]
+    stored_bits = stored_bits or bits
+    if not weights.get("symmetric", FLAG, True):
+        scale_bits += stored_bits
+    if kind == "int":
+        return integers(stored_bits, scale_bits, size)
+    narrow = {16: "nvfp4", 32: "mxfp4"}.get(size)
+    if bits != stored_bits or (bits == 4 and not narrow):
+        raise weights.fail("num_bits", "os bits e o group_size do formato %s" % name)
+    precision = narrow if bits == 4 and narrow else "fp8"
+    return stored(precision, bits, scale_bits if size > 0 else 0, max(size, 1))
+
+
+def compressed_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    """Cada grupo da compressed-tensors, com os próprios alvos."""
+    sparsity = source.child("sparsity_config").data.get("format") or "dense"
+    if sparsity != "dense":
+        raise source.fail("sparsity_config", "pesos densos")
+    groups, rules = source.child("config_groups"), []
+    for name in groups.data:
+        group = groups.child(name)
+        if group.child("weights").data:
+            targets = group.sequence("targets") or ["Linear"]
+            rules.append((modules_of(group, "targets", targets, experts),
+                          packed_format(group, source, plain)))
+    if not rules and not source.data.get("kv_cache_scheme"):
+        raise source.fail("config_groups", "grupos com os formatos dos pesos")
+    # um alvo com o nome do módulo vale mais que a classe dele
+    return sorted(rules, key=lambda rule: "layers" in rule[0].names)
+
+
+def fp8_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    block = source.get("weight_block_size", BLOCK, None)
+    scale_bits = 8 if source.data.get("scale_fmt") == "ue8m0" else 32
+    form = stored("fp8", 8, scale_bits, block[0] * block[1]) if block else stored("fp8", 8)
+    more = source.sequence("modules_to_convert")
+    return [(modules_of(source, "modules_to_convert", more, experts), form),
+            (DECODER_MODULES, form)]
+
+
+def gptq_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    """Inteiros em grupos; GPTQ muda módulos em `dynamic`, e AutoRound, em `extra_config`."""
+    rules, form = [], grouped_format(source, {}, plain)
+    dynamic = source.child("dynamic")
+    for name in dynamic.data:  # vale o primeiro que casa
+        changes = {"bits": 16} if name.startswith("-:") else dynamic.child(name).data
+        entry = "re:" + re.sub(r"^[+-]:", "", name)
+        rules.append((modules_of(source, "dynamic", [entry], experts),
+                      grouped_format(source, changes, plain)))
+    for names, value in by_value(source.child("extra_config")):
+        entries = ["re:.*?(?:%s)" % name if HF_GLOB.search(name) else name for name in names]
+        rules.append((modules_of(source, "extra_config", entries, experts),
+                      grouped_format(source, value.data, plain)))
+    rules.sort(key=lambda rule: len(rule[0].patterns) > 0)
+    if source.flag("lm_head") or source.flag("quant_lm_head"):
+        rules.append((ModuleList(frozenset(["lm_head"])), form))
+    chosen = [item if isinstance(item, list) else [item]
+              for item in source.sequence("modules_in_block_to_quantize")]
+    only = modules_of(source, "modules_in_block_to_quantize", chain.from_iterable(chosen), experts)
+    return [*rules, (only if chosen else DECODER_MODULES, form)]
+
+
+def grouped_format(source: HfConfig, changes: Json, plain: WeightFormat) -> WeightFormat:
+    """As escalas têm 16 bits, e os zeros, empacotados, os de um peso, haja ou não simetria."""
+    one = HfConfig(source.file, {**source.data, **changes}, source.path)
+    bits, size = one.count("bits", high=32), one.count("group_size", 128, low=-1)
+    kind = str(one.data.get("data_type") or "int")
+    if bits >= 16:
+        return plain
+    if kind.startswith("int") and bits <= 8:
+        return integers(bits, 16 + bits, size)
+    for (prefix, width), (precision, scale_bits, group) in AUTO_ROUND_FLOATS.items():
+        if kind.startswith(prefix) and bits == width:
+            return stored(precision, bits, scale_bits, group)
+    raise one.fail("data_type", "int, mx_fp, nv_fp ou fp, de até 8 bits")
+
+
+def bitsandbytes_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
+    """Com segunda quantização, as escalas de 64 pesos têm 8 bits, e 256 delas, uma de 32."""
+    names = ("load_in_4bit", "_load_in_4bit")
+    if any(source.data.get(name) is True for name in names):
+        doubled = source.flag("bnb_4bit_use_double_quant")
+        return [(DECODER_MODULES, stored("int4", 4, 8 * 256 + 32, 64 * 256) if doubled
+                 else stored("int4", 4, 32, 64))]
+    if not any(source.data.get(name) is True for name in ("load_in_8bit", "_load_in_8bit")):
+        raise source.fail("load_in_4bit", "load_in_4bit ou load_in_8bit")
+    return [(DECODER_MODULES, stored("int8", 8))]
+
+
+RulesReader = Callable[[HfConfig, WeightFormat, int], List[FormatRule]]
+HF_METHODS: dict[str, RulesReader] = {name: reader for names, reader in {
+    "fp8 fbgemm_fp8": fp8_rules,
+    "mxfp4": lambda *_: [(EXPERT_MODULES, stored("mxfp4", 4, 8, 32))],
+    "mxfp8": lambda *_: [(DECODER_MODULES, stored("fp8", 8, 8, 32))],
+    "compressed-tensors": compressed_rules, "modelopt": modelopt_rules,
+    "gptq awq auto-round": gptq_rules, "bitsandbytes": bitsandbytes_rules,
+}.items() for name in names.split()}
+
+
+def method_of(source: HfConfig) -> str:
+    name = str(source.data.get("quant_method") or "").lower().replace("_", "-")
+    if not name:
+        clues = {"quant_algo": "modelopt", "config_groups": "compressed-tensors", "bits": "gptq",
+                 "w_bit": "awq"}
+        name = next((method for field, method in clues.items() if field in source.data), "")
+    aliases = {"fbgemm-fp8": "fbgemm_fp8", "autoround": "auto-round", "intel/auto-round":
+               "auto-round", "gptq-marlin": "gptq", "awq-marlin": "awq"}
+    name = "modelopt" if name.startswith("modelopt") else aliases.get(name, name)
+    if name not in HF_METHODS:
+        raise source.fail("quant_method", "um destes: " + ", ".join(HF_METHODS))
+    return name
+
+
+def speaking(source: HfConfig) -> HfConfig | None:
+    """A declaração; None se só fala do cache, com um algoritmo nulo, ou está vazia."""
+    data = source.data
+    silent = (data.get("quant_algo", ABSENT) is None and not data.get("quantized_layers")
+              and str(data.get("quant_method") or "modelopt").startswith("modelopt"))
+    return source if data and not silent else None
+
+
+def declarations(config: HfConfig, beside: HfConfig | None) -> list[HfConfig]:
+    """O que declara a quantização, em config.json e no arquivo ao lado."""
+    name = next((name for name in ("quantization_config", "compression_config")
+                 if config.named(name)[1] is not None), "quantization_config")
+    own = config.child(name)
+    if isinstance(own.data.get(name), dict):  # como já se escreveu em compression_config
+        own = own.child(name)
+    found = [speaking(own)]
+    if beside:
+        inside = beside.child("quantization") if "quantization" in beside.data else beside
+        if not inside.data:
+            raise beside.fail("quantization", "o algoritmo da quantização")
+        found.append(speaking(inside))
+    return [source for source in found if source]
+
+
+def kept_modules(source: HfConfig, experts: int) -> ModuleList:
+    """O que a quantização diz deixar como está."""
+    layered = source.data.get("quantized_layers") and method_of(source) != "modelopt"
+    fields = HF_KEPT_LISTS if layered else (*HF_KEPT_LISTS, *HF_OVERLAY_LISTS)
+    lists = [modules_of(source, field, source.sequence(field), experts) for field in fields]
+    return ModuleList(frozenset(chain.from_iterable(item.names for item in lists)),
+                   [pattern for item in lists for pattern in item.patterns])
+
+
+def expert_rules(config: HfConfig, source: HfConfig | None, plain: WeightFormat
+                 ) -> list[FormatRule]:
+    """O formato próprio dos especialistas, que o DeepSeek V4 declara na raiz ou na quantização."""
+    algorithm = source.data.get("moe_quant_algo") if source else None
+    if source and algorithm and not source.data.get("quantized_layers"):
+        named = HfConfig(source.file, {"quant_algo": algorithm}, source.path)
+        return [(EXPERT_MODULES, algorithm_format(named, plain))]
+    holder = source if source and source.data.get("expert_dtype") else config
+    dtype = holder.get("expert_dtype", one_of("fp4", "fp8", "bf16"), "")
+    forms = {"fp4": stored("mxfp4", 4, 8, 32), "bf16": plain}
+    if source is None or method_of(source) != "fp8":
+        forms["fp8"] = stored("fp8", 8)
+    return [(EXPERT_MODULES, forms[dtype])] if dtype in forms else []
+
+
+def rules_of(config: HfConfig, source: HfConfig, plain: WeightFormat) -> list[FormatRule]:
+    experts, method = config.count("num_experts", 0, low=0), method_of(source)
+    base = HF_METHODS[method](source, plain, experts)
+    saved_fused = re.match(r"([5-9]|\d\d)\.", str(config.data.get("transformers_version")))
+    if method == "bitsandbytes" and saved_fused:  # só quantiza nn.Linear, e eles já não são
+        base = [(EXPERT_MODULES, plain), *base]
+    targets = source.sequence("targets")
+    if targets:
+        only = modules_of(source, "targets", targets, experts)
+        base = [(only if modules is DECODER_MODULES else modules, form) for modules, form in base]
+    return [*layer_rules(source, plain, experts), (kept_modules(source, experts), plain),
+            *expert_rules(config, source, plain), *base]
+
+
+def pruned_experts(source: HfConfig | None) -> Sequence[int | None]:
+    sparsity = source.child("moe_sparsity_config") if source else None
+    if sparsity is None or not sparsity.data:
+        return ()
+    sparsity.get("method", one_of("prune"))
+    counts = sparsity.sequence("num_experts")
+    if not counts or any(n is not None and (type(n) is not int or n < 1) for n in counts):
+        raise sparsity.fail("num_experts", "o número de especialistas de cada camada, ou null")
+    return counts
+
+
+def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
+    """A quantização que config.json e o hf_quant_config.json ao lado declaram."""
+    plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
+    read = [(source, rules_of(config, source, plain))
+            for source in declarations(config, beside)]
+    if len(read) == 2:
+        check_agreement(plain, *read)
+    # vale a que diz o algoritmo de cada módulo, senão a do config.json
+    read.sort(key=lambda item: not item[0].data.get("quantized_layers"))
+    source, rules = read[0] if read else (None, expert_rules(config, None, plain))
+    model_type = str(config.data.get("model_type"))
+    renamed = [names for start, names in HF_RENAMED.items() if model_type.startswith(start)]
+    return Quantization(plain, rules, config.count("num_layers", 0, low=0),
+                        renamed[0] if renamed else ("", ""), pruned_experts(source))
+
+
+def check_agreement(plain: WeightFormat, own: tuple[HfConfig, list[FormatRule]],
+                    other: tuple[HfConfig, list[FormatRule]]) -> None:
+    """Levanta `SizingError` se config.json e o arquivo ao lado dizem formatos diferentes."""
+    said = [sorted({form.precision for _, form in rules if form is not plain})
+            for _, rules in (own, other)]
+    algorithms = [source.data.get("quant_algo") for source, _ in (own, other)]
+    agree = said[0] == said[1]
+    if None not in algorithms:
+        agree = str(algorithms[0]).upper() == str(algorithms[1]).upper()
+    if not agree:
+        source = other[0]
+        raise SizingError(
+            source.file, "contradiz %s, que diz %s" % (
+                own[0].file, algorithms[0] or " e ".join(said[0]) or "16 bits"),
+            path=(*source.path, "quant_algo"), value=source.data.get("quant_algo", ABSENT))
 
 
 # ── Apêndice: torres: vision_params, o que não é do decodificador de texto
@@ -3119,7 +3576,8 @@ def vision_params(root: HfConfig, hidden: int) -> int:
 
 MAX_LAYERS = 4096
 HF_TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config")
-HF_INHERITED = ("quantization_config", "torch_dtype", "dtype", "expert_dtype")
+HF_INHERITED = ("quantization_config", "compression_config", "expert_dtype", "torch_dtype", "dtype",
+                "transformers_version")
 # O que uma camada é, numa lista do config.json → o tipo dela; moe e mlp são só a FFN.
 HF_LAYERS = {
     "full_attention": "full", "attention": "full", "*": "full", "indexed_attention": "full",
@@ -4164,33 +4622,20 @@ def named_modules(layers: Sequence[Layer], first: int = 0) -> Modules:
             for i, layer in enumerate(layers) for name, count in layer.modules.items()}
 
 
-def module_format(decoder: Decoder) -> Callable[[str], WeightFormat]:
-    config = decoder.config
-    plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
-    formats = {**dict.fromkeys(HF_ROLES, plain), "router": WeightFormat("bf16", 16)}
-    quantization = config.child("quantization_config")
-    if quantization.data:
-        quantized, kept = quantized_format(quantization), kept_modules(quantization)
-        only_experts = quantization.data.get("quant_method") == "mxfp4"
-        for role in HF_ROLES:
-            if role == "experts" or not (
-                    only_experts or keeps_role(kept, role, len(decoder.kinds))):
-                formats[role] = quantized
-        if config.data.get("expert_dtype") == "fp4":
-            formats["experts"] = WeightFormat("mxfp4", WEIGHT_BITS["mxfp4"][0])
-    return lambda module: formats[role_of(module)]
-
-
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """O que um motor carrega, contado pela arquitetura."""
 
     modules: Modules
     mtp_modules: Modules  # das camadas que rascunham, com as projeções de entrada
-    format_of: Callable[[str], WeightFormat]
-    embedding_params: int
+    formats: Mapping[str, WeightFormat]  # de cada módulo
+    embedding_modules: Modules  # a cabeça também, se não é o próprio embedding
     vision_params: int
     mtp_copied_params: int  # do embedding e da cabeça, que o motor não lê de novo
+
+    @property
+    def embedding_params(self) -> int:
+        return sum(self.embedding_modules.values())
 
     @property
     def text_params(self) -> int:
@@ -4202,8 +4647,8 @@ class Checkpoint:
 
     @cached_property
     def dense_bytes(self) -> int:
-        in_16_bits = self.embedding_params + self.vision_params
-        return 2 * in_16_bits + self.bytes_of(self.modules) - self.expert_bytes
+        text = self.bytes_of({**self.embedding_modules, **self.modules})
+        return 2 * self.vision_params + text - self.expert_bytes
 
     @cached_property
     def replicated_bytes(self) -> int:
@@ -4225,7 +4670,7 @@ class Checkpoint:
         return self.dense_bytes + self.expert_bytes + drafts
 
     def bytes_of(self, modules: Modules) -> int:
-        return sum(ceil_div(count * self.format_of(name).bits, 8)
+        return sum(ceil_div(count * self.formats[name].bits, 8)
                    for name, count in modules.items())
 
 
@@ -4233,23 +4678,46 @@ def expert_modules(modules: Modules) -> Modules:
     return {name: count for name, count in modules.items() if role_of(name) == "experts"}
 
 
-def read_checkpoint(root: HfConfig, decoder: Decoder, layers: Sequence[Layer],
-                    drafts: Sequence[Layer]) -> Checkpoint:
+def format_in(quantization: Quantization, module: str) -> WeightFormat:
+    """O que os papéis não nomeiam (o roteador, as normas, os embeddings) fica em 16 bits."""
+    form = quantization.format_of(module)
+    kept = form is quantization.plain and role_of(module) == "router"
+    return WeightFormat("bf16", 16) if kept else form
+
+
+def pruned(decoder: Decoder, quantization: Quantization) -> Decoder:
+    """O decodificador com os especialistas que a poda deixou, os mesmos em toda camada."""
+    counts = {count for count in quantization.experts_by_layer if count is not None}
+    if counts and (len(counts) > 1 or max(counts) > decoder.experts):
+        raise decoder.config.child("quantization_config").fail(
+            "moe_sparsity_config", "tantos especialistas em toda camada MoE, até %d"
+            % decoder.experts)
+    if not counts:
+        return decoder
+    config, experts = decoder.config, max(counts)
+    data = {**config.data, config.named("num_experts")[0]: experts}
+    return replace(decoder, config=replace(config, data=data), experts=experts)
+
+
+def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization,
+                    layers: Sequence[Layer], drafts: Sequence[Layer]) -> Checkpoint:
     config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
     modules = named_modules(layers)
     tied = config.flag("tie_word_embeddings")
-    embedding = vocab * hidden * (1 if tied else 2)
+    embeddings = {"embed_tokens": vocab * hidden, "lm_head": 0 if tied else vocab * hidden}
     by_layer = config.count("hidden_size_per_layer_input", 0, low=0) * len(layers)
     if by_layer:  # Gemma 3n e 4: um embedding em cada camada
-        embedding += by_layer * config.count("vocab_size_per_layer_input")
+        embeddings["embed_tokens_per_layer"] = by_layer * config.count("vocab_size_per_layer_input")
         modules["per_layer_model_projection"] = by_layer * hidden
     inputs = config.count("altup_num_inputs", 1)
     modules["altup_projections"] = 2 * (inputs - 1) * hidden**2
     count = config.count("num_mtp_layers", 0, low=0) if drafts else 0
     mtp_modules = {**named_modules(drafts, len(layers)), "mtp.eh_proj": 2 * hidden**2 * count}
     copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
-    return Checkpoint(modules, mtp_modules, module_format(decoder), embedding,
-                      vision_params(root, hidden), copied)
+    formats = {name: format_in(quantization, name)
+               for name in chain(modules, mtp_modules, embeddings)}
+    return Checkpoint(modules, mtp_modules, formats, embeddings, vision_params(root, hidden),
+                      copied)
 
 
 def index_total_bytes(file: str, document: Any) -> int:
@@ -4351,9 +4819,11 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     """
     root = HfConfig(file, config)
     decoder = read_decoder(root)
+    quantization = quantization_of(decoder.config, None)
+    decoder = pruned(decoder, quantization)
     layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
     drafts = read_draft_layers(decoder)
-    checkpoint = read_checkpoint(root, decoder, layers, drafts)
+    checkpoint = read_checkpoint(root, decoder, quantization, layers, drafts)
     expert_params = sum(expert_modules(checkpoint.modules).values())
     computed = checkpoint.total_bytes
     if index_bytes:
@@ -4367,8 +4837,8 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "params_total": checkpoint.text_params + checkpoint.vision_params,
         "params_active": checkpoint.text_params - idle_params(moe, expert_params),
         "params_embedding": checkpoint.embedding_params + checkpoint.vision_params,
-        "native_precision": checkpoint.format_of(next(iter(expert_modules(checkpoint.modules)
-                                                       or checkpoint.modules))).precision,
+        "native_precision": checkpoint.formats[next(iter(expert_modules(checkpoint.modules)
+                                                         or checkpoint.modules))].precision,
         "checkpoint_bytes": known_bytes,
         "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
         "weights_replicated_bytes": checkpoint.replicated_bytes,

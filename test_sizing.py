@@ -6403,26 +6403,273 @@ class HuggingFace(Case):
         config = dict(LLAMA_8B, quantization_config={"quant_method": "modelopt",
                                                      "quant_algo": "NVFP4"})
         entry, plain = self.entry(config), self.entry(LLAMA_8B)
-        # exceções de umas camadas ou da torre de visão não tiram a quantização do texto
-        quantization = {"quant_method": "fp8", "ignore": [
-            "model.layers.0.self_attn.q_proj", "model.layers.31.mlp.down_proj",
-            "vision_tower.layers.0.self_attn.k_proj", "model.visual.blocks.0.mlp.fc1", "lm_head"]}
-        partial = self.entry(dict(LLAMA_8B, quantization_config=quantization))
-        self.assertEqual(partial["native_precision"], "fp8")
-        self.assertLess(partial["weights_dense_bytes"], 9.2e9)
-        every = ["model.layers.%d.self_attn.q_proj" % i for i in range(32)]
-        kept = self.entry(dict(LLAMA_8B, quantization_config={"quant_method": "fp8",
-                                                              "ignore": every}))
-        self.assertGreater(kept["weights_dense_bytes"], partial["weights_dense_bytes"] + 1.3e9)
-        # em metade das camadas ainda é exceção; em mais da metade, é a regra
-        half, most = (self.entry(dict(LLAMA_8B, quantization_config={
-            "quant_method": "fp8", "ignore": every[:count]})) for count in (16, 17))
-        self.assertEqual(half["weights_dense_bytes"], partial["weights_dense_bytes"])
-        self.assertEqual(most["weights_dense_bytes"], kept["weights_dense_bytes"])
         linear = 32 * (4096 * (4096 * 2 + 2 * 1024) + 3 * 4096 * 14336)
         self.assertEqual(entry["native_precision"], "nvfp4")
         self.assertEqual(plain["weights_dense_bytes"] - entry["weights_dense_bytes"],
                          linear * 2 - linear * 9 // 16)
+        # sem lm_head em `ignore`, a cabeça também é Linear; o embedding não
+        tensors = {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
+            "targets": ["Linear"], "weights": {"num_bits": 8, "type": "float"}}}}
+        whole, headless = (self.entry(dict(LLAMA_8B, quantization_config=dict(
+            tensors, ignore=ignore)))["checkpoint_bytes"] for ignore in ([], ["lm_head"]))
+        self.assertEqual(headless - whole, 128256 * 4096)
+        # o que a biblioteca monta para o Qwen3 30B-A3B com os especialistas em 4 bits
+        smaller = dict(CONFIGS["qwen3-235b"], hidden_size=2048, num_attention_heads=32,
+                       num_hidden_layers=48, moe_intermediate_size=768)
+        experts = {"targets": ["re:.*mlp.experts.*"],
+                   "weights": {"num_bits": 4, "type": "float", "group_size": 16}}
+        for declared, expected in (
+                ({"quant_method": "compressed-tensors", "ignore": [], "format":
+                  "nvfp4-pack-quantized", "config_groups": {"group_0": experts}}, 19389640704),
+                ({"quant_method": "fp8", "weight_block_size": [128, 128],
+                  "expert_dtype": "fp4"}, 17577922560)):
+            found = self.entry(dict(smaller, quantization_config=declared))["checkpoint_bytes"]
+            self.assertAlmostEqual(found / expected, 1, delta=0.0001)
+
+    def formats(self, declared, *modules, beside=None, **config):
+        """(precisão, bits) de cada módulo, com a declaração de config.json e a do lado."""
+        data = dict({"num_hidden_layers": 4, "torch_dtype": "bfloat16"}, **config)
+        if declared is not None:
+            data["quantization_config"] = declared
+        quantization = sizing.quantization_of(
+            sizing.HfConfig("config.json", data),
+            None if beside is None else sizing.HfConfig("hf_quant_config.json", beside))
+        found = [quantization.format_of(module) for module in modules]
+        return [(form.precision, form.bits) for form in found]
+
+    def test_bits_por_peso(self):
+        """Os bits de cada formato, com as escalas e os zeros que os arquivos guardam"""
+        def packed(**weights):
+            extra = weights.pop("extra", {})
+            return {"quant_method": "compressed-tensors", "config_groups": {
+                "group_0": dict({"targets": ["Linear"], "weights": weights}, **extra)}}
+
+        def modelopt(algorithm, **fields):
+            return dict({"quant_method": "modelopt", "quant_algo": algorithm}, **fields)
+        integer = {"num_bits": 4, "type": "int", "group_size": 128}
+        one = Fraction
+        rows = (
+            ({"quant_method": "fp8", "weight_block_size": None}, "fp8", 8),
+            ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8", 8 + one(32, 16384)),
+            ({"quant_method": "fp8", "weight_block_size": [1, 32], "scale_fmt": "ue8m0"},
+             "fp8", one(33, 4)),
+            ({"quant_method": "fbgemm_fp8"}, "fp8", 8),
+            ({"quant_method": "mxfp8"}, "fp8", one(33, 4)),
+            (modelopt("FP8"), "fp8", 8),
+            (modelopt("fp8_pb_wo"), "fp8", 8 + one(32, 16384)),
+            (modelopt("MXFP8"), "fp8", one(33, 4)),
+            (modelopt("NVFP4", group_size=16), "nvfp4", one(9, 2)),
+            (modelopt("W4A16_NVFP4"), "nvfp4", one(9, 2)),
+            (modelopt("W4A8_MXFP4_FP8", group_size=32), "mxfp4", one(17, 4)),
+            (modelopt("W4A16_AWQ"), "int4", 4 + one(16, 128)),
+            (modelopt("W4A8_AWQ", group_size=64), "int4", 4 + one(16, 64)),
+            ({"quant_algo": "FP8", "config_groups": {}}, "fp8", 8),
+            (packed(**integer), "int4", 4 + one(16, 128)),
+            (packed(symmetric=False, **integer), "int4", 4 + one(20, 128)),
+            (packed(extra={"format": "int-quantized"}, **integer), "int8", one(65, 8)),
+            (packed(extra={"input_activations": {"num_bits": 8, "type": "float"}}, **integer),
+             "int8", one(65, 8)),
+            (packed(extra={"input_activations": {"num_bits": 8, "type": "int"}}, **integer),
+             "int4", 4 + one(16, 128)),
+            (packed(num_bits=8, type="int", strategy="channel"), "int8", 8),
+            (packed(num_bits=3, type="int", group_size=-1), "int4", 3),
+            (packed(num_bits=8, type="float", strategy="channel"), "fp8", 8),
+            (packed(num_bits=8, type="float", strategy="block", block_structure=[128, 128]),
+             "fp8", 8 + one(16, 16384)),
+            (packed(num_bits=8, type="float", group_size=32, scale_dtype="torch.uint8"),
+             "fp8", one(33, 4)),
+            (packed(num_bits=4, type="float", group_size=16), "nvfp4", one(9, 2)),
+            (packed(num_bits=4, type="float", group_size=32), "mxfp4", one(17, 4)),
+            (packed(extra={"format": "dense"}, **integer), "bf16", 16),
+            ({"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True}, "int4",
+             4 + one(20, 128)),
+            ({"quant_method": "gptq", "bits": 8, "group_size": -1, "dynamic": None}, "int8", 8),
+            ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, "int4", 4 + one(20, 64)),
+            ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "int4", one(9, 2)),
+            ({"quant_method": "bitsandbytes", "load_in_4bit": True,
+              "bnb_4bit_use_double_quant": True}, "int4", 4 + one(8, 64) + one(32, 64 * 256)),
+            ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "int8", 8),
+            ({"quant_method": "auto-round", "bits": 4, "group_size": 32, "data_type": "mx_fp"},
+             "mxfp4", one(17, 4)),
+            ({"quant_method": "auto-round", "bits": 2, "group_size": 64}, "int4", 2 + one(18, 64)))
+        for declared, precision, bits in rows:
+            with self.subTest(declared):
+                linear, head, embedding, router = self.formats(
+                    declared, "layers.1.self_attn.q_proj", "lm_head", "embed_tokens",
+                    "layers.1.mlp.gate")
+                self.assertEqual(linear, (precision, bits))
+                whole = declared.get("quant_method") == "compressed-tensors"  # a cabeça é Linear
+                self.assertEqual(head, (precision, bits) if whole else ("bf16", 16))
+                self.assertEqual((embedding, router), (("bf16", 16), ("bf16", 16)))
+
+    def test_modulos_citados(self):
+        """Listas de cada ferramenta: prefixos, nomes da família, fundidos, padrões e camadas MTP"""
+        modules = ("layers.1.self_attn.q_proj", "layers.1.mamba.in_proj", "layers.1.mlp.up_proj",
+                   "layers.1.mlp.shared_experts.up_proj", "layers.1.mlp.experts.0.up_proj",
+                   "layers.12.self_attn.q_proj", "layers.20.mlp.up_proj", "lm_head",
+                   "vision_tower.layers.1.self_attn.q_proj")
+        rows = (  # entrada da lista → os módulos que ela deixa em 16 bits
+            ([], ()), (["gate", "e_score_correction_bias", "lm_head"], ()),
+            (["self_attn"], (0, 5)), (["model.layers.1*"], (0, 1, 2, 3, 4)),
+            (["model.layers.1.*"], (0, 1, 2, 3, 4)), (["model.layers.1."], (0, 1, 2, 3, 4)),
+            (["language_model.model.layers.1.mlp.shared_expert*"], (3,)),
+            (["backbone.layers.1.mixer.in_proj"], (1,)),
+            (["model.layers.1.block_sparse_moe.experts"], (4,)),
+            (["model.layers.1.feed_forward.experts.gate_up_proj"], (4,)),
+            (["layers.1.ffn.experts.%d.w3" % i for i in range(8)], (4,)),
+            (["model.layers.1.self_attn.qkv_proj.weight"], (0,)),
+            (["model.layers.1.mlp.gate_up_proj"], (2,)), (["*.mlp.shared_expert.*"], (3,)),
+            (["model.layers.*.self_attn"], (0, 5)), (["*self_attn*"], (0, 5)),
+            (["*_proj"], (0, 1, 2, 3, 4, 5, 6)), (["*mlp.up*"], ()),
+            (["mtp*"], (6,)), (["mtp.layers.0*"], (6,)),
+            (["model.layers.20*"], (6,)), ([r"re:.*\.mtp\.layers\.0\..*", "mtp.norm"], (6,)),
+            ([r"re:mtp\.layers\.\d+\.mlp"], (6,)),
+            ([r"re:.*self_attn.*", r"re:.*mlp\.(gate|up|gate_up|down)_proj.*"], (0, 2, 5, 6)),
+            ([r"re:model\.layers\.\d+\.block_sparse_moe\.experts\.\d+\.w[1-3]$"], (4,)),
+            ([r"re:.*experts\.\d+\.(gate|up|down)_proj$"], (4,)),
+            (["vision_tower.layers.1.self_attn.q_proj", "model.visual*", "audio_tower.*"], ()))
+        for kept, plain in rows:
+            declared = {"quant_method": "fp8", "ignored_layers": kept}
+            with self.subTest(kept):
+                found = self.formats(declared, *modules, num_hidden_layers=20, num_experts=8)
+                self.assertEqual([i for i, form in enumerate(found) if form[1] == 16],
+                                 sorted({*plain, 7, 8}))
+        # na Gemma 4 os especialistas não estão no mlp, que é outra FFN da camada
+        dense, expert = self.formats(
+            {"quant_algo": "NVFP4", "ignore": ["model.language_model.layers.1.mlp*"]},
+            modules[2], modules[4], model_type="gemma4_text")
+        self.assertEqual((dense[0], expert[0]), ("bf16", "nvfp4"))
+        # e na Kimi a atenção linear se chama self_attn; no Qwen, não
+        for model_type, precision in (("kimi_linear", "bf16"), ("qwen3_next", "fp8")):
+            (found,) = self.formats({"quant_method": "fp8", "ignore": ["re:.*self_attn.*"]},
+                                    "layers.1.linear_attn.q_proj", model_type=model_type)
+            self.assertEqual(found[0], precision)
+
+    def test_formatos_por_modulo(self):
+        """Grupos, algoritmos e exceções com formato próprio, e o dos especialistas à parte"""
+        modules = ("layers.1.self_attn.q_proj", "layers.1.mlp.up_proj",
+                   "layers.1.mlp.experts.0.up_proj", "layers.4.mlp.experts.0.up_proj", "lm_head",
+                   "embed_tokens")
+        fp8, nvfp4, mxfp4, plain = ("fp8", 8), ("nvfp4", Fraction(9, 2)), (
+            "mxfp4", Fraction(17, 4)), ("bf16", 16)
+        int4, int8 = ("int4", 4 + Fraction(20, 128)), ("int8", 8 + Fraction(24, 128))
+        groups = {"group_0": {"targets": ["Linear"], "format": "float-quantized", "weights": {
+            "num_bits": 8, "type": "float", "strategy": "channel"}},
+                  "group_1": {"targets": [r"re:.*mlp\.experts.*"], "weights": {
+                      "num_bits": 4, "type": "float", "group_size": 16}}}
+        layers = {"model.layers.1.self_attn.q_proj": {"quant_algo": "FP8"},
+                  "layers.1.ffn.experts": {"quant_algo": "NVFP4", "group_size": 16},
+                  "lm_head": {"quant_algo": "FP8"}, "backbone.embeddings": {"quant_algo": "FP8"}}
+        mixed = {"quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+        gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+        rows = (
+            ({"quant_method": "compressed-tensors", "format": "mixed-precision",
+              "ignore": ["lm_head"], "config_groups": groups}, {},
+             (fp8, fp8, nvfp4, nvfp4, plain, plain)),
+            ({"quant_method": "mxfp4"}, {}, (plain, plain, mxfp4, mxfp4, plain, plain)),
+            (None, {"beside": {"quantization": mixed}}, (fp8, plain, nvfp4, plain, fp8, fp8)),
+            (None, {"beside": dict(mixed, quantized_layers={"quantized_layers": layers})},
+             (fp8, plain, nvfp4, plain, fp8, fp8)),
+            # o resto fica no fp8 do arquivo de origem, e `ignore` só fala dos módulos citados
+            (dict(mixed, quant_method="fp8", ignore=["*.attn.*", "mtp.*"], quantized_layers={
+                "layers.1.ffn.experts": {"quant_algo": "NVFP4"}}), {"expert_dtype": "fp4"},
+             (fp8, fp8, nvfp4, mxfp4, plain, plain)),
+            (None, {"expert_dtype": "fp8"}, (plain, plain, fp8, fp8, plain, plain)),
+            ({"quant_method": "fp8", "quant_algo": None}, {"expert_dtype": "fp4"},
+             (fp8, fp8, mxfp4, mxfp4, plain, plain)),
+            ({"quant_method": "fp8", "expert_dtype": "fp4", "modules_to_convert": [
+                "model.embed_tokens"]}, {}, (fp8, fp8, mxfp4, mxfp4, plain, fp8)),
+            ({"quant_method": "fp8", "targets": ["experts"]}, {},
+             (plain, plain, fp8, fp8, plain, plain)),
+            ({"quant_method": "fp8", "targets": ["mlp"]}, {},
+             (plain, fp8, fp8, fp8, plain, plain)),
+            (dict(gptq, dynamic={r"-:.*self_attn.*": {}, r".*mlp\.up.*": {"bits": 8},
+                                 r"+:.*mlp.*": {"bits": 4}}, lm_head=True), {},
+             (plain, int8, int4, int4, int4, plain)),
+            (dict(gptq, modules_in_block_to_quantize=[["self_attn.q_proj"]]), {},
+             (int4, plain, plain, plain, plain, plain)),
+            (dict(gptq, quant_method="auto-round", extra_config={
+                "self_attn": {"bits": 8}, "model.layers.1.self_attn.q_proj": {"bits": 16},
+                "lm_head": {"bits": 8}, r"mlp\.up_proj$": {"bits": 8}}), {},
+             (plain, int8, int4, int4, int8, plain)),
+            ({"quant_method": "bitsandbytes", "load_in_8bit": True},
+             {"transformers_version": "5.24.0"}, (("int8", 8), ("int8", 8), *[plain] * 4)),
+            ({"quant_method": "modelopt", "quant_algo": None}, {}, (plain,) * 6),
+            (None, {"beside": {"quantization": {"quant_algo": None,
+                                                "kv_cache_quant_algo": "FP8"}}}, (plain,) * 6),
+            ({"quant_method": "modelopt", "quant_algo": "FP8"},
+             {"beside": {"quantization": {"quant_algo": "fp8"}}},
+             (fp8, fp8, fp8, fp8, plain, plain)),
+            ({"quant_algo": "MIXED_PRECISION", "config_groups": groups},
+             {"beside": {"quantization": mixed}}, (fp8, plain, nvfp4, plain, fp8, fp8)))
+        for declared, config, expected in rows:
+            with self.subTest(declared, **config):
+                self.assertEqual(self.formats(declared, *modules, **config), list(expected))
+
+    def test_recusas_da_quantizacao(self):
+        """O esquema desconhecido, o que não diz todos os pesos e duas declarações que discordam"""
+        groups = {"group_0": {"weights": {"num_bits": 4, "group_size": 128}}}
+        tensors = {"quant_method": "compressed-tensors", "config_groups": groups}
+        rows = (
+            ({"quant_method": "quark"}, "quant_method = 'quark': espera-se um destes: fp8, "),
+            ({"quant_method": "hqq"}, "'hqq'"), ({"quant_method": "torchao"}, "'torchao'"),
+            ({"foo": 1}, "quantization_config.quant_method"),
+            ({"quant_method": "modelopt", "quant_algo": "NVFP4_SVD"}, "quant_algo = 'NVFP4_SVD'"),
+            ({"quant_algo": "MIXED_PRECISION"}, "config_groups"),
+            ({"quant_algo": "MIXED_PRECISION", "quantized_layers": {"a": 3}},
+             "quantized_layers.a"),
+            (dict(tensors, format="marlin-24"), "format = 'marlin-24'"),
+            (dict(tensors, format=["x"]), "format"),
+            (dict(tensors, sparsity_config={"format": "sparse-24-bitmask"}), "sparsity_config"),
+            (dict(tensors, ignore="lm_head"), "ignore = 'lm_head'"),
+            (dict(tensors, ignore=[3]), "ignore"), (dict(tensors, ignore=["*"]), "ignore"),
+            (dict(tensors, ignore=["re:(["]), "ignore"),
+            (dict(tensors, ignore=[".".join(["mixer"] * 40)]), "ignore"),
+            (dict(tensors, ignore=["model.layers.1.mlp.experts.3.up_proj"]),
+             "ignore = […]: espera-se todos os especialistas"),
+            (dict(tensors, config_groups={"g": {"targets": ["Conv2d"], **groups["group_0"]}}),
+             "targets = 'Conv2d'"),
+            (dict(tensors, config_groups={"g": {"weights": {"num_bits": 4, "type": "float"}}}),
+             "num_bits = 4"),
+            (dict(tensors, moe_sparsity_config={"method": "novice", "num_experts": [8]}),
+             "method = 'novice'"),
+            (dict(tensors, moe_sparsity_config={"method": "prune", "num_experts": [True]}),
+             "num_experts"),
+            ({"quant_method": "fp8", "expert_dtype": "fp2"}, "expert_dtype = 'fp2'"),
+            ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "weight_block_size"),
+            ({"quant_method": "gptq", "bits": "4"}, "bits = '4'"),
+            ({"quant_method": "auto-round", "bits": 4, "data_type": "gguf"}, "data_type"),
+            ({"quant_method": "bitsandbytes"}, "load_in_4bit"))
+        for declared, words in rows:
+            with self.subTest(declared), temporary_file(
+                    dict(LLAMA_8B, quantization_config=declared)) as path:
+                self.refused(["--hf-config", path, "--print-model"], words, path)
+        for declared, beside, words in (
+                (None, {}, "quantization"), (None, {"quantization": {}}, "quantization"),
+                (None, {"quantization": {"kv_cache_quant_algo": "FP8"}}, "quant_method"),
+                ({"quant_method": "fp8"}, {"quantization": {"quant_algo": "NVFP4"}},
+                 "quant_algo = 'NVFP4': contradiz config.json, que diz fp8"),
+                ({"quant_algo": "FP8"}, {"quantization": {"quant_algo": "NVFP4"}},
+                 "contradiz config.json, que diz FP8")):
+            with self.subTest(declared, beside=beside):
+                with self.assertRaises(sizing.SizingError) as caught:
+                    self.formats(declared, beside=beside)
+                self.assertIn(words, str(caught.exception))
+                self.assertIn("hf_quant_config.json", str(caught.exception))
+
+    def test_especialistas_podados(self):
+        """A poda diz os especialistas de cada camada, que têm de ser os mesmos em todas"""
+        def entry(*counts):
+            pruning = {"method": "prune", "num_experts": list(counts)}
+            return dict(CONFIGS["qwen3-235b"], quantization_config={
+                "quant_method": "fp8", "moe_sparsity_config": pruning})
+        whole, pruned = self.entry(CONFIGS["qwen3-235b"]), self.entry(entry(None, *[64] * 93))
+        self.assertEqual(pruned["num_experts"], 64)
+        self.assertEqual(pruned["params_experts"] * 2, whole["params_experts"])
+        self.assertEqual(pruned["weights_expert_bytes"], pruned["params_experts"])
+        for counts in ((64, 65), (129,)):
+            with temporary_file(entry(*counts)) as path:
+                self.refused(["--hf-config", path, "--print-model"], "moe_sparsity_config", path)
 
     def test_mtp(self):
         """Uma camada MTP é a última, a projeção de entrada e, no DeepSeek-V3, embedding e cabeça"""
