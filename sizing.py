@@ -2957,10 +2957,10 @@ HF_ALIASES = {field: names.split() for field, names in {
     "num_shared_experts": "n_shared_experts num_shared_experts moe_num_shared_experts",
     "share_expert_dim": "share_expert_dim share_expert_dims",
     "torch_dtype": "torch_dtype dtype",
-    "vision_depth": "depth num_hidden_layers vt_num_hidden_layers",
-    "vision_hidden_size": "embed_dim vt_hidden_size hidden_size",
-    "vision_intermediate_size": "intermediate_size vt_intermediate_size",
     "tie_word_embeddings": "tie_word_embeddings tie_embedding",
+    "vt_hidden_size": "vt_hidden_size hidden_size",
+    "vt_intermediate_size": "vt_intermediate_size intermediate_size",
+    "vt_num_hidden_layers": "vt_num_hidden_layers num_hidden_layers",
     "window": "sliding_window_size sliding_window",
 }.items()}
 
@@ -3559,17 +3559,508 @@ def check_agreement(plain: WeightFormat, own: tuple[HfConfig, list[FormatRule]],
             path=(*source.path, "quant_algo"), value=source.data.get("quant_algo", ABSENT))
 
 
-# ── Apêndice: torres: vision_params, o que não é do decodificador de texto
+# ── Apêndice: torres: tower_params, o que não é do decodificador de texto
+
+# Uma fórmula é uma soma de produtos; a^2 é a potência, i/p a divisão inteira e h o hidden_size do
+# texto. As outras letras vêm dos campos, "letra=campo:padrão da classe" ou "letra:=produto". Um
+# campo com ponto à frente parte da raiz; "#" conta os itens de uma lista (1, se é só um valor),
+# "[0]" pega um deles, e "=valor" depois do campo vale 1 se é isso que o config diz.
+VIT = "c=num_channels:3 p=patch_size:%s i=image_size:%s g:=i/p w=hidden_size:%s " \
+      "f=intermediate_size:%s n=num_hidden_layers:%s"
+QWEN = "c=in_channels:3 t=temporal_patch_size:2 p=patch_size:%s s=spatial_merge_size:2 " \
+       "m:=w*s^2 n=depth:%s w=hidden_size:%s f=intermediate_size:%s"
+MERGER = "m^2 + m + m o + o"
+VIT_LAYER = "4 w^2 + 2 w f + f + 9 w"  # LayerNorm, e viés em tudo
+WHISPER_LAYER = "4 w^2 + 2 w f + f + 8 w"  # sem viés no k
+GATED_LAYER = "4 w^2 + 3 w f + 2 w"  # RMSNorm, porta na FFN e nenhum viés
+SIGLIP = "c w p^2 + w + g^2 w + 2 w"  # blocos da imagem, posições e a norma final
+POOLING_HEAD = " + u 4 w^2 + u 2 w f + u f + u 8 w"
+GLM_MERGER = "c t p^2 w + w + w + o w s^2 + o + o^2 + 2 o + 3 o F"
+WHISPER_STEM = "3 x w + w + 3 w^2 + w + 2 w"  # duas convoluções e a norma final
+CONFORMER = "24 w^2 + k w + 9 w + d"  # o das Gemma
+CONFORMER_STEM = "10 x + 9 x y + y + "
+SAM = ("c w p^2 + w + A g^2 w + w O + 4 O + 9 O^2 + 4 R n W d + -2 R n d + -4 R G W d "
+       "+ 4 R G g d + -3 n w + 3 n B w")
 
 
-def vision_params(root: HfConfig, hidden: int) -> int:
-    """Parâmetros da torre de visão, com erro de uns 10%: atenção e FFN de um ViT, projetor."""
-    vision = root.child("vision_config")
-    if not vision.data:
-        return 0
-    width = vision.count("vision_hidden_size")
-    layer = 4 * width + 2 * vision.count("vision_intermediate_size")
-    return width * (vision.count("vision_depth") * layer + 4 * (4 * width + hidden))
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """Uma torre: os parâmetros que tem uma só vez e os de cada uma das `n` camadas."""
+
+    once: str
+    layer: str
+    fields: str
+    only: Json = dataclasses.field(default_factory=dict)  # campo → o único valor que se conta
+
+
+VIT_CLIP, VIT_SIGLIP = VIT % (32, 224, 768, 3072, 12), VIT % (16, 224, 768, 3072, 12)
+WHISPER = ("x=num_mel_bins:%s w=hidden_size:%s f=intermediate_size:%s n=num_hidden_layers:%s "
+           "P=max_source_positions:1500")
+WHISPER_D = ("x=num_mel_bins:128 w=d_model:1280 f=encoder_ffn_dim:5120 n=encoder_layers:32 "
+             "P=max_source_positions:1500 o=output_dim:3584")
+MEL = ("x=num_mel_bins:128 y:=x/8 w=d_model:%s f=encoder_ffn_dim:%s n=encoder_layers:%s "
+       "C=downsample_hidden_size:480 o=output_dim:%s")
+QWEN3_VISION = "c t p^2 w + w + P w + 2 w + " + MERGER
+QWEN3_FIELDS = QWEN % (16, 27, 1152, 4304) + (
+    " o=out_hidden_size:3584 P=num_position_embeddings:2304")
+QWEN25_LAYER = "4 w^2 + 3 w f + 2 f + 7 w"
+QWEN25_FIELDS = QWEN % (14, 32, 3584, 3420) + " o=out_hidden_size:3584"
+GLM_OCR_LAYER = "4 w^2 + 4 b w + 2 d + 3 w f + 2 b f + b w + 2 w"
+GLM_OCR_FIELDS = QWEN % (14, 24, 1024, 4096) + (
+    " b=attention_bias:true a=num_heads:16 d:=w/a o=out_hidden_size:1536")
+MUSE_FIELDS = ("t=patch_temporal:2 p=patch_size:14 w=hidden_size:1536 "
+               "f=intermediate_size:8960 n=num_hidden_layers:50 "
+               "H=pos_emb_height:32 W=pos_emb_width:32")
+KIMI_FIELDS = ("p=patch_size:14 w=vt_hidden_size:1152 f=vt_intermediate_size:4304 "
+               "n=vt_num_hidden_layers:27 H=pos_emb_height:64 W=pos_emb_width:64 "
+               "y=merge_kernel_size[0]:2 z=merge_kernel_size[1]:2 m:=w*y*z")
+SAM_FIELDS = (VIT % (16, 1024, 768, 3072, 12)).replace("intermediate_size", "mlp_dim") + (
+    " a=num_attention_heads:12 d:=w/a O=output_channels:256 W=window_size:14 "
+    "G=#global_attn_indexes:4 A=use_abs_pos:true R=use_rel_pos:true B=qkv_bias:true")
+MUSE_STAGE = " + w{0} {1} p{0} + 2 w{0} + k n{0} w{0} + 3 n{0} w{0} + 2 m n{0} w{0}^2 + m n{0} w{0}"
+MUSE_AUDIO = "2 h + w3 h + w3" + "".join(
+    MUSE_STAGE.format(i, "w%d" % (i - 1) if i else "1") for i in range(4))
+MUSE_AUDIO_FIELDS = "n:=0 k=conv_kernel_size:7 m=mlp_ratio:4" + "".join(
+    " w%d=hidden_sizes[%d]:%d n%d=depths[%d]:2 p%d=patch_sizes[%d]:%d" % (
+        i, i, width, i, i, i, i, patch)
+    for i, (width, patch) in enumerate(zip((256, 512, 1024, 2048), (16, 6, 5, 4))))
+MINICPM_MERGER = ("4 w^2 + 7 w + 2 m + m I + I + I w",
+                  " y=window_kernel_size[0]:2 z=window_kernel_size[1]:2 m:=w*y*z I:=f*y*z")
+
+TOWERS = {kind: tower for kinds, tower in (
+    ("clip_vision_model", Tower("c w p^2 + w + g^2 w + w + 4 w", VIT_LAYER, VIT_CLIP)),
+    ("siglip_vision_model", Tower(SIGLIP + POOLING_HEAD, VIT_LAYER,
+                                  VIT_SIGLIP + " u=vision_use_head:true")),
+    ("phi4_multimodal_vision", Tower(
+        SIGLIP + POOLING_HEAD + " + 2 w", VIT_LAYER, VIT % (14, 448, 1152, 4304, 27) + " u:=1")),
+    ("siglip2_vision_model", Tower(
+        "c w p^2 + w + P w + 2 w" + POOLING_HEAD, VIT_LAYER,
+        VIT % (16, 1, 768, 3072, 12) + " P=num_patches:256 u=vision_use_head:true")),
+    ("cosmos3_edge_vision", Tower("c w p^2 + w + P w + 2 w", VIT_LAYER,
+                                  VIT % (16, 1, 1152, 4304, 27) + " P=num_patches:256")),
+    ("idefics2_vision", Tower(SIGLIP, VIT_LAYER, VIT % (32, 224, 768, 3072, 12))),
+    ("idefics3_vision smolvlm_vision",
+     Tower(SIGLIP, VIT_LAYER, VIT % (32, 224, 1152, 3072, 12))),
+    ("paddleocr_vl_vision", Tower(SIGLIP, VIT_LAYER, VIT % (14, 384, 1152, 4304, 27))),
+    ("minicpmv4_6_vision minicpmv4_7_vision minicpm_ocr_vision", Tower(
+        SIGLIP + " + " + MINICPM_MERGER[0], VIT_LAYER, VIT_SIGLIP + MINICPM_MERGER[1],
+        {".merger_times": 1})),
+    ("video_llama_3_vision", Tower("c w p^2 + 3 w", VIT_LAYER, VIT_SIGLIP)),
+    ("pixtral", Tower("c w p^2 + w", GATED_LAYER, VIT % (16, 1024, 1024, 4096, 24))),
+    ("llama4_vision_model", Tower(
+        "c w p^2 + w + g^2 w + w + 4 w + I f + O^2", VIT_LAYER,
+        VIT % (14, 448, 768, 5632, 34) + " I=projector_input_dim:4096 O=projector_output_dim:4096 "
+        "o=vision_output_dim:7680")),
+    ("mllama_vision_model", Tower(
+        "c w p^2 + 6 w + g^2 w + a T g^2 w + T g^2 w + 3 a T w + 3 T w + 3 + 4 G w^2 + 2 G w f "
+        "+ G f + 5 G w + 2 G",
+        "4 w^2 + 2 w f + f + 5 w",
+        VIT % (14, 448, 1280, 5120, 32) + " G=num_global_layers:8 T=max_num_tiles:4 "
+        "o=vision_output_dim:7680 a=#supported_aspect_ratios:8")),
+    ("internvl_vision", Tower(
+        "w + c w p^2 + w + P g^2 w + P w + 2 w + -2 M w + K w",
+        "4 w^2 + 3 b w + w + 2 w + 2 w f + f + w + 2 w + 2 L w + 2 q w",
+        VIT % (14, 448, 1024, 4096, 24) + " b=attention_bias:false q=use_qk_norm:false "
+        "L=norm_type=layer_norm:layer_norm P=use_absolute_position_embeddings:true "
+        "M=use_mean_pooling:true K=use_mask_token:false")),
+    ("qwen2_vl_vision qwen2_vl", Tower(
+        "c t p^2 w + 2 w + m^2 + m + m o + o", VIT_LAYER,
+        (QWEN % (14, 32, 0, 0)).replace("w=hidden_size:0", "w=embed_dim:1280").replace(
+            "f=intermediate_size:0", "r=mlp_ratio:4 f:=w*r o=hidden_size:3584"))),
+    ("qwen2_5_vl_vision", Tower("c t p^2 w + w + " + MERGER, QWEN25_LAYER, QWEN25_FIELDS)),
+    ("exaone4_5_vision", Tower(
+        "c t p^2 w + w + " + MERGER, "2 w^2 + 2 w k + 2 k + 3 w f + 2 f + 5 w",
+        QWEN25_FIELDS + " a=num_heads:16 v=num_key_value_heads:8 d:=w/a k:=v*d")),
+    ("qwen3_vl_vision", Tower(
+        QWEN3_VISION + " + 2 D m + D m^2 + D m + D m o + D o", VIT_LAYER,
+        QWEN3_FIELDS + " D=#deepstack_visual_indexes:3")),
+    ("qwen3_5_vision", Tower(QWEN3_VISION, VIT_LAYER, QWEN3_FIELDS)),
+    ("gemma4_vision", Tower(
+        "3 p^2 w + 2 P w", "2 w q + 2 w k + 2 d + 3 w f + 4 w",
+        VIT % (16, 1, 768, 3072, 16) + " P=position_embedding_size:10240 "
+        "a=num_attention_heads:12 v=num_key_value_heads:12 d=head_dim:64 q:=a*d k:=v*d")),
+    ("mobilenet_v5", Tower("294126912", "0", "n:=0 w=hidden_size:2048 v=vocab_size:128",
+                           {"architecture": "mobilenetv5_300m_enc"})),
+    ("kimi_k25_vision", Tower("3 p^2 w + w + H W w + 2 w", VIT_LAYER, KIMI_FIELDS)),
+    ("kimi_k3_vision", Tower(  # fora da biblioteca: contada pelos campos do config
+        "3 p^2 w + H W w + w", "4 w q + 2 w f + 2 w", KIMI_FIELDS + " q=qkv_hidden_size:1536",
+        {"attn_bias": False, "linear_bias": False, "patch_embed_proj_bias": False,
+         "mlp_type": "mlp2", "norm_type": "rmsnorm"})),
+    ("minimax_m3_vl_vision", Tower(
+        "c t p^2 w + 2 w", VIT_LAYER,
+        VIT % (14, 2016, 1280, 5120, 32) + " t=temporal_patch_size:2")),
+    ("glm4v_vision", Tower(
+        GLM_MERGER + " + g^2 w + w", "4 w^2 + 3 b w + 3 w o + 2 w",
+        (QWEN % (14, 24, 1536, 13696)).replace("f=", "F=") + " i=image_size:336 g:=i/p "
+        "b=attention_bias:false o=out_hidden_size:4096")),
+    ("glm_ocr_vision", Tower(GLM_MERGER, GLM_OCR_LAYER, GLM_OCR_FIELDS + " F:=o*c")),
+    ("glm5_next_vision", Tower(GLM_MERGER, GLM_OCR_LAYER,
+                               GLM_OCR_FIELDS + " F=projection_intermediate_size:10240")),
+    ("hy_v4_vl_vision", Tower(
+        "c w p^2 + w + g^2 w + w + o + s^4 w^2 + s^2 w + s^2 w o + o + w", VIT_LAYER,
+        (VIT % (16, 2048, 1536, 6144, 40)).replace("image_size", "max_image_size") +
+        " s=spatial_merge_size:2 o=out_hidden_size:6144")),
+    ("hunyuan_vl_vision", Tower(
+        "c w p^2 + w + g^2 w + w + 4 w + 2 s^2 w^2 + 2 w + 8 w^2 + 4 w + 4 w h + h + 3 h + w + h",
+        VIT_LAYER, (VIT % (16, 2048, 1152, 4304, 27)).replace("image_size", "max_image_size") +
+        " s=spatial_merge_size:2")),
+    ("muse_vision", Tower("3 t p^2 w + H W w + 4 w", VIT_LAYER, MUSE_FIELDS)),
+    ("step3p5_vision", Tower(
+        "c w p^2 + g^2 w + 2 w + 18 w^2 + 2 w + 72 w^2 + 4 w", VIT_LAYER + " + 2 w",
+        (VIT % (14, 728, 1536, "", 47)).replace("f=intermediate_size:",
+                                                "r=mlp_ratio:35/6 f:=w*r"))),
+    ("radio", Tower(
+        "g^2 w + R w + S w + c p^2 w + c p^2 w t", VIT_LAYER + " + 2 w + -3 w + 3 b w",
+        "c=num_channels:3 p=patch_size:16 i=max_img_size:2048 g:=i/p w=hidden_size:1280 "
+        "r=mlp_ratio:4 f:=w*r n=num_hidden_layers:32 R=num_cls_tokens:3 S=num_registers:7 "
+        "t=video_temporal_patch_size:2 b=qkv_bias:true", {"use_swiglu_ffn": False})),
+    ("ernie4_5_vl_moe_vision", Tower(
+        "c w p^2 + 2 w", VIT_LAYER, QWEN % (14, 32, 1280, 5120) + " T=temporal_merge_size:2")),
+    ("ovis2_vision", Tower(
+        "c w p^2 + w + g^2 w + 2 w + V w S^2 + -1 I w S^2 + 2 V + -2 I",
+        GATED_LAYER + " + 4 b w + 2 B f + B w",
+        VIT % (14, 224, 1024, 2816, 24) + " V=vocab_size:16384 I=num_visual_indicator_tokens:5 "
+        "S=hidden_stride:1 b=qkv_bias:false B=mlp_bias:false")),
+    ("molmo2_vision", Tower(
+        "c w p^2 + w + P w", "2 w q + 2 w k + b q + 2 b k + b w + 2 w f + f + 5 w",
+        VIT % (14, 378, 1152, 4304, 25) + " P=num_position_embeddings:729 b=attention_bias:true "
+        "a=num_attention_heads:16 v=num_key_value_heads:16 d=head_dim:72 q:=a*d k:=v*d")),
+    ("kosmos_2_5_vision_model", Tower(
+        "e w + w + 2 P w + w", "2 w q + 2 w q + 3 w f + 2 w",
+        "e=patch_embed_hidden_size:768 w=hidden_size:1536 f=intermediate_size:3968 "
+        "n=num_hidden_layers:18 P=max_num_patches:4096 a=num_attention_heads:24 d=head_dim:64 "
+        "q:=a*d")),
+    ("got_ocr2_vision sam_vision_model", Tower(SAM, VIT_LAYER, SAM_FIELDS)),
+    ("inkling2_vision", Tower(
+        "c p^2 w + 4 w + P^2 w + m I + I h + b I + b h", VIT_LAYER + " + 2 w",
+        "c=num_channels:3 p=patch_size:20 w=hidden_size:1024 f=intermediate_size:4096 "
+        "n=num_hidden_layers:23 "
+        "P=posemb_grid_size:32 s=spatial_merge_size:2 m:=w*s^2 I=projection_hidden_dim:4096 "
+        "b=projector_bias:false")),
+    ("granite_docling_vision", Tower(
+        SIGLIP + " + 2 w + m o + 2 D m + D m o + D o + D o^2 + D o + M o + 2 D M + D M o + D o "
+        "+ D o^2 + D o + 2 o + o^2 + 2 o", VIT_LAYER,
+        VIT % (16, 512, 768, 3072, 12) + " o=out_hidden_size:1024 s=scale_factor:4 m:=w*s^2 "
+        "r:=s/2 M:=w*r^2 D=#deepstack_visual_indexes:3", {"use_fine_route": True})),
+    ("fuyu", Tower("c h p^2 + h", "0", "n:=0 c=num_channels:3 p=patch_size:30")),
+    ("qwen2_audio_encoder", Tower(WHISPER_STEM + " + P w", WHISPER_LAYER, WHISPER_D)),
+    ("qwen2_5_omni_audio_encoder", Tower(
+        WHISPER_STEM + " + w o + o + 2 o", WHISPER_LAYER, WHISPER_D)),
+    ("voxtral_encoder audioflamingo3_encoder", Tower(
+        WHISPER_STEM + " + P w", WHISPER_LAYER, WHISPER % (128, 1280, 5120, 32))),
+    ("moss_transcribe_diarize_audio", Tower(
+        WHISPER_STEM + " + P w", WHISPER_LAYER, WHISPER % (80, 1024, 4096, 24))),
+    ("glmasr_encoder", Tower(
+        WHISPER_STEM, "2 w^2 + 2 w k + k + 2 w f + f + 7 w", WHISPER % (128, 1280, 5120, 32) +
+        " a=num_attention_heads:20 v=num_key_value_heads:a d:=w/a k:=v*d")),
+    ("voxtral_realtime_encoder", Tower(
+        "3 x w + w + 3 w^2 + w + w", "4 w q + 2 q + w + 2 w + 3 w f + w",
+        WHISPER % (128, 1280, 5120, 32) + " a=num_attention_heads:32 d=head_dim:64 q:=a*d")),
+    ("qwen3_asr_encoder", Tower(
+        "10 C + 18 C^2 + 2 C + C y w + 2 w", VIT_LAYER, MEL % (1024, 4096, 24, 3584))),
+    ("qwen3_omni_moe_audio_encoder", Tower(
+        "10 C + 18 C^2 + 2 C + C y w + 2 w + w^2 + w + w o + o", VIT_LAYER,
+        MEL % (1280, 5120, 32, 3584))),
+    ("gemma4_audio", Tower(
+        CONFORMER_STEM + "x/4 y w + w o + o", CONFORMER,
+        "x=subsampling_conv_channels[0]:128 y=subsampling_conv_channels[1]:32 w=hidden_size:1024 "
+        "n=num_hidden_layers:12 a=num_attention_heads:8 d:=w/a k=conv_kernel_size:5 "
+        "o=output_proj_dims:1536")),
+    ("gemma3n_audio", Tower(
+        CONFORMER_STEM + "x/4 y w", CONFORMER,
+        "x=sscp_conv_channel_size[0]:128 y=sscp_conv_channel_size[1]:32 w=hidden_size:1536 "
+        "n=conf_num_hidden_layers:12 a=conf_num_attention_heads:8 d:=w/a "
+        "k=conf_conv_kernel_size:5 v=vocab_size:128")),
+    ("granite_speech_encoder", Tower(
+        "x w + 2 w + 2 y w + y",
+        "4 r w^2 + 2 r w + 14 w + 4 q w + 2 P d + d + 3 E w^2 + 4 E w + k E w",
+        "x=input_dim:160 y=output_dim:42 w=hidden_dim:1024 n=num_layers:10 r=feedforward_mult:4 "
+        "a=num_heads:8 d=dim_head:128 q:=a*d P=max_pos_emb:512 k=conv_kernel_size:15 "
+        "E=conv_expansion_factor:2")),
+    ("phi4_multimodal_audio", Tower(
+        "32 C + 2 C^2 + N C w + w + 2 B a",
+        "6 w f + 4 f + 4 w^2 + 16 w + 2 E w + 4 E + M k w + M w + M S w + S + E w + E",
+        "w=hidden_size:1024 f=intermediate_size:1536 n=num_blocks:24 a=num_attention_heads:16 "
+        "E=ext_pw_out_channel:1024 S=depthwise_separable_out_channel:1024 "
+        "C=nemo_conv_channels:1024 B=bias_max_distance:1000 M=depthwise_multiplier:1 "
+        "k=kernel_size:3 N=nemo_final_size:10", {"time_reduction": 8, "bias_symmetric": False})),
+    ("muse_spark_audio", Tower(MUSE_AUDIO, "0", MUSE_AUDIO_FIELDS, {"num_hidden_layers": 4})),
+) for kind in kinds.split()}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Uma torre de uma família: onde está o config dela, o tipo e o projetor até o texto."""
+
+    kind: str  # em TOWERS; com `auto`, o do config, e este se ele não diz
+    projector: str = "0"
+    fields: str = ""
+    config: str = "vision_config"
+    auto: bool = False
+    absent: Json | None = dataclasses.field(default_factory=dict)  # o config dela, se falta
+
+
+LLAVA = ("k w h + b h + h^2 + b h + L h",
+         "k=#.vision_feature_layer:1 b=.multimodal_projector_bias:true L:=%d")
+MISTRAL3 = Part("pixtral", "w + w^2 s^2 + k w h + b h + h^2 + b h",
+                "k=#.vision_feature_layer:1 s=.spatial_merge_size:2 "
+                "b=.multimodal_projector_bias:false", auto=True,
+                absent={"image_size": 1540, "patch_size": 14})
+MUSE = Part("muse_vision", "O P + P^2 + P h",
+            "O=.out_hidden_size:6144 P=.projector_hidden_size:4096")
+CLIP_336 = {"hidden_size": 1024, "intermediate_size": 4096, "patch_size": 14, "image_size": 336,
+            "num_hidden_layers": 24}
+SO400M = {"hidden_size": 1152, "intermediate_size": 4304, "patch_size": 14, "image_size": 384,
+          "num_hidden_layers": 26, "vision_use_head": False}
+FAMILY_TOWERS = {name: parts for names, parts in (
+    ("llava", (Part("clip_vision_model", LLAVA[0], LLAVA[1] % 0, auto=True, absent=CLIP_336),)),
+    ("llava_next llava_next_video",
+     (Part("clip_vision_model", LLAVA[0], LLAVA[1] % 1, auto=True, absent=CLIP_336),)),
+    ("llava_onevision",
+     (Part("siglip_vision_model", LLAVA[0], LLAVA[1] % 1, auto=True, absent=SO400M),)),
+    ("vipllava", (Part("clip_vision_model", "2 k w + k w h + h + h^2 + h",
+                       "k=#.vision_feature_layer:5", auto=True, absent=CLIP_336),)),
+    ("mistral3", (MISTRAL3,)),
+    ("mistral_large4", (replace(MISTRAL3, absent={
+        "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 30,
+        "image_size": 1540, "patch_size": 14}),)),
+    ("lighton_ocr", (Part("pixtral", "w + w^2 s^2 + w h + h^2", "s=.spatial_merge_size:2",
+                          auto=True, absent={"image_size": 1540, "patch_size": 14}),)),
+    ("qwen2_vl", (Part("qwen2_vl_vision"),)),
+    ("qwen2_5_vl", (Part("qwen2_5_vl_vision"),)),
+    ("exaone4_5", (Part("exaone4_5_vision"),)),
+    ("qwen3_vl qwen3_vl_moe cosmos3_omni", (Part("qwen3_vl_vision"),)),
+    ("qwen3_5 qwen3_5_moe qwen4_exp", (Part("qwen3_5_vision"),)),
+    ("qwen2_5_omni qwen2_5_omni_thinker", (
+        Part("qwen2_5_vl_vision"), Part("qwen2_5_omni_audio_encoder", config="audio_config"))),
+    ("qwen3_omni_moe qwen3_omni_moe_thinker", (
+        Part("qwen3_vl_vision"), Part("qwen3_omni_moe_audio_encoder", config="audio_config"))),
+    ("gemma3 shieldgemma2", (Part("siglip_vision_model", "w h + w", auto=True),)),
+    ("gemma4 diffusion_gemma", (
+        Part("gemma4_vision", "w h", absent=None),
+        Part("gemma4_audio", "o h", config="audio_config", absent=None))),
+    ("gemma3n", (Part("mobilenet_v5", "v w + 2 w + w h"),
+                 Part("gemma3n_audio", "v w + 2 w + w h", config="audio_config"))),
+    ("llama4", (Part("llama4_vision_model", "o h"),)),
+    ("mllama", (Part("mllama_vision_model", "o h + h"),)),
+    ("internvl", (Part("internvl_vision", "2 m + m h + h + h^2 + h",
+                       "r=.downsample_ratio:0.5 m:=w*r^-2", auto=True),)),
+    ("kimi_k25", (Part("kimi_k25_vision", "2 P + m^2 + m + m h + h",
+                       "P=.projection_hidden_size:1152"),)),
+    ("kimi_k3", (Part("kimi_k3_vision", "w + m^2 + m h"),)),
+    ("minimax_m3_vl", (Part("minimax_m3_vl_vision", "w P + 2 P + 2 P h + 2 h + M P",
+                            "s=spatial_merge_size:2 P=.projector_hidden_size:6144 M:=h*s^2"),)),
+    ("glm4v glm4v_moe glm46v glmga", (Part("glm4v_vision"),)),
+    ("glm_ocr", (Part("glm_ocr_vision"),)),
+    ("glm5_next", (Part("glm5_next_vision"),)),
+    ("hy_v4_vl", (Part("hy_v4_vl_vision"),)),
+    ("hunyuan_vl", (Part("hunyuan_vl_vision"),)),
+    ("muse_glimmer", (MUSE,)),
+    ("muse_spark", (MUSE, Part("muse_spark_audio", config="audio_config"))),
+    ("step3p7", (Part("step3p5_vision", "4 w h + b h", "b=.projector_bias:false"),)),
+    ("nemotron_h_omni", (Part("radio", "m + m P + P h",
+                              "r=.downsample_ratio:0.5 z=.vision_hidden_size:1280 m:=z*r^-2 "
+                              "P=.projector_hidden_size:4096"),)),
+    ("ernie4_5_vl_moe", (Part("ernie4_5_vl_moe_vision",
+                              "3 m^2 + T m^2 + 4 m + 4 m + m h + h + h"),)),
+    ("cohere2_vision", (Part("siglip_vision_model", "m A + A + B h + h",
+                             "d=.downsample_factor:2 m:=w*d^2 "
+                             "A=.alignment_intermediate_size:36864 B:=A/2", auto=True,
+                             absent={"hidden_size": 1152, "image_size": 512,
+                                     "num_hidden_layers": 27}),)),
+    ("aya_vision", (Part("siglip_vision_model", "2 m + m A + A + B h + h",
+                         "d=.downsample_factor:2 m:=w*d^2 "
+                         "A=.alignment_intermediate_size:h B:=A/2", auto=True,
+                         absent={**SO400M, "image_size": 384}),)),
+    ("idefics2", (Part(
+        "idefics2_vision",
+        "2 w F + F h + L h + h + 3 D h + 2 D h q + 2 D h k + 12 D h^2",
+        "F=.text_config.intermediate_size:14336 "
+        "L=.perceiver_config.resampler_n_latents:64 D=.perceiver_config.resampler_depth:3 "
+        "a=.perceiver_config.resampler_n_heads:16 v=.perceiver_config.num_key_value_heads:4 "
+        "d=.perceiver_config.resampler_head_dim:96 q:=a*d k:=v*d"),)),
+    ("idefics3", (Part("idefics3_vision", "w s^2 h", "s=.scale_factor:2"),)),
+    ("smolvlm", (Part("smolvlm_vision", "w s^2 h", "s=.scale_factor:2"),)),
+    ("paligemma", (Part("siglip_vision_model", "w P + P", "P=.projection_dim:2048", auto=True,
+                        absent={"hidden_size": 1152, "intermediate_size": 4096, "patch_size": 14,
+                                "num_hidden_layers": 27, "vision_use_head": False}),)),
+    ("lfm2_vl", (Part("siglip2_vision_model", "2 N m + m P + b P + P h + b h",
+                      "d=.downsample_factor:2 m:=w*d^2 N=.projector_use_layernorm:true "
+                      "b=.projector_bias:true P=.projector_hidden_size:2560", auto=True),)),
+    ("ovis2", (Part("ovis2_vision", "V z", "z=.hidden_size:1536"),)),
+    ("aria", (Part("idefics3_vision",
+                   "Q w + 3 w^2 + 4 w^2 + 4 w + w^2 + w + 6 w + w F + F h",
+                   "Q=.max_value_projector_patch_to_query_dict:256 "
+                   "F=.text_config.hidden_size:4096", auto=True),)),
+    ("molmo2", (Part(
+        "molmo2_vision",
+        "K z q + 2 K z k + q z + B q + 2 B k + B z + 2 z F + F o + 2 M F",
+        "K=#.adapter_config.vision_feature_layer:2 z=.adapter_config.hidden_size:1152 "
+        "a=.adapter_config.num_attention_heads:16 v=.adapter_config.num_key_value_heads:16 "
+        "d=.adapter_config.head_dim:72 q:=a*d k:=v*d B=.adapter_config.attention_bias:true "
+        "F=.adapter_config.intermediate_size:18944 M=.adapter_config.mlp_bias:false "
+        "o=.adapter_config.text_hidden_size:3584"),)),
+    ("phi4_multimodal", (
+        Part("phi4_multimodal_vision", "w h + h + h^2 + h"),
+        Part("phi4_multimodal_audio", "2 w h + 2 h + 2 h^2 + 2 h", config="audio_config"))),
+    ("fuyu", (Part("fuyu", config=""),)),
+    ("deepseek_vl_hybrid", (
+        Part("siglip_vision_model", "w z + z + h^2 + h", "z:=h/2", auto=True),
+        Part("sam_vision_model", "1 + w O + 9 O^2 + 4 O + 18 O^2 + 72 O^2 + 2 O h + z",
+             "z:=h/2", config="high_res_vision_config", auto=True))),
+    ("deepseek_vl", (Part("siglip_vision_model", "w h + h + h^2 + h", auto=True),)),
+    ("got_ocr2", (Part("got_ocr2_vision", "18 O^2 + 18 O h + h^2 + h"),)),
+    ("kosmos-2.5", (Part("kosmos_2_5_vision_model", "L h + w h + h + 4 h^2 + 4 h",
+                         "L=.latent_query_num:2048"),)),
+    ("minicpmv4_6 minicpmv4_7 minicpm_ocr", (Part(
+        "minicpmv4_7_vision", "2 m + m^2 + m + m h + h",
+        "m:=w*4"),)),
+    ("video_llama_3", (Part("video_llama_3_vision", "w h + h + h^2 + h"),)),
+    ("granite_docling", (Part("granite_docling_vision"),)),
+    ("paddleocr_vl", (Part("paddleocr_vl_vision", "2 w + m^2 + m + m h + h",
+                           "s=spatial_merge_size:2 m:=w*s^2"),)),
+    ("cosmos3_edge", (Part("cosmos3_edge_vision", "2 w + m P + P + P h + h",
+                           "s=spatial_merge_size:2 m:=w*s^2 P=.projector_hidden_size:11520"),)),
+    ("inkling2 inkling2_loop", (Part("inkling2_vision"),)),
+    ("qwen2_audio", (Part("qwen2_audio_encoder", "w h + h", config="audio_config", auto=True),)),
+    ("voxtral", (Part("voxtral_encoder", "f h + h^2", config="audio_config", auto=True),)),
+    ("audioflamingo3 musicflamingo", (Part(
+        "audioflamingo3_encoder", "w h + b h + h^2 + b h", "b=.projector_bias:true",
+        config="audio_config", auto=True),)),
+    ("voxtral_realtime", (Part("voxtral_realtime_encoder", "w D h + h^2", "D=.downsample_factor:4",
+                               config="audio_config", auto=True),)),
+    ("qwen3_asr", (Part("qwen3_asr_encoder", "w^2 + w + w o + o", config="audio_config"),)),
+    ("glmasr", (Part("glmasr_encoder", "f z + z + z h + h", "z:=h*2", config="audio_config",
+                     auto=True),)),
+    ("moss_transcribe_diarize", (Part(
+        "moss_transcribe_diarize_audio", "w s h + b h + h^2 + b h + 2 h",
+        "s=.audio_merge_size:4 b=.projector_bias:true", config="audio_config"),)),
+    ("granite_speech granite_speech_plus", (Part(
+        "granite_speech_encoder",
+        "Q Z + 2 Z + 4 N Z^2 + 4 N Z + 2 N Z + 2 N Z F + N F + 3 N Z "
+        "+ 2 T N Z F + T N F + 3 T N Z + 2 X Z^2 + 2 X E Z + 4 X Z + 2 X Z + Z h + h",
+        "A=.window_size:15 B=.downsample_rate:5 Q:=A/B Z=.projector_config.hidden_size:768 "
+        "F=.projector_config.intermediate_size:3072 N=.projector_config.num_hidden_layers:12 "
+        "E=.projector_config.encoder_hidden_size:1408 "
+        "D=.projector_config.cross_attention_frequency:2 X:=N/D "
+        "T=.projector_config.use_qformer_text_input:false", config="encoder_config"),)),
+) for name in names.split()}
+
+
+# Campo do config.json → o que do checkpoint fica de fora, porque um motor de texto não o carrega.
+LEFT_OUT = {"talker_config": "o talker, que gera fala", "token2wav_config": "o token2wav",
+            "code2wav_config": "o code2wav"}
+TOWER_CONFIGS = ("vision_config", "audio_config", "vision_tower_config",
+                 "audio_tower_config", "sound_config", "high_res_vision_config")
+TOWER_FIELD = re.compile(r"(#?)(\.?)([\w.]+)(?:\[(\d)\])?(?:=(\w+))?(?::(.+))?")
+ANY: Rule = (lambda v: True, "")
+
+
+def tower_number(root: HfConfig, tower: HfConfig, source: str, positive: bool,
+                 known: Mapping[str, Fraction]) -> Fraction:
+    """O número de um campo de `Tower` ou de `Part`; o padrão pode ser uma letra conhecida."""
+    found = TOWER_FIELD.match(source)
+    counted, from_root, path, index, wanted, default = found.groups() if found else [""] * 6
+    *parents, name = path.split(".")
+    config = root if from_root else tower
+    for parent in parents:
+        config = config.child(parent)
+    value = config.get(name, ANY, None)
+    if value is None and default:
+        named = {"true": Fraction(1), "false": Fraction(), wanted: Fraction(1), **known}
+        return named[default] if default in named else Fraction(default)
+    if wanted:
+        return Fraction(value == wanted)
+    items = value if isinstance(value, list) else [value]
+    if counted:
+        return Fraction(len(items))
+    items = items[int(index):][:1] if index else items
+    number: Any = items[0] if len(set(map(str, items))) == 1 else None
+    limit = Fraction(1, 1000) if positive else 0
+    if type(number) not in (bool, int, Fraction) or not limit <= number <= 10**8:
+        raise config.fail(name, "um número positivo" if positive else "um número de 0 a 10^8")
+    return Fraction(number)
+
+
+def product_of(factors: str, values: Mapping[str, Fraction]) -> Fraction:
+    """O produto que uma fórmula escreve.
+
+    >>> product_of("2 w^2 i/p", {"w": Fraction(3), "i": Fraction(9), "p": Fraction(4)})
+    Fraction(36, 1)
+    """
+    total = Fraction(1)
+    for factor in factors.split():
+        base, _, power = factor.partition("^")
+        number, *divisor = [values[name] if name in values else Fraction(name)
+                            for name in base.split("/")]
+        total *= (number // divisor[0] if divisor else number) ** int(power or 1)
+    return total
+
+
+def sum_of(formula: str, values: Mapping[str, Fraction]) -> Fraction:
+    return sum((product_of(term, values) for term in formula.split(" + ")), Fraction())
+
+
+def tower_values(root: HfConfig, tower: HfConfig, fields: str,
+                 known: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    """As letras conhecidas e as de `fields`."""
+    values, derived = dict(known), []
+    for item in fields.split():
+        letter, _, source = item.partition("=")
+        if letter.endswith(":"):
+            derived.append((letter[:-1], source.replace("*", " ")))
+        else:
+            divides = re.search(r"/%s\b|\b%s\^-" % (letter, letter), fields)
+            values[letter] = tower_number(root, tower, source, bool(divides), values)
+    for letter, formula in derived:
+        values[letter] = Fraction(int(float(product_of(formula, values))))
+    return values
+
+
+def part_params(root: HfConfig, part: Part, hidden: int) -> int:
+    """Parâmetros de uma torre com o projetor dela."""
+    declared = root.child(part.config) if part.config else root
+    if part.config and root.data.get(part.config) is None:
+        if part.absent is None:
+            return 0
+        declared = replace(declared, data=part.absent)
+    kind = str(declared.get("model_type", ANY, part.kind)) if part.auto else part.kind
+    if kind not in TOWERS:
+        raise declared.fail("model_type", "uma torre conhecida: " + ", ".join(sorted(TOWERS)))
+    tower = TOWERS[kind]
+    for field, value in tower.only.items():
+        config = root if field.startswith(".") else declared
+        if config.get(field.lstrip("."), ANY, value) != value:
+            raise config.fail(field.lstrip("."), json.dumps(value))
+    values = tower_values(root, declared, tower.fields, {"h": Fraction(hidden)})
+    total = sum_of(tower.once, values) + values["n"] * sum_of(tower.layer, values)
+    return int(total + sum_of(part.projector, tower_values(root, declared, part.fields, values)))
+
+
+def tower_params(root: HfConfig, hidden: int) -> dict[str, int]:
+    """Parâmetros das torres, com os projetores: "vision" e "audio", se a família as tem."""
+    parts = FAMILY_TOWERS.get(str(root.data.get("model_type")), ())
+    root = root.child("thinker_config") if root.data.get("thinker_config") else root
+    for name in TOWER_CONFIGS:
+        if root.data.get(name) and name not in {part.config for part in parts}:
+            raise root.fail("model_type", "uma família cujo %s se saiba contar: %s" % (
+                name, ", ".join(sorted(FAMILY_TOWERS))))
+    counted = {"vision": 0, "audio": 0}
+    for part in parts:
+        output = "audio" if part.config in ("audio_config", "encoder_config") else "vision"
+        counted[output] += part_params(root, part, hidden)
+    return {name: count for name, count in counted.items() if count}
+
+
+def tower_notes(root: HfConfig) -> str:
+    """O que a conta das torres supõe ou deixa de fora, em frases; vazio se nada."""
+    parts = FAMILY_TOWERS.get(str(root.data.get("model_type")), ())
+    thinker = root.child("thinker_config") if root.data.get("thinker_config") else root
+    notes = ["Sem %s: a torre é a padrão da classe." % part.config for part in parts
+             if part.config and part.absent is not None and not thinker.data.get(part.config)]
+    notes += ["Fica de fora %s (%s): um motor só carrega o thinker." % (what, name)
+              for name, what in LEFT_OUT.items() if root.data.get(name)]
+    return " ".join(notes)
 
 
 # ── Apêndice: famílias: Family e Decoder, as camadas que um config.json descreve
@@ -4699,6 +5190,9 @@ def pruned(decoder: Decoder, quantization: Quantization) -> Decoder:
     return replace(decoder, config=replace(config, data=data), experts=experts)
 
 
+HF_NOTES = "Lido do config.json; parâmetros contados pela arquitetura."
+
+
 def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization,
                     layers: Sequence[Layer], drafts: Sequence[Layer]) -> Checkpoint:
     config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
@@ -4716,8 +5210,8 @@ def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization
     copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
     formats = {name: format_in(quantization, name)
                for name in chain(modules, mtp_modules, embeddings)}
-    return Checkpoint(modules, mtp_modules, formats, embeddings, vision_params(root, hidden),
-                      copied)
+    return Checkpoint(modules, mtp_modules, formats, embeddings,
+                      sum(tower_params(root, hidden).values()), copied)
 
 
 def index_total_bytes(file: str, document: Any) -> int:
@@ -4844,7 +5338,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "weights_replicated_bytes": checkpoint.replicated_bytes,
         "multimodal": checkpoint.vision_params > 0,
         "bidirectional_images": bidirectional_images(decoder, checkpoint),
-        "notes": "Lido do config.json; parâmetros contados pela arquitetura.", "source": file,
+        "notes": " ".join(filter(None, [HF_NOTES, tower_notes(root)])), "source": file,
         **moe, "params_experts": expert_params,
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed,
         "mtp": mtp_fields(checkpoint, drafts, known_bytes)}

@@ -6240,6 +6240,40 @@ CONFIGS = {
 }
 
 
+# Família, hidden_size do texto, configs das torres e os parâmetros de visão e de áudio que a
+# transformers 5.24 conta no modelo que constrói; o que falta no config é o padrão das classes.
+TOWER_COUNTS = (
+    ("llava", 4096, {"vision_config": {
+        "model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 336,
+        "patch_size": 14, "intermediate_size": 4096, "num_hidden_layers": 24}}, 324487168, 0),
+    ("llava_onevision", 3584, {}, 414732320, 0),
+    ("mistral3", 5120, {"vision_config": {"model_type": "pixtral", "patch_size": 14}},
+     438958080, 0),
+    ("qwen2_vl", 1536, {"vision_config": {"hidden_size": 1536}}, 665271296, 0),
+    ("qwen2_5_vl", 2048, {"vision_config": {"hidden_size": 1280, "out_hidden_size": 2048}},
+     668684288, 0),
+    ("qwen3_vl", 2560, {"vision_config": {
+        "out_hidden_size": 2560, "deepstack_visual_indexes": [5, 11]}}, 515024112, 0),
+    ("gemma3", 2560, {"vision_config": {
+        "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
+        "num_hidden_layers": 27, "image_size": 896, "patch_size": 14, "vision_use_head": False}},
+     419816304, 0),
+    ("gemma4", 2304, {"vision_config": {"num_hidden_layers": 4},
+                      "audio_config": {"num_hidden_layers": 3}}, 55849472, 81740960),
+    ("llama4", 5120, {"vision_config": {"hidden_size": 1408}}, 890913280, 0),
+    ("mllama", 4096, {}, 867749395, 0),
+    ("internvl", 2048, {"vision_config": {
+        "model_type": "internvl_vision", "attention_bias": True}}, 316607488, 0),
+    ("kimi_k25", 7168, {"vision_config": {"num_hidden_layers": 2}}, 90156320, 0),
+    ("glm4v", 4096, {"vision_config": {"depth": 6}}, 382835200, 0),
+    ("step3p7", 4096, {"vision_config": {"num_hidden_layers": 5}}, 427512064, 0),
+    ("qwen2_5_omni", 3584, {"thinker_config": {
+        "vision_config": {"depth": 2, "hidden_size": 1280},
+        "audio_config": {"encoder_layers": 2}}}, 85484144, 49362432),
+    ("voxtral", 3072, {}, 0, 662134784),
+    ("muse_spark", 8192, {"vision_config": {"num_hidden_layers": 2}}, 152852992, 117840384))
+
+
 class HuggingFace(Case):
     """config.json do Hugging Face: os mesmos números do catálogo, ou a recusa do campo"""
 
@@ -6267,6 +6301,39 @@ class HuggingFace(Case):
         nested = self.entry({"tie_word_embeddings": True,
                              "text_config": {**llama, "tie_word_embeddings": None}})
         self.assertEqual(nested["params_total"], tied["params_total"])
+
+    def tower_params(self, config, hidden):
+        data, _, _ = sizing.parse_json("config.json", json.dumps(config).encode())
+        return sizing.tower_params(sizing.HfConfig("config.json", data), hidden)
+
+    def test_torres(self):
+        """As torres e os projetores têm os parâmetros dos modelos da transformers 5.24"""
+        for kind, hidden, config, vision, audio in TOWER_COUNTS:
+            with self.subTest(kind):
+                counted = self.tower_params({"model_type": kind, **config}, hidden)
+                expected = {"vision": vision, "audio": audio}
+                self.assertEqual(counted, {name: n for name, n in expected.items() if n})
+        self.assertEqual(self.tower_params(LLAMA_8B, 4096), {})
+
+    def test_torre_que_nao_se_conta(self):
+        """Uma torre desconhecida, ou um campo que a mudaria, é recusada; o que falta é dito"""
+        for kind, vision, field in (
+                ("llava", {"model_type": "vit_novo"}, "vision_config.model_type"),
+                ("familia_nova", {"hidden_size": 1024}, "model_type"),
+                ("nemotron_h_omni", {"use_swiglu_ffn": True}, "vision_config.use_swiglu_ffn"),
+                ("llava", {"model_type": ["clip"]}, "vision_config.model_type"),
+                ("llava", {"patch_size": 0}, "vision_config.patch_size"),
+                ("internvl", {"image_size": [448, 224]}, "vision_config.image_size"),
+                ("qwen3_vl", {"depth": "27"}, "vision_config.depth"),
+                ("qwen3_vl", 3, "vision_config")):
+            with self.subTest(field), self.assertRaises(sizing.SizingError) as caught:
+                self.tower_params({"model_type": kind, "vision_config": vision}, 4096)
+            self.assertIn(field, str(caught.exception))
+        omni = sizing.HfConfig("config.json", {
+            "model_type": "qwen2_5_omni", "talker_config": {"hidden_size": 896},
+            "thinker_config": {"vision_config": {"depth": 2}}})
+        self.assertIn("talker_config", sizing.tower_notes(omni))
+        self.assertIn("Sem audio_config", sizing.tower_notes(omni))
 
     def test_como_no_catalogo(self):
         """Nove arquiteturas dão o KV exato, os parâmetros e os bytes a menos de 1% do catálogo"""
