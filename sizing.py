@@ -5096,7 +5096,7 @@ def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 Modules = Dict[str, int]  # parâmetros de cada módulo: layers.3.self_attn.q_proj
-# Papel de um módulo → os nomes; o resto (o roteador, as normas) fica em 16 bits.
+# Papel de um módulo → os nomes; o resto são o roteador, as normas e os embeddings.
 MODULE_ROLES = {"experts": r"\.experts\.", "shared": "shared_expert",
                 "attention": "self_attn|linear_attn|mamba|conv",
                 "dense": r"mlps?\.(\d+\.)?[a-z_]+_proj|per_layer"}
@@ -5169,13 +5169,6 @@ def expert_modules(modules: Modules) -> Modules:
     return {name: count for name, count in modules.items() if role_of(name) == "experts"}
 
 
-def format_in(quantization: Quantization, module: str) -> WeightFormat:
-    """O que os papéis não nomeiam (o roteador, as normas, os embeddings) fica em 16 bits."""
-    form = quantization.format_of(module)
-    kept = form is quantization.plain and role_of(module) == "router"
-    return WeightFormat("bf16", 16) if kept else form
-
-
 def pruned(decoder: Decoder, quantization: Quantization) -> Decoder:
     """O decodificador com os especialistas que a poda deixou, os mesmos em toda camada."""
     counts = {count for count in quantization.experts_by_layer if count is not None}
@@ -5208,7 +5201,7 @@ def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization
     count = config.count("num_mtp_layers", 0, low=0) if drafts else 0
     mtp_modules = {**named_modules(drafts, len(layers)), "mtp.eh_proj": 2 * hidden**2 * count}
     copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
-    formats = {name: format_in(quantization, name)
+    formats = {name: quantization.format_of(name)
                for name in chain(modules, mtp_modules, embeddings)}
     return Checkpoint(modules, mtp_modules, formats, embeddings,
                       sum(tower_params(root, hidden).values()), copied)

@@ -6480,6 +6480,8 @@ class HuggingFace(Case):
         whole, headless = (self.entry(dict(LLAMA_8B, quantization_config=dict(
             tensors, ignore=ignore)))["checkpoint_bytes"] for ignore in ([], ["lm_head"]))
         self.assertEqual(headless - whole, 128256 * 4096)
+        single = self.entry(dict(LLAMA_8B, torch_dtype="float32"))  # as normas e as pontas também
+        self.assertEqual(single["checkpoint_bytes"], 2 * plain["checkpoint_bytes"])
         # o que a biblioteca monta para o Qwen3 30B-A3B com os especialistas em 4 bits
         smaller = dict(CONFIGS["qwen3-235b"], hidden_size=2048, num_attention_heads=32,
                        num_hidden_layers=48, moe_intermediate_size=768)

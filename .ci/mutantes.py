@@ -251,7 +251,6 @@ MUTANTS = (
     ("kept_modules", "if layered else", "if False else", "HuggingFace.test_formatos_por_modulo"),
     ("rules_of", "and saved_fused", "and False", "HuggingFace.test_formatos_por_modulo"),
     ("quantization_of", "not item[0].data", "item[0].data", "HuggingFace.test_formatos_por_modulo"),
-    ("format_in", 'role_of(module) == "router"', "False", "HuggingFace"),
     ("pruned", "len(counts) > 1 or ", "", "HuggingFace.test_especialistas_podados"),
     ("pruned", "max(counts) > decoder.experts", "False", "HuggingFace.test_especialistas_podados"),
     ("check_agreement", "if not agree", "if False", "HuggingFace.test_recusas_da_quantizacao"),
