@@ -2646,7 +2646,7 @@ def load_catalogue(kind: str, file: str, data: bytes,
                    names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
     """As entradas boas de um catálogo e os problemas, na ordem das linhas.
 
-    Com `names`, só as entradas que eles nomeiam se conferem; todas, se isso não basta para achá-las.
+    Com `names`, só as que eles nomeiam se conferem; todas, se isso não basta para achá-las.
     """
     try:
         document, text, repeats = parse_json(file, data)

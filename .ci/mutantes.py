@@ -272,7 +272,7 @@ MUTANTS = (
      "FlagsRuins.test_gpu_de_varios_servidores FlagsRuins.test_nomes"),
     ("gpu_names", '.replace("NVIDIA ", "")', "", "FlagsRuins.test_nomes"),
     ("name_key", "[\\s_-]+", "[ _]", "FlagsRuins.test_nomes"),
-    ("near_names", "close[:MAX_NEAR_NAMES]", "close[:1]", "FlagsRuins.test_nomes"),
+    ("near_names", "base[:MAX_NEAR_NAMES]", "base[:1]", "FlagsRuins.test_nomes"),
     ("near_flag", "*words, ", "", "FlagsRuins.test_dicas"),
     ("joined", "if changed else entry", "if entry else changed", "CatalogosRuins.test_juntar"),
     ("joined", "for entry in shipped if name_key(entry.name) not in taken", "for entry in shipped",
