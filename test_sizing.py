@@ -1241,7 +1241,7 @@ class NaiveBlocks:
         flight, total = (self.pp + 1) * batched_tokens, 0
         for kind, _, block, cap in self.groups:
             total += {
-                "linear": 3, "mamba2": 3, "kda": 2,
+                "linear": 3, "mamba2": 3, "kda": 3,
                 "sliding": ceiling(min((cap or 1) - 1 + flight, context), block) + 1,
                 "chunked": ceiling(min((cap or 0) + flight, context), block),
             }.get(kind, ceiling(context, block))
@@ -1437,7 +1437,7 @@ class TetoFisico(Case):
             loads = (asked, dict(asked, nodes=9), dict(asked, ha="n+1"),
                      {k: v for k, v in asked.items() if k != "concurrency"})
             for question in loads:
-                self.refused(flags(question), "688.4 GB", "376 GB", "faltam 312.4 GB",
+                self.refused(flags(question), "688.6 GB", "376 GB", "faltam 312.6 GB",
                              "hbm_usable_gib_per_gpu", status=3)
             self.refused(flags(dict(asked, model="llama-3.1-405b", effective_context=4096)),
                          "811.7 GB", "; cabe em: ", "dgx300", status=3)
@@ -7421,7 +7421,7 @@ class CatalogosRuins(Case):
     def test_bytes_de_fabrica(self):
         """Em todo modelo de fábrica, os bytes são os dos parâmetros na precisão que ele declara"""
         # Bits por parâmetro: dos especialistas, ou das lineares de um denso, e do que sobra.
-        bits = {"bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8.1), "mxfp4": (4.25, 4.25),
+        bits = {"bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8.25), "mxfp4": (4.25, 4.25),
                 "nvfp4": (4.5, 4.5), "int4": (4.125, 4.5)}
         models = catalogue("models")["models"]
         ids = [model["hf_id"].lower() for model in models]
