@@ -2401,6 +2401,7 @@ Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera de
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
 
 NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
+NAME_GAPS = re.compile(r"[\s_-]+")
 
 
 def is_count(value: Any) -> bool:
@@ -2673,7 +2674,8 @@ def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
 
     def to_dict(pairs: list[tuple[str, Any]]) -> Json:
         mapping = dict(pairs)
-        repeats.extend(pairs[len(mapping):])
+        if len(mapping) < len(pairs):
+            repeats.extend(pairs[len(mapping):])
         return mapping
 
     try:
@@ -2825,7 +2827,7 @@ def name_key(name: str) -> str:
     >>> name_key(" DGX  H200 "), name_key("profile_default")
     ('dgx-h200', 'profile-default')
     """
-    return re.sub(r"[\s_-]+", "-", name.strip().lower())
+    return NAME_GAPS.sub("-", name.strip().lower())
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
