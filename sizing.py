@@ -375,9 +375,9 @@ class Model:
     head_dim: int
     max_position_embeddings: int
     attention_pattern: str  # full, sliding, hybrid ou groups
-    default_kv_precision: str
     notes: Any  # um texto ou uma lista deles
     source: Any
+    default_kv_precision: str = "fp8"
     hybrid_full_layers: int | None = None
     hybrid_sliding_layers: int | None = None
     sliding_window: int | None = None
@@ -2401,6 +2401,7 @@ Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera de
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
 
 NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
+NAME_GAPS = re.compile(r"[\s_-]+")
 
 
 def is_count(value: Any) -> bool:
@@ -2591,7 +2592,8 @@ def group_mistakes(group: Json) -> tuple[list[str], str]:
 
 
 def is_group_number(name: str, value: Any) -> bool:
-    least = 0 if name == "v_dim" else 1  # v_dim 0: V é o próprio K
+    # v_dim 0: V é o próprio K; qk_rope_head_dim 0: MLA sem RoPE
+    least = 0 if name in ("v_dim", "qk_rope_head_dim") else 1
     return type(value) is int and value >= least
 
 
@@ -2641,13 +2643,17 @@ CATALOGUES = {
                          storage_contradictions)}
 
 
-def load_catalogue(kind: str, file: str, data: bytes) -> tuple[list[Any], list[SizingError]]:
-    """As entradas boas de um catálogo e os problemas, na ordem das linhas."""
+def load_catalogue(kind: str, file: str, data: bytes,
+                   names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
+    """As entradas boas de um catálogo e os problemas, na ordem das linhas.
+
+    Com `names`, só as que eles nomeiam se conferem; todas, se isso não basta para achá-las.
+    """
     try:
         document, text, repeats = parse_json(file, data)
     except SizingError as error:
         return [], [error]
-    entries, problems = check_document(kind, document)
+    entries, problems = check_document(kind, document, places_of(kind, document, names))
     if not problems and not repeats:
         return entries, []
     positions = list(json_positions(text))
@@ -2668,7 +2674,8 @@ def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
 
     def to_dict(pairs: list[tuple[str, Any]]) -> Json:
         mapping = dict(pairs)
-        repeats.extend(pairs[len(mapping):])
+        if len(mapping) < len(pairs):
+            repeats.extend(pairs[len(mapping):])
         return mapping
 
     try:
@@ -2730,8 +2737,23 @@ def repeated_keys(file: str, positions: Sequence[tuple[Path, int]]) -> Iterator[
             first[path] = line
 
 
-def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
-    """(as entradas boas, os problemas) de um documento já lido."""
+def places_of(kind: str, document: Any, names: Sequence[str]) -> set[int] | None:
+    """Os índices das entradas com estes nomes; None se um deles falta ou algum nome se repete."""
+    wanted = set(map(name_key, names))
+    owners: dict[str, int] = {}
+    try:
+        for index, raw in enumerate(document[CATALOGUES[kind].root]):
+            for name in (raw["name"], *raw.get("aliases", ()), raw.get("hf_id") or raw["name"]):
+                if owners.setdefault(name_key(name), index) != index:
+                    return None
+    except (AttributeError, KeyError, TypeError):  # malformado: que se confira inteiro
+        return None
+    return {owners[name] for name in wanted} if wanted and wanted <= owners.keys() else None
+
+
+def check_document(kind: str, document: Any,
+                   places: set[int] | None = None) -> tuple[list[Any], list[Problem]]:
+    """(as entradas boas, os problemas) de um documento já lido; só destes índices, se dados."""
     root = CATALOGUES[kind].root
     if not isinstance(document, dict) or root not in document:
         return [], [((), ABSENT, 'espera-se um objeto {"%s": […]}' % root)]
@@ -2743,6 +2765,8 @@ def check_document(kind: str, document: Any) -> tuple[list[Any], list[Problem]]:
     entries: list[Any] = []
     owners: dict[str, Path] = {}  # nome → o lugar da entrada que o tem
     for index, raw in enumerate(raws):
+        if places is not None and index not in places:
+            continue
         entry, found = check_entry(CATALOGUES[kind], raw)
         problems += [((root, index, *path), value, expected) for path, value, expected in found]
         if entry is not None:
@@ -2803,7 +2827,7 @@ def name_key(name: str) -> str:
     >>> name_key(" DGX  H200 "), name_key("profile_default")
     ('dgx-h200', 'profile-default')
     """
-    return re.sub(r"[\s_-]+", "-", name.strip().lower())
+    return NAME_GAPS.sub("-", name.strip().lower())
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -2886,8 +2910,9 @@ def near_names(name: str, entries: Sequence[Any]) -> str:
     words = name_words(name)
     close = [entry.name for entry in entries if words and words <= name_words(" ".join(
         (*names_of(entry), *product_names(entry), *gpu_names(entry))))]
-    if close:
-        return maybe(close[:MAX_NEAR_NAMES])
+    if close:  # sem os que só acrescentam algo a outro, como a precisão
+        base = [name for name in close if not any(name.startswith(short + "-") for short in close)]
+        return maybe(base[:MAX_NEAR_NAMES])
     known = chain.from_iterable(map(names_of, entries))
     return nearest(name_key(name), list(map(str.lower, known)))
 
@@ -8856,27 +8881,30 @@ def catalogue_files(given: Flags, kind: str) -> list[tuple[str, str]]:
     return [(given[flag], given[flag] or "''"), *files] if flag in given else files
 
 
-def read_entries(kind: str, path: str, shown: str) -> tuple[list[Any], list[SizingError]]:
-    """(entradas, problemas) de um arquivo."""
+def read_entries(kind: str, path: str, shown: str,
+                 names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
+    """(entradas, problemas) de um arquivo; só as que `names` nomeia, se são dados."""
     try:
-        return load_catalogue(kind, shown, read_file(path, shown))
+        return load_catalogue(kind, shown, read_file(path, shown), names)
     except SizingError as error:
         return [], [error]
 
 
-def read_catalogue(given: Flags, kind: str) -> tuple[list[Any], list[SizingError]]:
+def read_catalogue(given: Flags, kind: str,
+                   names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
     """(entradas, problemas): as do arquivo dado se juntam às de fábrica."""
     files = catalogue_files(given, kind)
-    loaded = [read_entries(kind, *file) for file in files]
+    # Um arquivo dado se confere inteiro, e muda o que um nome das de fábrica quer dizer.
+    loaded = [read_entries(kind, *file, () if len(files) > 1 else names) for file in files]
     entries, _ = loaded[-1]
     if len(loaded) > 1:
         entries = joined(files[0][1], loaded[0][0], entries)
     return entries, [problem for _, problems in loaded for problem in problems]
 
 
-def require_catalogue(given: Flags, kind: str) -> list[Any]:
-    """As entradas de um catálogo sem problemas."""
-    entries, problems = read_catalogue(given, kind)
+def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> list[Any]:
+    """As entradas de um catálogo sem problemas; ao menos as que `names` nomeia, se são dados."""
+    entries, problems = read_catalogue(given, kind, names)
     if len(problems) > 1:
         first, more = problems[0], plural(len(problems) - 1, "problema")
         raise saying(first, "%s (e mais %s: veja --validate)" % (first.expected, more))
@@ -8995,6 +9023,11 @@ def named(kind: str, flag: str, names: str, entries: Sequence[Any]) -> list[Any]
     return found
 
 
+def named_alone(given: Flags, kind: str, flag: str, names: str) -> list[Any]:
+    """As entradas que uma flag nomeia, sem conferir as outras de fábrica."""
+    return named(kind, flag, names, require_catalogue(given, kind, names.split(",")))
+
+
 @dataclass(frozen=True, eq=False)
 class Asked:
     """O que as flags perguntam: cada modelo em cada servidor, com tudo o que as linhas variam."""
@@ -9070,11 +9103,11 @@ def asked_by(given: Flags) -> Asked:
     if "--hf-config" in given:
         models = [hf_model(given, values)[0]]
     else:
-        models = named("models", "--model", given["--model"], require_catalogue(given, "models"))
-    known = require_catalogue(given, "servers")
+        models = named_alone(given, "models", "--model", given["--model"])
+    known = require_catalogue(given, "servers")  # todos: também os que caberiam, na resposta
     servers = named("servers", "--server", given["--server"], known)
-    storages = named("storage", "--storage", given.get("--storage", "profile_default"),
-                     require_catalogue(given, "storage"))
+    storages = named_alone(given, "storage", "--storage",
+                           given.get("--storage", "profile_default"))
     fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:

@@ -27,6 +27,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,8 +118,8 @@ def catalogue_once(kind, file, data):
     return tuple(map(tuple, LOAD_CATALOGUE(kind, file, data)))
 
 
-def load_once(kind, file, data):
-    """`load_catalogue`, com as listas de quem a chamou."""
+def load_once(kind, file, data, names=()):
+    """`load_catalogue` de todas as entradas, com as listas de quem a chamou."""
     return tuple(map(list, catalogue_once(kind, file, data)))
 
 
@@ -192,6 +193,13 @@ def loaded(kind, data):
     """(entradas, problemas por extenso) de um catálogo em bytes."""
     entries, problems = sizing.load_catalogue(kind, "arquivo.json", data)
     return entries, list(map(str, problems))
+
+
+def loaded_alone(kind, document, *names):
+    """(nomes das entradas, problemas por extenso) do que uma pergunta com estes nomes confere."""
+    data = json.dumps(document, indent=1).encode()
+    entries, problems = LOAD_CATALOGUE(kind, "arquivo.json", data, names)
+    return [entry.name for entry in entries], list(map(str, problems))
 
 
 def entry_of(kind, raw):
@@ -1131,6 +1139,9 @@ def naive_specs(raw):
     return [row for row in (("full", full, heads), ("sliding", sliding, heads)) if row[1]]
 
 
+NAIVE_STATES = {"linear": 64, "mamba2": 16, "kda": 128}  # o múltiplo do bloco ao lado deles
+
+
 class NaiveBlocks:
     """A regra de blocos do vLLM 0.33, refeita a partir do JSON, sem as classes do programa.
 
@@ -1145,7 +1156,7 @@ class NaiveBlocks:
         kinds = {kind for kind, _, _ in self.specs}
         if "compressed" in kinds:
             self.compressed()
-        elif kinds <= {"full"} or kinds <= {"mla", "indexer"}:  # guardam os mesmos tokens
+        elif kinds <= {"full", "mla", "indexer"}:  # guardam os mesmos tokens
             block = self.kernel_block()
             self.bytes = block * sum(ceiling(layers, pp) * self.size(kind, fields)
                                      for kind, layers, fields in self.specs)
@@ -1155,7 +1166,7 @@ class NaiveBlocks:
 
     def size(self, kind, fields):
         """Bytes, numa GPU, de um token ou de um estado de uma camada."""
-        if kind in ("linear", "mamba2"):
+        if kind in NAIVE_STATES:
             return ceiling(fields["state_bytes"], min(self.tp, fields["heads"]))
         if kind == "indexer":  # chave fp8 e uma escala fp32 por 128
             return fields["index_head_dim"] + 4 * ceiling(fields["index_head_dim"], 128)
@@ -1187,19 +1198,19 @@ class NaiveBlocks:
             key = (kind, self.size(kind, fields), fields.get("chunk") or (
                 fields["window"] if kind == "sliding" else None))
             sizes[key] = sizes.get(key, 0) + layers
-        states = [size for kind, size, _ in sizes if kind in ("linear", "mamba2")]
+        states = [size for kind, size, _ in sizes if kind in NAIVE_STATES]
         block = self.kernel_block()
         if states:
-            align = 64 if any(kind == "linear" for kind, _, _ in sizes) else 16
-            token = max(size for kind, size, _ in sizes if kind not in ("linear", "mamba2"))
+            align = max(NAIVE_STATES.get(kind, 0) for kind, _, _ in sizes)
+            token = max(size for kind, size, _ in sizes if kind not in NAIVE_STATES)
             block = align * ceiling(max(states), align * token)
-        pages = {key: key[1] * (1 if key[0] in ("linear", "mamba2") else block) for key in sizes}
+        pages = {key: key[1] * (1 if key[0] in NAIVE_STATES else block) for key in sizes}
         least, most, page = min(sizes.values()), max(sizes.values()), max(pages.values())
         width = most if most < 1.5 * least else least
         self.groups = []
         for (kind, size, cap), layers in sizes.items():
             mine = pages[kind, size, cap]
-            more = page // mine if page % mine == 0 and kind not in ("linear", "mamba2") else 1
+            more = page // mine if page % mine == 0 and kind not in NAIVE_STATES else 1
             count = ceiling(layers, width)
             self.groups += [(kind, len(range(number, layers, count)), block * more, cap)
                             for number in range(count)]
@@ -1220,7 +1231,7 @@ class NaiveBlocks:
         total = 0
         for kind, _, block, cap in self.groups:
             every = ceiling(context, block)
-            total += {"linear": 1, "mamba2": 1}.get(kind) or min(every, {
+            total += 1 if kind in NAIVE_STATES else min(every, {
                 "sliding": ceiling((cap or 1) - 1, block) + 1,
                 "chunked": ceiling(cap or 0, block)}.get(kind, every))
         return total
@@ -1230,7 +1241,7 @@ class NaiveBlocks:
         flight, total = (self.pp + 1) * batched_tokens, 0
         for kind, _, block, cap in self.groups:
             total += {
-                "linear": 3, "mamba2": 3,
+                "linear": 3, "mamba2": 3, "kda": 3,
                 "sliding": ceiling(min((cap or 1) - 1 + flight, context), block) + 1,
                 "chunked": ceiling(min((cap or 0) + flight, context), block),
             }.get(kind, ceiling(context, block))
@@ -1239,7 +1250,7 @@ class NaiveBlocks:
     def shared(self, prefix):
         """Os cheios do prefixo comum."""
         return sum(prefix // block for kind, _, block, cap in self.groups
-                   if cap is None and kind not in ("linear", "mamba2"))
+                   if cap is None and kind not in NAIVE_STATES)
 
 
 def naive_sessions(blocks, held, reserved):
@@ -1426,7 +1437,7 @@ class TetoFisico(Case):
             loads = (asked, dict(asked, nodes=9), dict(asked, ha="n+1"),
                      {k: v for k, v in asked.items() if k != "concurrency"})
             for question in loads:
-                self.refused(flags(question), "688.4 GB", "376 GB", "faltam 312.4 GB",
+                self.refused(flags(question), "688.6 GB", "376 GB", "faltam 312.6 GB",
                              "hbm_usable_gib_per_gpu", status=3)
             self.refused(flags(dict(asked, model="llama-3.1-405b", effective_context=4096)),
                          "811.7 GB", "; cabe em: ", "dgx300", status=3)
@@ -3953,9 +3964,10 @@ class Comparacoes(Case):
 
     def test_dez_mil(self):
         """10.000 combinações em poucos segundos, com as que não cabem"""
-        question = {"model": "all", "server": "all", "kv_precision": "fp8,fp16",
+        models = [entry["name"] for entry in catalogue("models")["models"]][::rounds(1, 4)]
+        question = {"model": ",".join(models), "server": "all", "kv_precision": "fp8,fp16",
                     "effective_context": rounds("8k,32k,128k,256k", "8k,256k")}
-        pairs = len(catalogue("models")["models"]) * len(catalogue("servers")["servers"])
+        pairs = len(models) * len(catalogue("servers")["servers"])
         pairs *= rounds(8, 4)
         loads = -(-rounds(10000, 1500) // pairs)
         before = os.times()
@@ -6345,12 +6357,16 @@ class HuggingFace(Case):
                     self.assertEqual(*(session_bytes(item, context, "bf16")
                                        for item in (model, expected)))
                 for field, margin in (("params_total", 0.005), ("params_active", 0.01),
-                                      ("checkpoint_bytes", 0.005), ("weights_dense_bytes", 0.01),
+                                      ("params_experts", 0.001), ("checkpoint_bytes", 0.005),
+                                      ("weights_dense_bytes", 0.01),
                                       ("weights_expert_bytes", 0.001)):
                     wanted = getattr(expected, field) or 0
                     self.assertLessEqual(abs((entry.get(field) or 0) - wanted), margin * wanted)
                 for field in ("num_layers", "vocab_size", "native_precision", "num_experts",
-                              "experts_per_token", "max_position_embeddings",
+                              "experts_per_token", "max_position_embeddings", "hidden_size",
+                              "num_attention_heads", "intermediate_size", "moe_layers",
+                              "moe_intermediate_size", "qk_nope_head_dim", "v_head_dim",
+                              "index_n_heads", "index_topk", "multimodal",
                               "bidirectional_images", "replicates_kv_heads"):
                     self.assertEqual(getattr(model, field), getattr(expected, field), field)
                 self.assertEqual(sorted((group.kind, group.layers) for group in model.kv_groups),
@@ -6775,7 +6791,10 @@ class HuggingFace(Case):
         for name, config in rows:
             with self.subTest(name):
                 entry, shipped = entry_from_config(config), listed("models", name)
-                self.assertEqual(entry["mtp"], shipped["mtp"])
+                for field in ("groups", "expert_bytes"):
+                    self.assertEqual(entry["mtp"][field], shipped["mtp"][field])
+                dense = shipped["mtp"]["dense_bytes"]
+                self.assertAlmostEqual(entry["mtp"]["dense_bytes"], dense, delta=dense / 200)
                 entry_of("models", entry)  # as regras o aceitam
         one, three = (entry_from_config(dict(CONFIGS["deepseek-r1"],
                                              num_nextn_predict_layers=count))["mtp"]
@@ -6972,7 +6991,7 @@ class FlagsRuins(Case):
         self.assertEqual(self.sized(storage="profile default"), self.sized())
         rows = (("server", "nvl72", "'gb200-nvl72' ou 'gb300-nvl72'"),
                 ("model", "llama 70b", "'llama-3.1-70b-instruct' ou 'llama-3.3-70b-instruct'"),
-                ("model", "deepseek", "'deepseek-v3', 'deepseek-r1', 'deepseek-v3.2' ou"),
+                ("model", "deepseek", "'deepseek-v3', 'deepseek-v3.1', 'deepseek-r1' ou"),
                 ("model", "llama3.3-70b", "'llama-3.3-70b-instruct'"),
                 ("model", "gptoss120b", "'gpt-oss-120b'"), ("storage", "nfs", "'nfs_rdma_aff_a90'"),
                 ("server", "H800", "servidor fora do catálogo"))
@@ -7127,10 +7146,10 @@ CATALOGUE_FIELDS = {
     "models": {
         "required": "name=nome num_layers=inteiro num_key_value_heads=inteiro head_dim=inteiro "
                     "max_position_embeddings=inteiro attention_pattern=atenção "
-                    "default_kv_precision=KV notes=texto source=texto",
+                    "notes=texto source=texto",
         "nullable": "",
-        "default": "aliases=nomes multimodal=lógico bidirectional_images=lógico "
-                   "replicates_kv_heads=lógico",
+        "default": "default_kv_precision=KV aliases=nomes multimodal=lógico "
+                   "bidirectional_images=lógico replicates_kv_heads=lógico",
         "optional": "hybrid_full_layers=inteiro hybrid_sliding_layers=inteiro "
                     "sliding_window=inteiro groups=grupos hf_id=nome vocab_size=inteiro "
                     "hidden_size=inteiro num_attention_heads=inteiro intermediate_size=inteiro "
@@ -7410,6 +7429,93 @@ class CatalogosRuins(Case):
             document = json.loads(run("--validate", "--json", *args).stdout)
             self.assertEqual(document["problems"], lines)
             self.refused([*flags(BASE), *args], "num_layers", "mais 3 problemas")
+
+    def test_so_as_usadas(self):
+        """Das de fábrica, uma pergunta só confere as que nomeia; nome repetido ela sempre acusa"""
+        document = catalogue("models")
+        names = [entry["name"] for entry in document["models"]]
+        used, other = document["models"][2], document["models"][5]
+        other.update(num_layers=-1, color="azul")
+        for name in (used["name"], used["aliases"][0].upper(), used["hf_id"].replace("-", " ")):
+            self.assertEqual(loaded_alone("models", document, name), ([used["name"]], []))
+        self.assertEqual(loaded_alone("models", document, names[0], names[2])[0],
+                         [names[0], names[2]])
+        for asked in ([other["name"]], [names[0], other["name"]], [], ["all"], ["sem-nome"]):
+            found, problems = loaded_alone("models", document, *asked)
+            self.assertEqual(len(problems), 2, asked)
+            self.assertIn("models[5].num_layers = -1", "".join(problems))
+            if "all" in asked or not asked:
+                self.assertEqual(found, names[:5] + names[6:])
+        for twice, said in (({"aliases": [used["name"]]}, "já é de models[2]"),
+                            ({"hf_id": used["hf_id"].upper()}, "já é de models[2]"),
+                            ({"aliases": 5}, "models[7].aliases = 5"),
+                            ({"hf_id": 5}, "models[7].hf_id = 5"),
+                            ({"name": None}, "models[7].name = null")):
+            changed_one = catalogue("models")
+            changed_one["models"][7].update(twice)
+            self.assertIn(said, "".join(loaded_alone("models", changed_one, used["name"])[1]))
+        for broken in ([], {"models": {}}, {"models": []}, {"models": [None]}, {"models": [[]]}):
+            self.assertTrue(loaded_alone("models", broken, used["name"])[1], broken)
+
+    def test_so_as_usadas_no_processo(self):
+        """Um catálogo de fábrica com um erro responde pelos outros; --list e --validate o acusam"""
+        document = catalogue("models")
+        broken, sound = (document["models"][index]["name"] for index in (4, 2))
+        document["models"][4]["num_layers"] = 0
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("sizing.py", "servers.json", "storage.json"):
+                shutil.copy(os.path.join(ROOT, name), folder)
+            with open(os.path.join(folder, "models.json"), "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=1)
+            for args, status in ((["--model", sound, "--server=dgx200"], 0),
+                                 (["--model", broken, "--server=dgx200"], 2),
+                                 (["--model=all", "--server=dgx200"], 2),
+                                 (["--list=models"], 2), (["--validate"], 2)):
+                done = subprocess.run(
+                    [sys.executable, os.path.join(folder, "sizing.py"), *args],
+                    capture_output=True, env=utf8_environment())
+                said = (done.stdout + done.stderr).decode("utf-8")
+                self.assertEqual((done.returncode, "models[4].num_layers = 0" in said),
+                                 (status, status == 2), args)
+
+    def test_precisao_padrao(self):
+        """`default_kv_precision` pode faltar: fp8"""
+        model = dict(listed("models", "llama-3.1-8b"), name="meu", aliases=[], hf_id="eu/meu")
+        for changes, used in (({}, "fp8"), ({"default_kv_precision": "bf16"}, "bf16")):
+            with temporary_file({"models": [dict(model, **changes)]}) as path:
+                document = self.sized(model="meu", models_file=path)
+                self.assertEqual(document["parameters"]["kv_precision"], used)
+                self.assertEqual(document["model"]["default_kv_precision"], used)
+
+    def test_bytes_de_fabrica(self):
+        """Em todo modelo de fábrica, os bytes são os dos parâmetros na precisão que ele declara"""
+        # Bits por parâmetro: dos especialistas, ou das lineares de um denso, e do que sobra.
+        bits = {"bf16": (16, 16), "fp16": (16, 16), "fp8": (8, 8.25), "mxfp4": (4.25, 4.25),
+                "nvfp4": (4.5, 4.5), "int4": (4.125, 4.5)}
+        models = catalogue("models")["models"]
+        ids = [model["hf_id"].lower() for model in models]
+        self.assertEqual(sorted(set(ids)), sorted(ids))
+        for model in map(Described, models):
+            with self.subTest(model.name):
+                least, most = bits[model.native_precision]
+                experts, dense = model.weights_expert_bytes or 0, model.weights_dense_bytes
+                self.assertLessEqual(least * (model.params_experts or 0) / 8, experts + 1)
+                self.assertLessEqual(experts, most * 1.0005 * (model.params_experts or 0) / 8)
+                others = model.params_total - (model.params_experts or 0)
+                in_16_bits = 2 * model.params_embedding
+                linear = others - model.params_embedding
+                widest = 16 if experts or least == 16 else 12  # a atenção pode ficar em 16
+                self.assertLessEqual(
+                    (min(8, least) if experts else least) / 8 * linear + in_16_bits, dense + 1)
+                self.assertLessEqual(dense, 1.07 * (widest / 8 * linear + in_16_bits))
+                drafts = sum((model.mtp or {}).get(name, 0)
+                             for name in ("dense_bytes", "expert_bytes"))
+                copies = 4 * model.hidden_size * model.vocab_size if drafts else 0
+                whole = dense + experts + drafts
+                self.assertLessEqual(whole * 0.998, model.checkpoint_bytes)
+                self.assertLessEqual(model.checkpoint_bytes, 1.002 * (whole + copies))
+                self.assertLessEqual(model.weights_replicated_bytes or 0, dense - in_16_bits)
+                self.assertIn(model.hf_id, str(model.source))
 
     def test_estender(self):
         """Modelo, servidor e storage novos só editando JSON"""
