@@ -58,6 +58,7 @@ import argparse
 import codecs
 import copy
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -4180,7 +4181,6 @@ TOWERS = ("vision", "audio")
 OUTSIDE_TEXT = ("unused", *TOWERS)
 MTP_TENSOR = re.compile(r"(^|\.)(mtp|nextn|eagle)")  # e as camadas que passam de num_layers
 LAYER_TENSOR = re.compile(r"(?:^|\.)layers\.(\d+)\.")
-EXPERT_NUMBER = re.compile(r"(?<=experts\.)\d+")
 # Escalas, zeros e outros acompanhantes dos números quantizados: não são parâmetros.
 COMPANION_TENSOR = re.compile(
     r"(scale|zero|_idx$|_shape$|absmax|quant_|SCB|bitmask|inv_freq)[^.]*(\.[^.]*)?$")
@@ -4247,9 +4247,12 @@ def tensor_bytes(file: str, name: str, tensor: Json, data_bytes: int) -> int:
 
 def header_tensors(file: str, header: bytes, data_bytes: int) -> Iterator[TensorKey]:
     """Os tensores de um cabeçalho; levanta `SizingError` se ele não descreve o arquivo inteiro."""
-    long_number = b"0" * 20 in header.translate(ANY_DIGIT)  # a busca sem ele é lenta
+    # O que não é um cabeçalho pode custar minutos ou GiB.
+    long_number = b"0" * 20 in header.translate(ANY_DIGIT)
     if long_number and re.search(rb"[\[,:]\s*-?\d{20}", header):
         raise SizingError(file, "um número do cabeçalho passa de 19 dígitos")
+    if header.count(b"[") > 2 * header.count(b"dtype") + 10**5:
+        raise SizingError(file, "o cabeçalho traz listas demais para os seus tensores")
     pairs, _ = decoded_json(file, header, object_pairs_hook=tuple)  # que guarda as repetições
     left = data_bytes
     for name, tensor in pairs if isinstance(pairs, tuple) else [("", pairs)]:
@@ -4281,7 +4284,10 @@ def stored_tensors(headers: Iterable[tuple[str, bytes, int]]
                 raise SizingError(file, "o tensor também está em " + file_of[name],
                                   path=(name[:100],))
             file_of[name] = shard
-            key = (EXPERT_NUMBER.sub("0", name), dtype, shape)
+            before, experts, after = name.partition("experts.")
+            if after[:1].isdigit():
+                name = before + experts + "0" + after.lstrip("0123456789")
+            key = (name, dtype, shape)
             counts[key] = counts.get(key, 0) + 1
     return [TensorInfo(*key, count) for key, count in counts.items()], file_of
 
@@ -5889,15 +5895,28 @@ def convention_plain(r: SizingResult) -> str:
         percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3), engine)
 
 
+# De onde vêm os bytes dos pesos (`weights_source`) → como se diz ao lado da precisão; e no que se
+# mediu, se não foram medidos.
+WEIGHTS_SOURCES = {"safetensors": " (dos safetensors)", "index": " (do índice)",
+                   "counted": " (contados)", "flag": " (--weights-gib)"}
+UNMEASURED_WEIGHTS = {"counted": "; pesos %(precision)s só contados",
+                      "flag": "; pesos de --weights-gib"}
+
+
+def weights_source(q: Question) -> str:
+    """safetensors, index, counted (pelos parâmetros), flag ou catalogue."""
+    return "counted" if q.converted else q.model.weights_source or "catalogue"
+
+
 def measured_plain(r: SizingResult) -> str:
     q, read, parts = r.question, r.storage_plan["checkpoint_bytes"], []
     if q.server.hbm_usable_gib_per_gpu:
         parts.append("HBM que o driver mostra")
-    if read and not q.converted:
+    if read and weights_source(q) not in UNMEASURED_WEIGHTS:
         parts.append("checkpoint de %s GB" % decimal_text(Fraction(read, GB), 1))
     text = " e ".join(parts) + " (fontes: as notas)" if parts else "nada"
-    return "Medido: %s%s." % (text, "; pesos %s só contados" % q.weights_precision
-                              if q.converted else "")
+    return "Medido: %s%s." % (text, UNMEASURED_WEIGHTS.get(weights_source(q), "")
+                              % {"precision": q.weights_precision})
 
 
 def predicted_plain(r: SizingResult) -> str:
@@ -6013,7 +6032,9 @@ def question_texts(r: SizingResult) -> list[str]:
             peak, "=" if q.requests_per_second is None else "nos nós do pico:", r.peak_sessions)
     if r.asks in ("sessions", "context") and q.ha_spares:
         load += ", %s à parte" % q.ha_mode.upper()
-    about = "%s, pesos %s, KV %s · %s" % (q.model.name, q.weights_precision, q.kv_precision, load)
+    source = WEIGHTS_SOURCES[weights_source(q)] if q.model.weights_source else ""
+    about = "%s, pesos %s%s, KV %s · %s" % (
+        q.model.name, q.weights_precision, source, q.kv_precision, load)
     asked = [request_text(r)]
     if r.offer.layout:
         asked.append(("%s, %s" % (ENGINE, r.offer.layout)).replace(" ", GLUE))
@@ -6482,6 +6503,7 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "max_num_seqs": q.requested_max_num_seqs,
         "max_num_batched_tokens": q.max_num_batched_tokens,
         "speculative_tokens": q.speculative_tokens, "weights_precision": q.weights_precision,
+        "weights_source": weights_source(q),
         "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
         "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
@@ -8313,7 +8335,12 @@ def hf_weights(folder: str) -> Json:
         return {}
     shards = sorted(set(weight_map.values()) or names)
     check_shards(folder, [*shards, *numbered_shards(shards)], names)
-    tensors, file_of = stored_tensors(read_header(os.path.join(folder, name)) for name in shards)
+    gc.disable()  # varreria tudo de novo a cada tantos tensores
+    try:
+        tensors, file_of = stored_tensors(
+            read_header(os.path.join(folder, name)) for name in shards)
+    finally:
+        gc.enable()
     check_index_tensors(index, weight_map, file_of)
     return {"tensors": tensors}
 
