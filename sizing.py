@@ -4156,7 +4156,7 @@ def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
 # Um arquivo safetensors começa por 8 bytes, o comprimento do cabeçalho, e por ele, um JSON que dá o
 # tipo, a forma e o lugar de cada tensor. Dos tensores nada se lê.
 
-MAX_HEADER_BYTES, MAX_HEADERS_BYTES, MAX_TENSORS = 16 << 20, 160 << 20, 10**6
+MAX_HEADER_BYTES, MAX_HEADERS_BYTES, MAX_TENSORS = 16 << 20, 128 << 20, 800 * 1000
 LFS_POINTER = b"version https://git-lfs"  # no lugar de um arquivo que não foi baixado
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -4179,7 +4179,7 @@ TENSOR_ROLES = {
                r"block_sparse_moe\.(in|out)put_linear"}
 TOWERS = ("vision", "audio")
 OUTSIDE_TEXT = ("unused", *TOWERS)
-MTP_TENSOR = re.compile(r"(^|\.)(mtp|nextn|eagle)")  # e as camadas que passam de num_layers
+MTP_TENSOR = re.compile(r"(^|\.)(mtp|nextn|eagle)")  # e as camadas depois das outras
 LAYER_TENSOR = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 # Escalas, zeros e outros acompanhantes dos números quantizados: não são parâmetros.
 COMPANION_TENSOR = re.compile(
@@ -4275,11 +4275,11 @@ def stored_tensors(headers: Iterable[tuple[str, bytes, int]]
     read = 0
     for file, header, data_bytes in headers:
         read += len(header)
-        if read > MAX_HEADERS_BYTES or len(file_of) > MAX_TENSORS:
-            raise SizingError(file, "os cabeçalhos passam de %d MiB ou de %d tensores"
-                              % (MAX_HEADERS_BYTES >> 20, MAX_TENSORS))
         shard = os.path.basename(file)
         for name, dtype, shape in header_tensors(file, header, data_bytes):
+            if read > MAX_HEADERS_BYTES or len(file_of) > MAX_TENSORS:
+                raise SizingError(file, "os cabeçalhos passam de %d MiB ou de %d tensores"
+                                  % (MAX_HEADERS_BYTES >> 20, MAX_TENSORS))
             if name in file_of:
                 raise SizingError(file, "o tensor também está em " + file_of[name],
                                   path=(name[:100],))
@@ -4337,12 +4337,12 @@ def check_index_tensors(index: str, weight_map: Mapping[str, str], file_of: Mapp
                           value=shard)
 
 
-def tensor_role(name: str, num_layers: int) -> str:
+def tensor_role(name: str, draft_layers: range) -> str:
     """O papel de um tensor, pelo nome; os das camadas MTP começam por `mtp_`."""
     role = next((role for role, pattern in TENSOR_ROLES.items() if re.search(pattern, name)),
                 "dense")
     layer = LAYER_TENSOR.search(name)
-    drafts = MTP_TENSOR.search(name) or (layer and int(layer.group(1)) >= num_layers)
+    drafts = MTP_TENSOR.search(name) or (layer and int(layer.group(1)) in draft_layers)
     return "mtp_" + role if drafts and role not in OUTSIDE_TEXT else role
 
 
@@ -4401,14 +4401,15 @@ class Stored:
         return sum(self.params_by_role.get(role, 0) for role in roles)
 
 
-def stored_in(tensors: Sequence[TensorInfo], num_layers: int, declared: Sequence[tuple[int, int]]
-              ) -> Stored:
+def stored_in(tensors: Sequence[TensorInfo], draft_layers: range,
+              declared: Sequence[tuple[int, int]]) -> Stored:
+    """A soma dos tensores; `draft_layers` são as camadas MTP que o config.json declara."""
     named = {tensor.name: tensor for tensor in tensors}
     loaded: dict[str, int] = {}
     params: dict[str, Exact] = {}
     dtypes: dict[str, int] = {}
     for tensor in tensors:
-        role, size = tensor_role(tensor.name, num_layers), tensor.stored_bytes
+        role, size = tensor_role(tensor.name, draft_layers), tensor.stored_bytes
         dtypes[tensor.dtype] = dtypes.get(tensor.dtype, 0) + size
         if tensor.dtype in WIDE_DTYPES and not COMPANION_TENSOR.search(tensor.name):
             size = 2 * tensor.count * tensor.elements
@@ -4708,7 +4709,8 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     if weights_bytes:
         entry["weights_source"] = "flag"
     elif tensors:
-        stored = stored_in(tensors, len(decoder.kinds), declared_packing(decoder.config))
+        first, count = len(layers), decoder.config.count("num_mtp_layers", 0, low=0, high=64)
+        stored = stored_in(tensors, range(first, first + count), declared_packing(decoder.config))
         entry.update(stored_fields(file, stored, entry, checkpoint.text_params,
                                    decoder.config.flag("tie_word_embeddings")))
     check_read(decoder)
@@ -8290,6 +8292,14 @@ def hf_paths(path: str) -> tuple[str, str]:
     return config, folder
 
 
+def folder_name(folder: str) -> str:
+    """O nome da pasta; no cache do Hugging Face (models--dono--nome/snapshots/…), o do modelo."""
+    names = os.path.abspath(folder).split(os.sep)
+    if names[-2:-1] == ["snapshots"]:
+        return names[-3].rpartition("--")[2]
+    return names[-1]
+
+
 def read_header(path: str) -> tuple[str, bytes, int]:
     """(arquivo, cabeçalho, bytes dos tensores) de um safetensors."""
     try:
@@ -8318,7 +8328,7 @@ def shard_names(folder: str) -> list[str]:
                       if re.fullmatch(r"model.*\.safetensors", name)
                       and downloaded(os.path.join(folder, name)))
     except OSError as error:
-        raise SizingError(folder or ".", os_reason(error)) from None
+        raise SizingError(error.filename or folder, os_reason(error)) from None
 
 
 def hf_weights(folder: str) -> Json:
@@ -8359,7 +8369,7 @@ def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
     config = parse_json(path, read_file(path, path))[0]
     stem = os.path.splitext(os.path.basename(path))[0]
     if stem == "config":
-        stem = os.path.basename(os.path.realpath(folder))
+        stem = folder_name(folder)
     name = re.sub(r"[^\w./+-]", "-", stem.lower(), flags=re.A)[:80]
     weights_gib, contexts = values.get("--weights-gib"), values.get("--effective-context", [])
     weights = {"weights_bytes": ceil_div(weights_gib * GIB, 1)} if weights_gib else (
