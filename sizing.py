@@ -4168,7 +4168,7 @@ WIDE_DTYPES = ("F64", "F32")  # o motor os põe em 16 bits
 # Papel → os nomes de tensor que o têm, como `search`: vale o primeiro; o dos outros é dense.
 TENSOR_ROLES = {
     "unused": r"^(talker|token2wav|code2wav|tts)\.",  # a voz, que o motor de texto não carrega
-    "audio": r"(^|[._])(audio|speech|sound|whisper|apm)",
+    "audio": r"(^|[._])(audio|speech|sound|whisper|apm)|^(model\.)?encoder\.",
     "vision": r"(^|\.)(vis(ion(?!_moe)|ual)|vit_|vpm|image|img_|sam_model|resampler|aligner|"
               r"connector|embed_vision|patch_merger|view_sep|mlp1\.|([a-z]+_)*projector)",
     "head": r"(^|\.)(lm_head|embed_out|output_layer|shared_head\.head)\.|"
@@ -7756,11 +7756,12 @@ def add_question_flags(parser: Parser) -> None:
     group.add_argument("--model", metavar="NOME",
                        help="modelo do catálogo, por nome, apelido ou id do Hugging Face "
                             "(obrigatório, ou --hf-config)")
-    group.add_argument("--hf-config", metavar="ARQUIVO",
-                       help="no lugar de --model, o config.json de um modelo do Hugging Face")
+    group.add_argument("--hf-config", metavar="CAMINHO",
+                       help="no lugar de --model, um config.json do Hugging Face ou a pasta do "
+                            "checkpoint; valem também o índice e os safetensors ao lado")
     group.add_argument("--weights-gib", metavar="GIB",
-                       help="com --hf-config, o tamanho dos pesos (padrão: o do índice ou o "
-                            "calculado)")
+                       help="com --hf-config, o tamanho dos pesos (padrão: o dos "
+                            "safetensors, o do índice ou o calculado)")
     group.add_argument("--server", metavar="NOME",
                        help="servidor do catálogo, por nome, apelido, produto ou GPU, como dgx200, "
                             "'DGX H200' ou h200 (obrigatório)")

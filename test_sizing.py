@@ -6532,6 +6532,10 @@ class HuggingFace(Case):
             plain = self.ok("--hf-config", folder, "--server=h200", "--concurrency=9", "--explain")
             os.rename(os.path.join(folder, "model.safetensors.index.json"), folder + "/x.json")
             self.assertEqual(self.shown(folder), entry)  # os nomes dizem quantos são
+        both = sharded(tensors, 2)[0].values()
+        from_zero = dict(zip(map("model-{:05d}-of-00002.safetensors".format, range(2)), both))
+        with checkpoint_folder(LLAMA_8B, from_zero) as other:  # como a OpenAI os numera
+            self.assertEqual(self.shown(other)["checkpoint_bytes"], entry["checkpoint_bytes"])
         total = 2 * 8030261248  # os parâmetros publicados
         self.assertEqual(entry, {
             **entry, "name": os.path.basename(folder).lower(), "params_total": total // 2,
@@ -6586,7 +6590,8 @@ class HuggingFace(Case):
                       "model.embed_vision.embedding_projection.weight vit_large_projector.weight "
                       "model.vision_tower.patch_embedder.input_proj.weight",
             "audio": "thinker.audio_tower.layers.31.fc1.weight model.audio_tower.conv1.weight "
-                     "model.embed_audio.embedding_projection.weight sound_encoder.layers.0.weight "
+                     "model.embed_audio.embedding_projection.weight encoder.layers.0.ff1.weight "
+                     "sound_encoder.layers.0.weight "
                      "model.embed_tokens_extend.audio_embed.encoder.encoders.0.weight",
             "unused": "talker.model.layers.0.mlp.experts.0.up_proj.weight code2wav.conv.weight",
             "mtp_experts": "model.layers.40.mlp.experts.0.up_proj.weight "
