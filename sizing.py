@@ -58,6 +58,7 @@ import argparse
 import codecs
 import copy
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -68,6 +69,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, groupby, product
+from math import prod
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
 
 __version__ = "1.0"
@@ -407,6 +409,7 @@ class Model:
     weights_expert_bytes: int | None = None
     weights_replicated_bytes: int | None = None
     mtp: Json | None = None  # as camadas que rascunham: groups, dense_bytes e expert_bytes
+    weights_source: str | None = None  # safetensors, index, counted ou flag; None: o catálogo
     multimodal: bool = False
     bidirectional_images: bool = False  # a atenção vê cada imagem inteira (Gemma 3 e 4)
     replicates_kv_heads: bool = True  # com mais GPUs de tp que cabeças de KV
@@ -2472,6 +2475,7 @@ MODEL_RULES: dict[str, Rule] = {
     "params_total": COUNT, "params_active": COUNT, "params_experts": COUNT,
     "params_embedding": COUNT, "checkpoint_bytes": COUNT, "weights_dense_bytes": COUNT,
     "weights_expert_bytes": COUNT, "weights_replicated_bytes": COUNT,
+    "weights_source": one_of("safetensors", "index", "counted", "flag"),
     "mtp": MTP}  # as regras de dentro estão em MTP_RULES
 MTP_RULES: dict[str, Rule] = {
     "groups": GROUPS, "dense_bytes": COUNT,
@@ -2665,6 +2669,24 @@ def load_catalogue(kind: str, file: str, data: bytes,
     return entries, sorted(errors, key=lambda error: error.line or 0)
 
 
+def decoded_json(file: str, data: bytes, **hooks: Any) -> tuple[Any, str]:
+    """(documento, texto), com os `hooks` de `json.loads`; levanta `SizingError`."""
+    try:
+        text = data.decode("utf-8-sig")
+        return json.loads(text, **hooks), text
+    except UnicodeDecodeError as error:
+        wrong = "espera-se texto UTF-8; byte 0x%02x inválido" % error.object[error.start]
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SizingError(file, wrong, line=line) from None
+    except json.JSONDecodeError as error:
+        near = error.doc[error.pos:error.pos + 20].split("\n")[0]
+        place = "perto de %r" % near if near else "no fim da linha"
+        wrong = "JSON inválido na coluna %d, %s" % (error.colno, place)
+        raise SizingError(file, wrong, line=error.lineno) from None
+    except RecursionError:
+        raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
+
+
 def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
     """(documento, texto, há chave repetida?); levanta `SizingError`.
 
@@ -2678,23 +2700,10 @@ def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
             repeats.extend(pairs[len(mapping):])
         return mapping
 
-    try:
-        text = data.decode("utf-8-sig")
-        document = json.loads(
-            text, object_pairs_hook=to_dict, parse_constant=float,
-            parse_float=lambda digits: exact_decimal(digits) or float(digits),
-            parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits))
-    except UnicodeDecodeError as error:
-        wrong = "espera-se texto UTF-8; byte 0x%02x inválido" % error.object[error.start]
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise SizingError(file, wrong, line=line) from None
-    except json.JSONDecodeError as error:
-        near = error.doc[error.pos:error.pos + 20].split("\n")[0]
-        place = "perto de %r" % near if near else "no fim da linha"
-        wrong = "JSON inválido na coluna %d, %s" % (error.colno, place)
-        raise SizingError(file, wrong, line=error.lineno) from None
-    except RecursionError:
-        raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
+    document, text = decoded_json(
+        file, data, object_pairs_hook=to_dict, parse_constant=float,
+        parse_float=lambda digits: exact_decimal(digits) or float(digits),
+        parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits))
     return document, text, bool(repeats)
 
 
@@ -5118,6 +5127,324 @@ def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
     return [{**dict(key), "layers": count} for key, count in counts.items()]
 
 
+# ── Apêndice: safetensors: header_length, stored_tensors e Stored, o que dizem os cabeçalhos
+#
+# Um arquivo safetensors começa por 8 bytes, o comprimento do cabeçalho, e por ele, um JSON que dá o
+# tipo, a forma e o lugar de cada tensor. Dos tensores nada se lê.
+
+MAX_HEADER_BYTES, MAX_HEADERS_BYTES, MAX_TENSORS = 16 << 20, 128 << 20, 800 * 1000
+LFS_POINTER = b"version https://git-lfs"  # no lugar de um arquivo que não foi baixado
+DTYPE_BITS = {
+    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64,
+    "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8}
+ANY_DIGIT = bytes.maketrans(b"123456789", b"0" * 9)
+WIDE_DTYPES = ("F64", "F32")  # o motor os põe em 16 bits
+
+# Papel → os nomes de tensor que o têm, como `search`: vale o primeiro; o dos outros é dense.
+TENSOR_ROLES = {
+    "unused": r"^(talker|token2wav|code2wav|tts)\.",  # a voz, que o motor de texto não carrega
+    "audio": r"(^|[._])(audio|speech|sound|whisper|apm)|^(model\.)?encoder\.",
+    "vision": r"(^|\.)(vis(ion(?!_moe)|ual)|vit_|vpm|image|img_|sam_model|resampler|aligner|"
+              r"connector|embed_vision|patch_merger|view_sep|mlp1\.|([a-z]+_)*projector)",
+    "head": r"(^|\.)(lm_head|embed_out|output_layer|shared_head\.head)\.|"
+            r"(^|language_model\.|\d\.)(output|head)\.w",
+    "embedding": r"(^|\.)(embed_tokens\w*|(word|tok)_embeddings|ngram_embeddings|embeddings|wte|"
+                 r"embed_in|tok_emb|embed)\.",
+    "experts": r"(^|\.)experts[._]|\.moe\.(gate|up|down|gate_up)_proj|"
+               r"block_sparse_moe\.(in|out)put_linear"}
+TOWER_ROLES = ("vision", "audio")
+OUTSIDE_TEXT = ("unused", *TOWER_ROLES)
+MTP_TENSOR = re.compile(r"(^|\.)(mtp|nextn|eagle)")  # e as camadas depois das outras
+LAYER_TENSOR = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+# Escalas, zeros e outros acompanhantes dos números quantizados: não são parâmetros.
+COMPANION_TENSOR = re.compile(
+    r"(scale|zero|_idx$|_shape$|absmax|quant_|SCB|bitmask|inv_freq)[^.]*(\.[^.]*)?$")
+
+
+@dataclass(frozen=True, eq=False)
+class TensorInfo:
+    """Os `count` tensores iguais que só diferem no número do especialista, aqui 0."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    count: int = 1
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.count * ceil_div(self.elements * DTYPE_BITS[self.dtype], 8)
+
+
+TensorKey = Tuple[str, str, Tuple[int, ...]]  # nome, tipo e forma
+
+
+def header_length(file: str, start: bytes, file_bytes: int) -> int:
+    """O comprimento do cabeçalho, dos primeiros 8 bytes de um arquivo."""
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > file_bytes - 8:
+        raise SizingError(file, "o cabeçalho passa do fim do arquivo, de %d bytes: baixe-o de novo"
+                          % file_bytes)
+    if length > MAX_HEADER_BYTES:
+        raise SizingError(file, "o cabeçalho, de %d bytes, passa de %d MiB"
+                          % (length, MAX_HEADER_BYTES >> 20))
+    return length
+
+
+def tensor_error(file: str, name: str, field: str, value: Any, expected: str) -> SizingError:
+    return SizingError(file, "espera-se " + expected, path=(name[:100], field), value=value)
+
+
+def tensor_bytes(file: str, name: str, tensor: Json, data_bytes: int) -> int:
+    """Os bytes de um tensor, conferidos com a forma, o tipo e o arquivo."""
+    dtype: Any = tensor.get("dtype")
+    shape: Any = tensor.get("shape")
+    offsets: Any = tensor.get("data_offsets")
+    bits = DTYPE_BITS.get(dtype) if isinstance(dtype, str) else None
+    if not bits:
+        raise tensor_error(file, name, "dtype", dtype, "um tipo de tensor conhecido")
+    if not isinstance(shape, list) or len(shape) > 16 or not (
+            {int}.issuperset(map(type, shape)) and min(shape, default=0) >= 0):
+        raise tensor_error(file, name, "shape", shape, "uma lista de até 16 dimensões")
+    size = ceil_div(prod(shape) * bits, 8)
+    if not isinstance(offsets, list) or len(offsets) != 2 or not (
+            type(offsets[0]) is type(offsets[1]) is int and offsets[1] - offsets[0] == size):
+        raise tensor_error(file, name, "data_offsets", offsets,
+                           "início e fim, que deem os bytes de shape e dtype")
+    if offsets[0] < 0 or offsets[1] > data_bytes:
+        raise tensor_error(file, name, "data_offsets", offsets[1],
+                           "de 0 a %d, o fim do arquivo (baixe-o de novo)" % data_bytes)
+    return size
+
+
+def header_tensors(file: str, header: bytes, data_bytes: int) -> Iterator[TensorKey]:
+    """Os tensores de um cabeçalho; levanta `SizingError` se ele não descreve o arquivo inteiro."""
+    # O que não é um cabeçalho pode custar minutos ou GiB.
+    long_number = b"0" * 20 in header.translate(ANY_DIGIT)
+    if long_number and re.search(rb"[\[,:]\s*-?\d{20}", header):
+        raise SizingError(file, "um número do cabeçalho passa de 19 dígitos")
+    if header.count(b"[") > 2 * header.count(b"dtype") + 10**5:
+        raise SizingError(file, "o cabeçalho traz listas demais para os seus tensores")
+    pairs, _ = decoded_json(file, header, object_pairs_hook=tuple)  # que guarda as repetições
+    left = data_bytes
+    for name, tensor in pairs if isinstance(pairs, tuple) else [("", pairs)]:
+        if not isinstance(tensor, tuple):
+            raise SizingError(file, "espera-se um objeto JSON no cabeçalho", path=(name[:100],))
+        if name != "__metadata__":
+            fields = dict(tensor)
+            left -= tensor_bytes(file, name, fields, data_bytes)
+            yield name, fields["dtype"], tuple(fields["shape"])
+    if left:
+        raise SizingError(file, "os tensores somam %d bytes, e o arquivo traz %d: baixe-o de novo"
+                          % (data_bytes - left, data_bytes))
+
+
+def stored_tensors(headers: Iterable[tuple[str, bytes, int]]
+                   ) -> tuple[Sequence[TensorInfo], Mapping[str, str]]:
+    """(tensores, o arquivo de cada nome); de cada arquivo, o cabeçalho e os bytes dos tensores."""
+    counts: dict[TensorKey, int] = {}
+    file_of: dict[str, str] = {}
+    read = 0
+    for file, header, data_bytes in headers:
+        read += len(header)
+        shard = os.path.basename(file)
+        for name, dtype, shape in header_tensors(file, header, data_bytes):
+            if read > MAX_HEADERS_BYTES or len(file_of) > MAX_TENSORS:
+                raise SizingError(file, "os cabeçalhos passam de %d MiB ou de %d tensores"
+                                  % (MAX_HEADERS_BYTES >> 20, MAX_TENSORS))
+            if name in file_of:
+                raise SizingError(file, "o tensor também está em " + file_of[name],
+                                  path=(name[:100],))
+            file_of[name] = shard
+            before, experts, after = name.partition("experts.")
+            if after[:1].isdigit():
+                name = before + experts + "0" + after.lstrip("0123456789")
+            key = (name, dtype, shape)
+            counts[key] = counts.get(key, 0) + 1
+    return [TensorInfo(*key, count) for key, count in counts.items()], file_of
+
+
+def index_shards(index: str, document: Any) -> Mapping[str, str]:
+    """O arquivo de cada tensor, num `model.safetensors.index.json`."""
+    files = HfConfig(index, document).child("weight_map").data
+    if not files:
+        raise SizingError(index, "espera-se um objeto com o arquivo de cada tensor",
+                          path=("weight_map",))
+    known = {shard for shard in set(map(str, files.values()))
+             if re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", shard)}
+    for name, shard in files.items():
+        if not isinstance(shard, str) or shard not in known:
+            raise SizingError(index, "espera-se o nome de um arquivo safetensors da pasta",
+                              path=("weight_map", name[:100]), value=shard)
+    return files
+
+
+def check_shards(where: str, listed: Sequence[str], present: Sequence[str]) -> None:
+    """Levanta `SizingError` se falta um dos arquivos."""
+    missing = sorted(set(listed) - set(present))
+    if missing:
+        raise SizingError(where, "falta na pasta %s%s; baixe os arquivos que faltam, ou informe "
+                          "--weights-gib" % (missing[0][:100], " (e mais %d)" % (len(missing) - 1)
+                                             if len(missing) > 1 else ""))
+
+
+def numbered_shards(names: Iterable[str]) -> Sequence[str]:
+    """Os nomes que os números dos arquivos (`-00001-of-00003`, do 0 ou do 1) dizem existir."""
+    matches = [re.fullmatch(r"(.*-)(\d{1,4}|0\d{4})(-of-(\d{1,4}|0\d{4})\..*)", name)
+               for name in names]
+    parts = [(match.group(1), match.group(2), match.group(3), int(match.group(4)))
+             for match in matches if match]
+    first = min((int(number) for _, number, _, _ in parts), default=0) > 0
+    return [stem + str(i + first).zfill(len(number)) + end
+            for stem, number, end, count in parts[:1] for i in range(count)]
+
+
+def check_index_tensors(index: str, weight_map: Mapping[str, str], file_of: Mapping[str, str]
+                        ) -> None:
+    """Levanta `SizingError` se um tensor do índice não está no arquivo que ele diz."""
+    if not weight_map.items() <= file_of.items():
+        name, shard = min(weight_map.items() - file_of.items())
+        raise SizingError(index, "o cabeçalho desse arquivo não traz o tensor: índice e arquivos "
+                          "são de versões diferentes", path=("weight_map", name[:100]),
+                          value=shard)
+
+
+def tensor_role(name: str, draft_layers: range) -> str:
+    """O papel de um tensor, pelo nome; os das camadas MTP começam por `mtp_`."""
+    role = next((role for role, pattern in TENSOR_ROLES.items() if re.search(pattern, name)),
+                "dense")
+    layer = LAYER_TENSOR.search(name)
+    drafts = MTP_TENSOR.search(name) or (layer and int(layer.group(1)) in draft_layers)
+    return "mtp_" + role if drafts and role not in OUTSIDE_TEXT else role
+
+
+def declared_packing(config: HfConfig) -> Sequence[tuple[int, int]]:
+    """(bits, números por escala; 0: o canal inteiro) de cada formato de uma quantização."""
+    quantization = config.child("quantization_config")
+    groups = quantization.child("config_groups")
+    formats = [groups.child(name).child("weights") for name in groups.data]
+    pairs = [(item.data.get("bits") or item.data.get("num_bits"), item.data.get("group_size"))
+             for item in (quantization, *formats)]
+    return [(bits, max(size or 0, 0)) for bits, size in pairs
+            if type(bits) is int and 0 < bits <= 16 and type(size) in (int, type(None))]
+
+
+def packed_bits(tensor: TensorInfo, named: Mapping[str, TensorInfo],
+                declared: Sequence[tuple[int, int]]) -> Exact:
+    """Bits de um número guardado com outros num inteiro de 32 bits (GPTQ, AWQ, packed)."""
+    module, usual = tensor.name.rpartition(".")[0], declared[0][0] if declared else 4
+    scales = named.get(module + ".scales") or named.get(module + ".weight_scale")
+    zeros = named.get(module + ".qzeros") or named.get(module + ".weight_zero_point")
+    if not scales or not scales.elements:
+        return usual
+    if zeros and zeros.dtype == tensor.dtype and zeros.elements:  # guardados do mesmo jeito
+        return Fraction(32 * zeros.elements, scales.elements)
+    return min((bits for bits, group in declared
+                if not group or group * bits * scales.elements == 32 * tensor.elements),
+               default=usual)
+
+
+def tensor_params(tensor: TensorInfo, named: Mapping[str, TensorInfo],
+                  declared: Sequence[tuple[int, int]]) -> Exact:
+    """Parâmetros de um tensor: dois por byte no FP4, e os que couberem nos inteiros."""
+    if COMPANION_TENSOR.search(tensor.name):
+        return 0
+    elements = tensor.count * tensor.elements
+    if tensor.dtype in ("I32", "U32"):
+        return elements * 32 / Fraction(packed_bits(tensor, named, declared))
+    scale = named.get(tensor.name.rpartition(".")[0] + ".scale")
+    fp4 = scale and scale.dtype == "F8_E8M0" and tensor.elements == 16 * scale.elements
+    return elements * (2 if tensor.dtype == "U8" or (tensor.dtype == "I8" and fp4) else 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """O que há nos arquivos de um checkpoint, por papel (`tensor_role`)."""
+
+    total_bytes: int
+    bytes_by_role: Mapping[str, int]  # carregados: o que está em 32 bits, em 16
+    params_by_role: Mapping[str, int]
+    dtype_bytes: Mapping[str, int]  # por tipo
+
+    def loaded_bytes(self, *roles: str) -> int:
+        return sum(self.bytes_by_role.get(role, 0) for role in roles)
+
+    def params(self, *roles: str) -> int:
+        return sum(self.params_by_role.get(role, 0) for role in roles)
+
+
+def stored_in(tensors: Sequence[TensorInfo], draft_layers: range,
+              declared: Sequence[tuple[int, int]]) -> Stored:
+    """A soma dos tensores; `draft_layers` são as camadas MTP que o config.json declara."""
+    named = {tensor.name: tensor for tensor in tensors}
+    loaded: dict[str, int] = {}
+    params: dict[str, Exact] = {}
+    dtypes: dict[str, int] = {}
+    for tensor in tensors:
+        role, size = tensor_role(tensor.name, draft_layers), tensor.stored_bytes
+        dtypes[tensor.dtype] = dtypes.get(tensor.dtype, 0) + size
+        if tensor.dtype in WIDE_DTYPES and not COMPANION_TENSOR.search(tensor.name):
+            size = 2 * tensor.count * tensor.elements
+        loaded[role] = loaded.get(role, 0) + size
+        params[role] = params.get(role, 0) + tensor_params(tensor, named, declared)
+    total = sum(tensor.stored_bytes for tensor in tensors)
+    return Stored(total, loaded, {role: int(count) for role, count in params.items()}, dtypes)
+
+
+def check_stored(file: str, what: str, stored: int, counted: int) -> None:
+    """Levanta `SizingError` se os parâmetros dos arquivos não são os do config.json."""
+    if abs(stored - counted) * 100 > counted:
+        raise SizingError(file, "os safetensors da pasta trazem %d parâmetros %s, e o config.json "
+                          "descreve %d: são de outro modelo, ou de um formato que não é entendido; "
+                          "informe --weights-gib" % (stored, what, counted))
+
+
+def check_precision(file: str, precision: str, stored: Stored, role: str) -> None:
+    """Levanta `SizingError` se os bytes por parâmetro não são os da precisão declarada."""
+    expected, params = WEIGHT_BITS[precision][0], stored.params(role)
+    bits = Fraction(8 * stored.loaded_bytes(role), params or 1)
+    if params and not Fraction(3, 5) < bits / expected < Fraction(8, 5):
+        raise SizingError(file, "os safetensors da pasta têm %s bits por parâmetro, e a "
+                          "quantização que o config.json declara, %s: são de checkpoints "
+                          "diferentes, ou falta hf_quant_config.json"
+                          % (number_text(bits), precision))
+
+
+def stored_fields(file: str, stored: Stored, entry: Json, text_params: int, tied: bool) -> Json:
+    """Os campos de `models.json` que os tensores dão, conferidos com os contados em `entry`."""
+    tables = ("embedding",) if tied else ("embedding", "head")
+    text = ("dense", *tables)
+    counted_experts = entry.get("params_experts", 0)
+    experts, others = stored.params("experts"), stored.params(*text)
+    check_stored(file, "dos especialistas", experts, counted_experts)
+    check_stored(file, "no resto do texto", others, text_params - counted_experts)
+    check_precision(file, entry["native_precision"], stored,
+                    "experts" if experts else "dense")
+    if entry["multimodal"] and not stored.params("vision"):
+        raise SizingError(file, "nenhum tensor da pasta é da torre de visão que ele descreve",
+                          path=("vision_config",))
+    drafts = stored.loaded_bytes("mtp_dense", "mtp_experts") > 0
+    towers = stored.params(*TOWER_ROLES)
+    return {
+        "params_total": experts + others + towers,
+        "params_active": entry["params_active"] + experts + others - text_params,
+        "params_experts": experts, "params_embedding": stored.params(*tables) + towers,
+        "checkpoint_bytes": stored.total_bytes,
+        "weights_dense_bytes": stored.loaded_bytes(*text, *TOWER_ROLES),
+        "weights_expert_bytes": stored.loaded_bytes("experts"),
+        "multimodal": stored.params("vision") > 0,
+        "mtp": entry["mtp"] and drafts and {
+            **entry["mtp"], "dense_bytes": stored.loaded_bytes("mtp_dense"),
+            "expert_bytes": stored.loaded_bytes("mtp_experts")},
+        "weights_source": "safetensors",
+        "notes": [entry["notes"], "Pesos lidos dos cabeçalhos safetensors: " + ", ".join(
+            "%s %s" % (dtype, size_text(size)) for dtype, size in stored.dtype_bytes.items())]}
+
+
 # ── Apêndice: checkpoints e config.json: model_from_hf_config, index_total_bytes
 
 Modules = Dict[str, int]  # parâmetros de cada módulo: layers.3.self_attn.q_proj
@@ -5211,8 +5538,8 @@ def pruned(decoder: Decoder, quantization: Quantization) -> Decoder:
 HF_NOTES = "Lido do config.json; parâmetros contados pela arquitetura."
 
 
-def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization,
-                    layers: Sequence[Layer], drafts: Sequence[Layer]) -> Checkpoint:
+def read_checkpoint(decoder: Decoder, quantization: Quantization, layers: Sequence[Layer],
+                    drafts: Sequence[Layer], tower_count: int) -> Checkpoint:
     config, hidden, vocab = decoder.config, decoder.hidden, decoder.vocab_size
     modules = named_modules(layers)
     tied = config.flag("tie_word_embeddings")
@@ -5228,8 +5555,7 @@ def read_checkpoint(root: HfConfig, decoder: Decoder, quantization: Quantization
     copied = 2 * hidden * vocab * count if decoder.family.mtp_copies else 0
     formats = {name: quantization.format_of(name)
                for name in chain(modules, mtp_modules, embeddings)}
-    return Checkpoint(modules, mtp_modules, formats, embeddings,
-                      sum(tower_params(root, hidden).values()), copied)
+    return Checkpoint(modules, mtp_modules, formats, embeddings, tower_count, copied)
 
 
 def index_total_bytes(file: str, document: Any) -> int:
@@ -5285,10 +5611,10 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
     return fields
 
 
-def bidirectional_images(decoder: Decoder, checkpoint: Checkpoint) -> bool:
-    """A atenção vê cada imagem inteira: a Gemma 3 e os maiores da Gemma 4, com torre de visão."""
+def bidirectional_images(decoder: Decoder) -> bool:
+    """A atenção vê cada imagem inteira: a Gemma 3 e os maiores da Gemma 4."""
     declared = decoder.config.data.get("use_bidirectional_attention") == "vision"
-    return checkpoint.vision_params > 0 and (declared or decoder.family.bidirectional_images)
+    return declared or decoder.family.bidirectional_images
 
 
 def mtp_fields(checkpoint: Checkpoint, drafts: Sequence[Layer], known_bytes: int) -> Json:
@@ -5321,21 +5647,25 @@ def idle_params(moe: Json, expert_params: int) -> int:
 
 
 def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | None = None,
-                         weights_bytes: int | None = None,
-                         context: int | None = None) -> Json:
+                         weights_bytes: int | None = None, context: int | None = None,
+                         tensors: Sequence[TensorInfo] = (), beside: HfConfig | None = None
+                         ) -> Json:
     """A entrada de `models.json` de um config.json; o campo não entendido levanta `SizingError`.
 
-    `weights_bytes` (informado) ou `index_bytes` (do índice ao lado) valem mais que os bytes
-    calculados; `context` é o máximo de tokens se o config não o diz. As camadas MTP que ele declara
-    vão em `mtp`, na precisão das outras; só os tensores diriam se o checkpoint as traz.
+    `weights_bytes` (informado), `tensors` (dos cabeçalhos) ou `index_bytes` (do índice ao lado)
+    valem, nesta ordem, mais que os bytes calculados; `context` é o máximo de tokens se o config não
+    o diz; `beside` é o `hf_quant_config.json`. As camadas MTP declaradas vão em `mtp`, na precisão
+    das outras; só os tensores dizem se o checkpoint as traz.
     """
     root = HfConfig(file, config)
     decoder = read_decoder(root)
-    quantization = quantization_of(decoder.config, None)
+    quantization = quantization_of(decoder.config, beside)
     decoder = pruned(decoder, quantization)
     layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
     drafts = read_draft_layers(decoder)
-    checkpoint = read_checkpoint(root, decoder, quantization, layers, drafts)
+    towers = {} if tensors else tower_params(root, decoder.hidden)
+    multimodal = bool(root.data.get("vision_config") if tensors else towers)
+    checkpoint = read_checkpoint(decoder, quantization, layers, drafts, sum(towers.values()))
     expert_params = sum(expert_modules(checkpoint.modules).values())
     computed = checkpoint.total_bytes
     if index_bytes:
@@ -5354,12 +5684,20 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "checkpoint_bytes": known_bytes,
         "weights_dense_bytes": max(checkpoint.dense_bytes * known_bytes // computed, 1),
         "weights_replicated_bytes": checkpoint.replicated_bytes,
-        "multimodal": checkpoint.vision_params > 0,
-        "bidirectional_images": bidirectional_images(decoder, checkpoint),
+        "multimodal": multimodal,
+        "bidirectional_images": multimodal and bidirectional_images(decoder),
         "notes": " ".join(filter(None, [HF_NOTES, tower_notes(root)])), "source": file,
         **moe, "params_experts": expert_params,
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed,
-        "mtp": mtp_fields(checkpoint, drafts, known_bytes)}
+        "mtp": mtp_fields(checkpoint, drafts, known_bytes),
+        "weights_source": "index" if index_bytes else "counted"}
+    if weights_bytes:
+        entry["weights_source"] = "flag"
+    elif tensors:
+        first, count = len(layers), decoder.config.count("num_mtp_layers", 0, low=0, high=64)
+        stored = stored_in(tensors, range(first, first + count), declared_packing(decoder.config))
+        entry.update(stored_fields(file, stored, entry, checkpoint.text_params,
+                                   decoder.config.flag("tie_word_embeddings")))
     check_read(decoder)
     kept = {key: value for key, value in entry.items() if value}
     return kept if decoder.family.replicates_kv_heads else {**kept, "replicates_kv_heads": False}
@@ -6544,15 +6882,28 @@ def convention_plain(r: SizingResult) -> str:
         percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3), engine)
 
 
+# De onde vêm os bytes dos pesos (`weights_source`) → como se diz ao lado da precisão; e no que se
+# mediu, se não foram medidos.
+WEIGHTS_SOURCES = {"safetensors": " (dos safetensors)", "index": " (do índice)",
+                   "counted": " (contados)", "flag": " (--weights-gib)"}
+UNMEASURED_WEIGHTS = {"counted": "; pesos %(precision)s só contados",
+                      "flag": "; pesos de --weights-gib"}
+
+
+def weights_source(q: Question) -> str:
+    """safetensors, index, counted (pelos parâmetros), flag ou catalogue."""
+    return "counted" if q.converted else q.model.weights_source or "catalogue"
+
+
 def measured_plain(r: SizingResult) -> str:
     q, read, parts = r.question, r.storage_plan["checkpoint_bytes"], []
     if q.server.hbm_usable_gib_per_gpu:
         parts.append("HBM que o driver mostra")
-    if read and not q.converted:
+    if read and weights_source(q) not in UNMEASURED_WEIGHTS:
         parts.append("checkpoint de %s GB" % decimal_text(Fraction(read, GB), 1))
     text = " e ".join(parts) + " (fontes: as notas)" if parts else "nada"
-    return "Medido: %s%s." % (text, "; pesos %s só contados" % q.weights_precision
-                              if q.converted else "")
+    return "Medido: %s%s." % (text, UNMEASURED_WEIGHTS.get(weights_source(q), "")
+                              % {"precision": q.weights_precision})
 
 
 def predicted_plain(r: SizingResult) -> str:
@@ -6668,7 +7019,9 @@ def question_texts(r: SizingResult) -> list[str]:
             peak, "=" if q.requests_per_second is None else "nos nós do pico:", r.peak_sessions)
     if r.asks in ("sessions", "context") and q.ha_spares:
         load += ", %s à parte" % q.ha_mode.upper()
-    about = "%s, pesos %s, KV %s · %s" % (q.model.name, q.weights_precision, q.kv_precision, load)
+    source = WEIGHTS_SOURCES[weights_source(q)] if q.model.weights_source else ""
+    about = "%s, pesos %s%s, KV %s · %s" % (
+        q.model.name, q.weights_precision, source, q.kv_precision, load)
     asked = [request_text(r)]
     if r.offer.layout:
         asked.append(("%s, %s" % (ENGINE, r.offer.layout)).replace(" ", GLUE))
@@ -7137,6 +7490,7 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "max_num_seqs": q.requested_max_num_seqs,
         "max_num_batched_tokens": q.max_num_batched_tokens,
         "speculative_tokens": q.speculative_tokens, "weights_precision": q.weights_precision,
+        "weights_source": weights_source(q),
         "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
         "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
@@ -8387,11 +8741,12 @@ def add_question_flags(parser: Parser) -> None:
     group.add_argument("--model", metavar="NOME",
                        help="modelo do catálogo, por nome, apelido ou id do Hugging Face "
                             "(obrigatório, ou --hf-config)")
-    group.add_argument("--hf-config", metavar="ARQUIVO",
-                       help="no lugar de --model, o config.json de um modelo do Hugging Face")
+    group.add_argument("--hf-config", metavar="CAMINHO",
+                       help="no lugar de --model, um config.json do Hugging Face ou a pasta do "
+                            "checkpoint; valem também o índice e os safetensors ao lado")
     group.add_argument("--weights-gib", metavar="GIB",
-                       help="com --hf-config, o tamanho dos pesos (padrão: o do índice ou o "
-                            "calculado)")
+                       help="com --hf-config, o tamanho dos pesos (padrão: o dos "
+                            "safetensors, o do índice ou o calculado)")
     group.add_argument("--server", metavar="NOME",
                        help="servidor do catálogo, por nome, apelido, produto ou GPU, como dgx200, "
                             "'DGX H200' ou h200 (obrigatório)")
@@ -8913,23 +9268,104 @@ def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> lis
     return entries
 
 
+def hf_paths(path: str) -> tuple[str, str]:
+    """(o config.json, a pasta) de uma pasta, de um arquivo de pesos dela ou do próprio."""
+    folder, base = os.path.split(path)
+    if os.path.isdir(path):
+        folder = path
+    elif not re.search(r"\.safetensors$|\.index\.json$|^hf_quant_config\.json$", base):
+        return path, folder
+    config = os.path.join(folder, "config.json")
+    if not os.path.exists(config):
+        raise SizingError(path, "a pasta não tem config.json")
+    return config, folder
+
+
+def folder_name(folder: str) -> str:
+    """O nome da pasta; no cache do Hugging Face (models--dono--nome/snapshots/…), o do modelo."""
+    names = os.path.abspath(folder).split(os.sep)
+    if names[-2:-1] == ["snapshots"]:
+        return names[-3].rpartition("--")[2]
+    return names[-1]
+
+
+def read_header(path: str) -> tuple[str, bytes, int]:
+    """(arquivo, cabeçalho, bytes dos tensores) de um safetensors."""
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise SizingError(path, "espera-se um arquivo safetensors")
+        with open(path, "rb") as file:
+            size = os.path.getsize(path)
+            length = header_length(path, file.read(8), size)
+            return path, file.read(length), size - 8 - length
+    except OSError as error:
+        raise SizingError(path, os_reason(error) + "; espera-se um safetensors") from None
+
+
+def downloaded(path: str) -> bool:
+    """O arquivo não é o ponteiro que o Git LFS deixa no lugar dele."""
+    if not os.path.isfile(path) or os.path.getsize(path) > 1024:
+        return True
+    with open(path, "rb") as file:
+        return file.read(len(LFS_POINTER)) != LFS_POINTER
+
+
+def shard_names(folder: str) -> list[str]:
+    """Os `model*.safetensors` da pasta."""
+    try:
+        return sorted(name for name in os.listdir(folder or ".")
+                      if re.fullmatch(r"model.*\.safetensors", name)
+                      and downloaded(os.path.join(folder, name)))
+    except OSError as error:
+        raise SizingError(error.filename or folder, os_reason(error)) from None
+
+
+def hf_weights(folder: str) -> Json:
+    """`tensors` e `index_bytes` de `model_from_hf_config`: o mais exato que há na pasta."""
+    index = os.path.join(folder, "model.safetensors.index.json")
+    names = shard_names(folder)
+    weight_map: Mapping[str, str] = {}
+    if os.path.exists(index):
+        document = parse_json(index, read_file(index, index))[0]
+        if not names:
+            return {"index_bytes": index_total_bytes(index, document)}
+        weight_map = index_shards(index, document)
+    if not names:
+        return {}
+    shards = sorted(set(weight_map.values()) or names)
+    check_shards(folder, [*shards, *numbered_shards(shards)], names)
+    gc.disable()  # varreria tudo de novo a cada tantos tensores
+    try:
+        tensors, file_of = stored_tensors(
+            read_header(os.path.join(folder, name)) for name in shards)
+    finally:
+        gc.enable()
+    check_index_tensors(index, weight_map, file_of)
+    return {"tensors": tensors}
+
+
+def hf_quantization(folder: str) -> HfConfig | None:
+    """O `hf_quant_config.json` da pasta, se há um."""
+    path = os.path.join(folder, "hf_quant_config.json")
+    if not os.path.exists(path):
+        return None
+    return HfConfig(path, parse_json(path, read_file(path, path))[0])
+
+
 def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
     """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo."""
-    path = given["--hf-config"]
+    path, folder = hf_paths(given["--hf-config"])
     config = parse_json(path, read_file(path, path))[0]
-    folder, base = os.path.split(os.path.abspath(path))
-    stem = os.path.splitext(base)[0]
+    stem = os.path.splitext(os.path.basename(path))[0]
     if stem == "config":
-        stem = os.path.basename(folder)
+        stem = folder_name(folder)
     name = re.sub(r"[^\w./+-]", "-", stem.lower(), flags=re.A)[:80]
     weights_gib, contexts = values.get("--weights-gib"), values.get("--effective-context", [])
-    index, index_bytes = os.path.join(folder, "model.safetensors.index.json"), None
-    if weights_gib is None and os.path.exists(index):
-        index_bytes = index_total_bytes(index, parse_json(index, read_file(index, index))[0])
+    weights = {"weights_bytes": ceil_div(weights_gib * GIB, 1)} if weights_gib else (
+        hf_weights(folder))
     entry = model_from_hf_config(
-        path, config, name or "modelo", index_bytes,
-        None if weights_gib is None else ceil_div(weights_gib * GIB, 1),
-        contexts[0] if len(contexts) == 1 else None)
+        path, config, name or "modelo", context=contexts[0] if len(contexts) == 1 else None,
+        beside=hf_quantization(folder), **weights)
     models, problems = check_document("models", {"models": [entry]})
     for place, value, expected in problems:
         raise SizingError(path, expected, path=place[2:], value=value)

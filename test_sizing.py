@@ -496,6 +496,19 @@ def entry_from_config(config):
     return sizing.model_from_hf_config("config.json", config, "m")
 
 
+def tensor_role(name, num_layers):
+    """O papel de um tensor de um checkpoint com duas camadas MTP, pelo nome."""
+    return sizing.tensor_role(name, range(num_layers, num_layers + 2))
+
+
+def params_of_tensors(tensors, quantization):
+    """Os parâmetros de um módulo: {nome: (tipo, forma)} com este quantization_config."""
+    infos = [sizing.TensorInfo(name, *tensor) for name, tensor in tensors.items()]
+    config = sizing.HfConfig("config.json", {"quantization_config": quantization})
+    stored = sizing.stored_in(infos, range(0), sizing.declared_packing(config))
+    return stored.params_by_role.get("dense", 0)
+
+
 def sessions_fitting(room, sizes):
     """As sessões que cabem, de tamanhos sorteados: [(bytes, parte das sessões)], do menor."""
     return sizing.sessions_fitting(room, sizes)
@@ -752,7 +765,8 @@ class Valores(Case):
             "cached_tokens": None, "output_tokens": 1024, "max_tpot_ms": None,
             "min_tokens_per_second": None, "max_ttft_ms": None, "confidence": 0.5,
             "requests_per_second": None, "nodes": None, "calibration": None, "tpot_scale": 1.0,
-            "pue": 1.3, "node_price": None, "energy_price": None, "years": None})
+            "pue": 1.3, "node_price": None, "energy_price": None, "years": None,
+            "weights_source": "catalogue"})
         self.assertEqual(document["storage"]["name"], "profile_default")
 
     def test_reserva_por_gpu(self):
@@ -6286,6 +6300,114 @@ TOWER_COUNTS = (
     ("muse_spark", 8192, {"vision_config": {"num_hidden_layers": 2}}, 152852992, 117840384))
 
 
+# ── Checkpoints em pastas ─────────────────────────────────────────────────────────────────────
+
+TENSOR_BITS = {"BF16": 16, "F32": 32, "F8_E4M3": 8}
+
+
+def header_of(tensors, **metadata):
+    """O cabeçalho safetensors de {nome: (tipo, forma)}, e os bytes que ele descreve."""
+    header, end = {"__metadata__": metadata}, 0
+    for name, (dtype, shape) in tensors.items():
+        start, end = end, end + -(-math.prod(shape) * TENSOR_BITS[dtype] // 8)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    return header, end
+
+
+def write_shard(path, header, data_bytes, length=None):
+    """Um safetensors esparso: só o cabeçalho (um documento, ou bytes) ocupa o disco."""
+    if not isinstance(header, bytes):
+        header = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write((len(header) if length is None else length).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + data_bytes)
+
+
+@contextlib.contextmanager
+def checkpoint_folder(config, shards, index=None):
+    """Uma pasta com config.json, {arquivo: tensores} e, se dado, o índice."""
+    with tempfile.TemporaryDirectory() as folder:
+        documents = {"config.json": config, "model.safetensors.index.json": index}
+        for name, document in documents.items():
+            if document is not None:
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    json.dump(document, file)
+        for name, tensors in shards.items():
+            write_shard(os.path.join(folder, name), *header_of(tensors, format="pt"))
+        yield folder
+
+
+def linears(prefix, shapes, dtype="BF16"):
+    return {"%s%s.weight" % (prefix, name): (dtype, shape) for name, shape in shapes.items()}
+
+
+def ffn(prefix, hidden, width, dtype="BF16"):
+    return linears(prefix, {"gate_proj": (width, hidden), "up_proj": (width, hidden),
+                            "down_proj": (hidden, width)}, dtype)
+
+
+def llama_tensors(layers=32, hidden=4096, width=14336, kv=1024, vocab=128256, prefix="model."):
+    """Os tensores de um Llama denso."""
+    tensors = {prefix + "embed_tokens.weight": ("BF16", (vocab, hidden)),
+               prefix + "norm.weight": ("BF16", (hidden,)),
+               "lm_head.weight": ("BF16", (vocab, hidden))}
+    for i in range(layers):
+        layer = "%slayers.%d." % (prefix, i)
+        tensors.update(linears(layer, {
+            "self_attn.q_proj": (hidden, hidden), "self_attn.k_proj": (kv, hidden),
+            "self_attn.v_proj": (kv, hidden), "self_attn.o_proj": (hidden, hidden),
+            "input_layernorm": (hidden,), "post_attention_layernorm": (hidden,)}))
+        tensors.update(ffn(layer + "mlp.", hidden, width))
+    return tensors
+
+
+DEEPSEEK_TINY = {
+    "model_type": "deepseek_v3", "hidden_size": 256, "intermediate_size": 512,
+    "num_attention_heads": 4, "num_key_value_heads": 4, "num_hidden_layers": 3,
+    "vocab_size": 1024, "max_position_embeddings": 4096, "q_lora_rank": 128, "kv_lora_rank": 128,
+    "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "v_head_dim": 64, "n_routed_experts": 8,
+    "n_shared_experts": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 128,
+    "first_k_dense_replace": 1, "num_nextn_predict_layers": 1, "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}
+
+
+def deepseek_tensors():
+    """Os de DEEPSEEK_TINY: a camada 3 é a MTP; o que é quantizado tem escalas por bloco."""
+    hidden, vocab = 256, 1024
+    table = {"embed_tokens": (vocab, hidden), "norm": (hidden,)}
+    tensors = {**linears("model.", table), **linears("", {"lm_head": (vocab, hidden)})}
+    for i in range(4):
+        layer = "model.layers.%d." % i
+        quantized = linears(layer + "self_attn.", {
+            "q_a_proj": (128, hidden), "q_b_proj": (512, 128), "kv_b_proj": (512, 128),
+            "kv_a_proj_with_mqa": (192, hidden), "o_proj": (hidden, 256)}, "F8_E4M3")
+        if i == 0:
+            quantized.update(ffn(layer + "mlp.", hidden, 512, "F8_E4M3"))
+        else:
+            tensors.update(linears(layer + "mlp.", {"gate": (8, hidden)}))
+            for expert in ("shared_experts", *map("experts.{}".format, range(8))):
+                quantized.update(ffn(layer + "mlp.%s." % expert, hidden, 128, "F8_E4M3"))
+        tensors.update(quantized)
+        tensors.update({name + "_scale_inv": ("F32", [-(-size // 128) for size in shape])
+                        for name, (_, shape) in quantized.items()})
+    tensors.update(linears("model.layers.3.", {
+        "embed_tokens": (vocab, hidden), "shared_head.head": (vocab, hidden),
+        "eh_proj": (hidden, 2 * hidden), "enorm": (hidden,), "hnorm": (hidden,)}))
+    return tensors
+
+
+def sharded(tensors, count):
+    """({arquivo: tensores}, o índice que os descreve)."""
+    names, shards = list(tensors), {}
+    for i in range(count):
+        part = names[i * len(names) // count:(i + 1) * len(names) // count]
+        shards["model-%05d-of-%05d.safetensors" % (i + 1, count)] = {
+            name: tensors[name] for name in part}
+    weight_map = {name: file for file, part in shards.items() for name in part}
+    return shards, {"metadata": {"total_size": header_of(tensors)[1]}, "weight_map": weight_map}
+
+
 class HuggingFace(Case):
     """config.json do Hugging Face: os mesmos números do catálogo, ou a recusa do campo"""
 
@@ -6448,7 +6570,7 @@ class HuggingFace(Case):
         self.assertEqual(sized["results"], self.sized()["results"])
         self.assertEqual(sized["engine"]["sessions_per_node"],
                          self.sized()["engine"]["sessions_per_node"])
-        self.assertRegex(text, "^COMPRE 2 × DGX B300 .*\ncatalogo, pesos mxfp4, KV fp8 · 1000 sess")
+        self.assertRegex(text, "^COMPRE 2 × DGX B300 .*\ncatalogo, pesos mxfp4 .contados., KV fp8")
 
     def test_pesos(self):
         """--weights-gib e o índice ao lado valem mais que a conta; um índice absurdo é recusado"""
@@ -6471,6 +6593,290 @@ class HuggingFace(Case):
                     json.dump(content, stream)
                 self.refused(["--hf-config", path, "--print-model"],
                              "difere em mais de 10%" if content in far else "index.json")
+
+    def shown(self, *args):
+        return json.loads(self.ok("--hf-config", *args, "--print-model"))
+
+    def test_pasta(self):
+        """Uma pasta, ou um arquivo dela: os bytes e os parâmetros são os dos cabeçalhos"""
+        tensors = llama_tensors()
+        shards, index = sharded(tensors, 3)
+        others = {"consolidated.safetensors": tensors, "adapter_model.safetensors": tensors}
+        with checkpoint_folder(LLAMA_8B, {**shards, **others}, index) as folder:
+            os.mkdir(os.path.join(folder, "original"))
+            write_shard(os.path.join(folder, "original", "model.safetensors"), *header_of(tensors))
+            entry = self.shown(folder)
+            for name in ("config.json", "model.safetensors.index.json", *shards):
+                self.assertEqual(self.shown(os.path.join(folder, name)), entry)
+            flag = self.shown(folder, "--weights-gib=8")
+            text = self.ok("--hf-config", folder, "--server=h200", "--concurrency=9")
+            sized = json.loads(self.ok("--hf-config", folder, "--server=h200", "--concurrency=9",
+                                       "--json"))
+            plain = self.ok("--hf-config", folder, "--server=h200", "--concurrency=9", "--explain")
+            os.rename(os.path.join(folder, "model.safetensors.index.json"), folder + "/x.json")
+            self.assertEqual(self.shown(folder), entry)  # os nomes dizem quantos são
+        both = sharded(tensors, 2)[0].values()
+        from_zero = dict(zip(map("model-{:05d}-of-00002.safetensors".format, range(2)), both))
+        with checkpoint_folder(LLAMA_8B, from_zero) as other:  # como a OpenAI os numera
+            self.assertEqual(self.shown(other)["checkpoint_bytes"], entry["checkpoint_bytes"])
+        total = 2 * 8030261248  # os parâmetros publicados
+        self.assertEqual(entry, {
+            **entry, "name": os.path.basename(folder).lower(), "params_total": total // 2,
+            "params_active": total // 2, "params_embedding": 2 * 128256 * 4096,
+            "checkpoint_bytes": total, "weights_dense_bytes": total,
+            "weights_source": "safetensors"})
+        self.assertIn("BF16 14.958 GiB", entry["notes"][1])
+        self.assertEqual((flag["weights_source"], flag["checkpoint_bytes"]), ("flag", 2**33))
+        self.assertIn("pesos bf16 (dos safetensors), ", text)
+        self.assertEqual(sized["parameters"]["weights_source"], "safetensors")
+        self.assertEqual(sized["storage_plan"]["checkpoint_bytes"], total)
+        self.assertIn("checkpoint de 16.1 GB (fontes", plain)
+        with checkpoint_folder(LLAMA_8B, {"pytorch_model.bin": tensors}) as folder:
+            entry = self.shown(folder)  # só o índice e os safetensors se leem
+            explained = self.ok("--hf-config", folder, "--server=h200", "--concurrency=9",
+                                "--explain")
+        self.assertEqual(entry["weights_source"], "counted")
+        self.assertIn("pesos bf16 só contados.", explained)
+
+    def test_papeis(self):
+        """O papel de um tensor é o do nome, como cada família o escreve"""
+        rows = {
+            "experts": "model.layers.3.mlp.experts.17.gate_proj.weight_packed "
+                       "model.layers.0.block_sparse_moe.experts.0.w1.weight "
+                       "backbone.layers.1.mixer.experts.5.up_proj.weight_scale "
+                       "model.layers.9.mlp.experts.gate_up_proj_blocks "
+                       "model.layers.9.mlp.experts.down_proj_scales "
+                       "language_model.model.layers.1.feed_forward.experts.gate_up_proj "
+                       "layers.4.ffn.experts.250.w2.scale layers.0.experts.3.w1.weight "
+                       "model.layers.4.moe.up_proj.weight model.layers.2.experts.down_proj "
+                       "model.layers.1.block_sparse_moe.input_linear.weight "
+                       "model.layers.1.mlp.text_moe.experts.gate_up_proj "
+                       "model.layers.1.mlp.vision_moe.experts.gate_up_proj",
+            "dense": "model.layers.3.mlp.shared_experts.gate_proj.weight "
+                     "model.layers.3.mlp.shared_expert.up_proj.weight "
+                     "model.layers.3.share_expert.up_proj.weight model.layers.3.mlp.gate.weight "
+                     "backbone.layers.1.mixer.in_proj.weight backbone.norm_f.weight "
+                     "backbone.layers.1.mixer.fc1_latent_proj.weight model.norm.weight "
+                     "model.language_model.layers.0.linear_attn.in_proj_qkv.weight "
+                     "model.layers.5.self_attn.indexer.wk.weight layers.2.attn.wq_a.weight "
+                     "model.layers.0.moe.gate.weight model.language_model.layers.9.layer_scalar",
+            "embedding": "model.embed_tokens.weight backbone.embeddings.weight embed.weight "
+                         "language_model.model.embed_tokens.weight tok_embeddings.weight "
+                         "model.language_model.embed_tokens_per_layer.weight "
+                         "transformer.wte.weight model.tok_embeddings.weight",
+            "head": "lm_head.weight language_model.lm_head.weight output.weight head.weight "
+                    "language_model.output.weight",
+            "vision": "model.visual.blocks.0.attn.qkv.weight visual.merger.mlp.0.weight "
+                      "vision_tower.encoder.layers.40.mlp.fc1.weight "
+                      "multi_modal_projector.linear_1.weight mm_projector.proj.0.weight "
+                      "mlp1.1.weight vision_model.embeddings.class_embedding "
+                      "model.embed_vision.embedding_projection.weight vit_large_projector.weight "
+                      "model.vision_tower.patch_embedder.input_proj.weight",
+            "audio": "thinker.audio_tower.layers.31.fc1.weight model.audio_tower.conv1.weight "
+                     "model.embed_audio.embedding_projection.weight encoder.layers.0.ff1.weight "
+                     "sound_encoder.layers.0.weight "
+                     "model.embed_tokens_extend.audio_embed.encoder.encoders.0.weight",
+            "unused": "talker.model.layers.0.mlp.experts.0.up_proj.weight code2wav.conv.weight",
+            "mtp_experts": "model.layers.40.mlp.experts.0.up_proj.weight "
+                           "mtp.layers.0.mlp.experts.3.down_proj.weight "
+                           "mtp.0.ffn.experts.9.w1.weight",
+            "mtp_dense": "model.layers.40.eh_proj.weight mtp.fc.weight "
+                         "model.mtp_layers.0.input_proj.weight mtp.0.attn.wkv.weight "
+                         "model.layers.41.shared_head.norm.weight model.mtp.eh_proj.weight",
+            "mtp_embedding": "model.layers.40.embed_tokens.weight mtp.0.emb.tok_emb.weight",
+            "mtp_head": "model.layers.40.shared_head.head.weight mtp.0.head.weight"}
+        for role, names in rows.items():
+            for name in names.split():
+                self.assertEqual(tensor_role(name, 40), role, name)
+
+    def test_papeis_dos_bytes(self):
+        """Especialistas, densos, MTP e as cópias dela, cada um com os seus bytes e escalas"""
+        tensors = deepseek_tensors()
+        shards, index = sharded(tensors, 2)
+        with checkpoint_folder(DEEPSEEK_TINY, shards, index) as folder:
+            entry = self.shown(folder)
+        sizes = collections.Counter()
+        for name, tensor in tensors.items():
+            drafts = name.startswith("model.layers.3.")
+            part = "mtp_experts" if ".experts." in name and drafts else "dense"
+            if drafts and re.search("embed_tokens|shared_head.head", name):
+                part = "copies"
+            elif part == "dense":
+                part = ("mtp_dense" if drafts else
+                        "experts" if ".experts." in name else "dense")
+            sizes[part] += header_of({name: tensor})[1]
+        self.assertEqual(entry["checkpoint_bytes"], sum(sizes.values()))
+        self.assertEqual((entry["weights_dense_bytes"], entry["weights_expert_bytes"]),
+                         (sizes["dense"], sizes["experts"]))
+        self.assertEqual((entry["mtp"]["dense_bytes"], entry["mtp"]["expert_bytes"]),
+                         (sizes["mtp_dense"], sizes["mtp_experts"]))
+        self.assertEqual(entry["params_experts"], 2 * 8 * 3 * 256 * 128)
+        self.assertEqual(sizes["copies"], 2 * 2 * 1024 * 256)
+        # sem os tensores delas, não há camadas MTP, diga o config o que disser
+        main = {name: tensor for name, tensor in tensors.items() if "layers.3." not in name}
+        with checkpoint_folder(DEEPSEEK_TINY, {"model.safetensors": main}) as folder:
+            short = self.shown(folder)
+        self.assertNotIn("mtp", short)
+        self.assertEqual(short["weights_dense_bytes"], entry["weights_dense_bytes"])
+
+    def test_torres_e_cabeca_amarrada(self):
+        """As torres contam à parte; a cópia da cabeça amarrada só conta no que se lê do disco"""
+        text = llama_tensors(prefix="language_model.model.")
+        tower = {"vision_tower.blocks.0.mlp.fc1.weight": ("F32", (5000, 1000)),
+                 "audio_tower.layers.0.fc1.weight": ("BF16", (3000, 1000)),
+                 "talker.layers.0.weight": ("BF16", (7000, 1000))}
+        config = {"text_config": LLAMA_8B, "vision_config": {
+            "hidden_size": 1000, "intermediate_size": 5000, "num_hidden_layers": 1}}
+        with checkpoint_folder(config, {"model.safetensors": {**text, **tower}}) as folder:
+            entry = self.shown(folder)
+        self.assertEqual(entry["params_total"], 8030261248 + 8000000)
+        self.assertEqual(entry["params_embedding"], 2 * 128256 * 4096 + 8000000)
+        # o motor põe em 16 bits o que está em 32, e não carrega a voz
+        self.assertEqual(entry["weights_dense_bytes"], 2 * entry["params_total"])
+        self.assertEqual(entry["checkpoint_bytes"], 2 * 8030261248 + 20000000 + 6000000 + 14000000)
+        self.assertTrue(entry["multimodal"])
+        with checkpoint_folder(config, {"model.safetensors": text}) as folder:
+            self.refused(["--hf-config", folder, "--print-model"], "config.json, vision_config",
+                         "torre de visão")
+        tied = dict(LLAMA_8B, tie_word_embeddings=True)
+        with checkpoint_folder(tied, {"model.safetensors": llama_tensors()}) as folder:
+            entry = self.shown(folder)
+        self.assertEqual(entry["params_total"], 8030261248 - 128256 * 4096)
+        self.assertEqual(entry["weights_dense_bytes"], 2 * entry["params_total"])
+        self.assertEqual(entry["checkpoint_bytes"], 2 * 8030261248)
+
+    def test_empacotados(self):
+        """Os parâmetros do que está empacotado; escalas, zeros e índices não são parâmetros"""
+        packed = {"quant_method": "compressed-tensors", "config_groups": {
+            "group_0": {"weights": {"num_bits": 4, "group_size": 128}},
+            "group_1": {"weights": {"num_bits": 8, "group_size": 128}}}}
+        rows = (
+            ("gptq", {"qweight": ("I32", (512, 1024)), "scales": ("F16", (32, 1024)),
+                      "qzeros": ("I32", (32, 128)), "g_idx": ("I32", (4096,))}, {}),
+            ("gptq de 8 bits", {"qweight": ("I32", (1024, 1024)), "scales": ("F16", (32, 1024)),
+                                "qzeros": ("I32", (32, 256))}, {"bits": 4, "group_size": 128}),
+            ("sem zeros", {"qweight": ("I32", (1024, 1024)), "scales": ("F16", (32, 1024))},
+             {"bits": 8, "group_size": 128}),
+            ("awq", {"qweight": ("I32", (4096, 128)), "scales": ("F16", (32, 1024)),
+                     "qzeros": ("I32", (32, 128))}, {}),
+            ("packed", {"weight_packed": ("I32", (1024, 512)), "weight_shape": ("I64", (2,)),
+                        "weight_scale": ("BF16", (1024, 32))}, packed),
+            ("packed de 8 bits", {"weight_packed": ("I32", (1024, 1024)),
+                                  "weight_scale": ("BF16", (1024, 32))}, packed),
+            ("nvfp4", {"weight": ("U8", (1024, 2048)), "weight_scale": ("F8_E4M3", (1024, 256)),
+                       "weight_scale_2": ("F32", ()), "input_scale": ("F32", ())}, {}),
+            ("nf4", {"weight": ("U8", (2097152, 1)), "weight.absmax": ("U8", (65536,)),
+                     "weight.quant_state.bitsandbytes__nf4": ("U8", (90,))}, {}),
+            ("fp4 em I8", {"weight": ("I8", (1024, 2048)), "scale": ("F8_E8M0", (1024, 128))}, {}),
+            ("int8", {"weight": ("I8", (1024, 4096)), "weight_scale": ("BF16", (1024, 1))}, {}),
+            ("fp8", {"weight": ("F8_E4M3", (1024, 4096)), "weight_scale_inv": ("F32", (8, 32))},
+             {}))
+        for name, leaves, quantization in rows:
+            module = {"model.layers.0.mlp.up_proj." + leaf: info for leaf, info in leaves.items()}
+            self.assertEqual(params_of_tensors(module, quantization), 1024 * 4096, name)
+
+    def test_pastas_erradas(self):
+        """Outro modelo, outra quantização, arquivos que faltam ou repetidos: o campo e a saída"""
+        tensors, print_model = llama_tensors(), "--print-model"
+        shards, index = sharded(tensors, 3)
+        second, third = list(shards)[1:]
+
+        def refused(*words, config=LLAMA_8B, shards=shards, index=index):
+            with checkpoint_folder(config, shards, index) as folder:
+                self.refused(["--hf-config", folder, print_model], *words)
+
+        some = {name: part for name, part in shards.items() if name != second}
+        refused("falta na pasta " + second, "--weights-gib", shards=some)
+        refused("falta na pasta " + second, shards=some, index=None)
+        refused("falta na pasta " + third, shards={n: shards[n] for n in list(shards)[:2]},
+                index=None)
+        refused("model.safetensors, model.embed_tokens.weight: o tensor também está em model-a.s",
+                index=None, shards={"model.safetensors": tensors, "model-a.safetensors": tensors})
+        where = dict(index["weight_map"], extra=second)
+        refused("index.json, weight_map.extra", second, "não traz o tensor",
+                index=dict(index, weight_map=where))
+        for bad in ("../x.safetensors", "x.bin", 5, None, ["a"], {}):
+            refused("index.json, weight_map.extra = ", index={
+                "weight_map": dict(index["weight_map"], extra=bad)})
+        for bad in ({}, [], 5, {"weight_map": 5}, {"weight_map": {}}, {"metadata": {}}):
+            refused("index.json", index=bad)
+        refused("index.json, metadata.total_size", shards={}, index={"weight_map": {}})
+        refused("8030261248", "parâmetros no resto do texto", "--weights-gib",
+                config=dict(LLAMA_8B, num_hidden_layers=31))
+        refused("0 parâmetros dos especialistas", "config.json",
+                config=dict(LLAMA_8B, model_type="mixtral", num_local_experts=4,
+                            num_experts_per_tok=2))
+        eight = {name: ("F8_E4M3" if "proj" in name else dtype, shape)
+                 for name, (dtype, shape) in tensors.items()}
+        refused("8 bits por parâmetro", "bf16", "hf_quant_config.json",
+                shards={"model.safetensors": eight}, index=None)
+        refused("16 bits por parâmetro", "fp8", config=dict(
+            LLAMA_8B, quantization_config={"quant_method": "fp8"}))
+        with tempfile.TemporaryDirectory() as folder:
+            self.refused(["--hf-config", folder, print_model], folder + ": a pasta não tem config")
+            path = os.path.join(folder, "model.safetensors")
+            self.refused(["--hf-config", path, print_model], "a pasta não tem config.json")
+        with checkpoint_folder(LLAMA_8B, {}) as folder:
+            path = os.path.join(folder, "model.safetensors")
+            os.mkdir(path)
+            self.refused(["--hf-config", folder, print_model], path, "espera-se um arquivo")
+            os.rmdir(path)
+            os.symlink("nada", path)
+            self.refused(["--hf-config", folder, print_model], path, "o arquivo não existe")
+
+    def test_pesos_nao_baixados(self):
+        """Ponteiros do Git LFS não são pesos: vale o índice ou, sem ele, a conta"""
+        shards, index = sharded(llama_tensors(), 2)
+        index["metadata"]["total_size"] = 16060522497
+        for given, source in ((index, "index"), (None, "counted")):
+            with checkpoint_folder(LLAMA_8B, {}, given) as folder:
+                for name in shards:
+                    with open(os.path.join(folder, name), "wb") as file:
+                        file.write(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+                entry = self.shown(folder)
+                self.assertEqual(entry["weights_source"], source)
+                self.assertEqual(entry["checkpoint_bytes"] == 16060522497, source == "index")
+
+    def test_cabecalhos_errados(self):
+        """Cada defeito de um cabeçalho é uma linha com o arquivo, o tensor e o campo"""
+        good, size = header_of({"a": ("BF16", (4, 8)), "b": ("F32", (2,))})
+
+        def changed(**fields):
+            return {**good, "a": {**good["a"], **fields}}
+
+        rows = [(changed(dtype=dtype), ("a.dtype",)) for dtype in ("BF17", None, 5, ["BF16"])]
+        rows += [(changed(shape=shape), ("a.shape",)) for shape in (
+            None, 5, [4, -8], [4, 8.0], [True, 32], ["4", 8], [1] * 17, [[4, 8]], {"a": 4})]
+        rows += [(changed(data_offsets=offsets), ("a.data_offsets",)) for offsets in (
+            None, [0], [0, 64, 64], [0, 63], [64, 0], [-64, 0], [0.0, 64], "ab", [64, 128])]
+        rows += [({**good, "a": value}, (" a",)) for value in (5, None, [], "x", [1, 2, 3])]
+        rows += [
+            ({"b": good["b"]}, ("somam 8 bytes", "72")),
+            ({"a": good["a"]}, ("somam 64 bytes", "72")),
+            (b'{"a": 1', ("JSON inválido",)), (b"\xff{}", ("UTF-8",)), (b"[]", ("objeto JSON",)),
+            (b"5", ("objeto JSON",)), (b"[" * 10**5, ("profundo",)), (b"", ("JSON inválido",)),
+            (b'{"a": ' + b"9" * 10**5 + b"}", ("19 dígitos",)),
+            (b'{"a": [' + b"[]," * 10**6 + b"[]]}", ("listas demais",)),
+            (json.dumps(good)[:-1].encode() + b',"a":' + json.dumps(good["a"]).encode() + b"}",
+             ("o tensor também está",))]
+        with checkpoint_folder(LLAMA_8B, {}) as folder:
+            path = os.path.join(folder, "model.safetensors")
+            for header, words in rows:
+                write_shard(path, header, size)
+                self.refused(["--hf-config", folder, "--print-model"], path, *words)
+            for length, words in ((10**9, "passa do fim do arquivo"), (2**64 - 1, "passa do fim")):
+                write_shard(path, good, size, length)
+                self.refused(["--hf-config", folder, "--print-model"], path, words)
+            write_shard(path, good, 2**28, 2**27)
+            self.refused(["--hf-config", folder, "--print-model"], path, "passa de 16 MiB")
+            for content in (b"", b"1234567"):
+                with open(path, "wb") as file:
+                    file.write(content)
+                self.refused(["--hf-config", folder, "--print-model"], path, "passa do fim")
+            name = "x" * 10**5
+            write_shard(path, {name: {"dtype": "BF17"}}, 0)
+            line = self.refused(["--hf-config", folder, "--print-model"], path, "dtype = 'BF17'")
+            self.assertLess(len(line), 350)
 
     def test_quantizacao(self):
         """int4 só nos especialistas (o resto está em `ignore`) e NVFP4 num modelo denso"""
@@ -7138,6 +7544,7 @@ FIELD_TYPES = {
     "MTP": ("um objeto com groups, dense_bytes e expert_bytes", (5, "", [], True)),
     "KV": ("um destes: fp8, fp16, bf16, int8, nvfp4", (5, "", "FULL", True, [])),
     "pesos": ("um destes: bf16, fp16, fp8, int8, mxfp4, nvfp4, int4", (5, "", "FULL", True, [])),
+    "fonte": ("um destes: safetensors, index, counted, flag", (5, "", "FULL", True, [])),
     "storage": ("um destes: local, network, cloud", (5, "", "FULL", True, [])),
     "escopo": ("um destes: node, shared", (5, "", "FULL", True, []))}
 # Os campos de cada catálogo: obrigatórios; obrigatórios que podem ser null; os que podem faltar e
@@ -7159,7 +7566,7 @@ CATALOGUE_FIELDS = {
                     "params_active=inteiro params_experts=inteiro params_embedding=inteiro "
                     "native_precision=pesos checkpoint_bytes=inteiro weights_dense_bytes=inteiro "
                     "weights_expert_bytes=inteiro weights_replicated_bytes=inteiro "
-                    "launch_args=linha mtp=MTP"},
+                    "weights_source=fonte launch_args=linha mtp=MTP"},
     "servers": {
         "required": "name=nome gpus=poucos hbm_per_gpu_gb=número total_hbm_gb=número notes=texto "
                     "source=texto",
