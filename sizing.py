@@ -2959,12 +2959,12 @@ HF_ALIASES = {field: names.split() for field, names in {
     "head_dim": "head_dim attention_head_dim kv_channels",
     "group_size": "group_size q_group_size",
     "hidden_size": "hidden_size n_embd d_model",
+    "kda_conv_kernel_dim": "linear_conv_kernel_dim short_conv_kernel_size",
+    "kda_head_dim": "linear_head_dim head_dim",
+    "kda_num_heads": "linear_num_heads num_attention_heads",
     "layer_period": "_sliding_window_pattern sliding_window_pattern",
-    "linear_conv_kernel_dim": "linear_conv_kernel_dim short_conv_kernel_size",
     "index_head_dim": "index_head_dim sparse_index_dim",
     "index_n_heads": "index_n_heads sparse_num_index_heads",
-    "linear_head_dim": "linear_head_dim head_dim",
-    "linear_num_heads": "linear_num_heads num_heads num_attention_heads",
     "mamba_conv_kernel": "conv_kernel mamba_d_conv",
     "mamba_dt_rank": "mamba_dt_rank time_step_rank",
     "mamba_expand": "mamba_expand expand",
@@ -3242,6 +3242,9 @@ def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: in
     if any(len(which) != (experts or len(which)) or max(which) >= len(which)
            for which in cited.values()):
         raise source.fail(field, "todos os especialistas de uma camada, ou nenhum")
+    # um padrão que repete um grupo, ou repete demais, pode não terminar
+    if any(re.search(r"\)[*+{]", text) or len(re.findall(r"[*+}]", text)) > 6 for text in patterns):
+        raise source.fail(field, "padrões sem grupos repetidos e com até 6 repetições")
     try:
         return ModuleList(frozenset(names), [re.compile(text) for text in sorted(patterns)])
     except (re.error, OverflowError, RecursionError):
@@ -4156,11 +4159,12 @@ def upper_windows(config: HfConfig, total: int) -> Sequence[str]:
         "sliding" if windowed and i >= first else "full" for i in range(total)])
 
 
-def switched_windows(config: HfConfig, total: int) -> Sequence[str]:
-    """Com use_sliding_window, todas têm janela."""
-    letters = "S" if config.flag("use_sliding_window") else "F"
-    config.names("window")
-    return cycle(letters)(config, total)
+def switched(rule: LayerRule) -> LayerRule:
+    """A regra só vale com use_sliding_window."""
+    def kinds(config: HfConfig, total: int) -> Sequence[str]:
+        config.names("window")
+        return (rule if config.flag("use_sliding_window") else cycle("F"))(config, total)
+    return kinds
 
 
 def marked(field: str, kinds_by_mark: dict[Any, str], otherwise: LayerRule) -> LayerRule:
@@ -4222,12 +4226,15 @@ class Family:
     shared_width: str = "shared_expert_intermediate_size"
     ffn_matrices: int = 3  # 2, se não há a da porta
     first_dense: int = 0  # camadas densas, se o config não diz
+    one_shared_expert: bool = False  # diga o config quantos disser
     head_gate: bool = False  # uma porta por cabeça na saída da atenção
     element_gate: bool = False  # ou uma por elemento
     full_rank: bool = False  # as portas da KDA são matrizes inteiras
     sliding_kv_factor: int = 1  # cabeças de KV das camadas de janela, sobre as outras
     attentions: int = 1  # por camada, cada uma com o seu cache e a sua FFN densa
     hybrid: str = "hybrid"  # as camadas "hybrid": uma chave de MIXERS
+    dense_too: bool = False  # de especialistas, mas há modelos sem eles
+    tied: bool | None = None  # o único tie_word_embeddings que o código da família serve
     one_part: bool = False  # uma camada é só a atenção (ou o que a substitui) ou só a FFN
     last_full: bool = False  # a última camada é completa, diga a lista o que disser
     mtp: bool = False  # o checkpoint traz camadas MTP
@@ -4255,6 +4262,11 @@ DELTA_NET: Json = {
     "attn_output_gate": True, "head_dim": 256, "linear_conv_kernel_dim": 4,
     "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_num_key_heads": 16,
     "linear_num_value_heads": 32}
+# Onde a KDA põe cabeças, dimensão e convolução: num objeto dela, nos campos da atenção ou nos dela.
+KDA_FIELDS = {
+    "linear_attn_config": ("num_heads", "head_dim", "short_conv_kernel_size"),
+    "own": ("kda_num_heads", "kda_head_dim", "kda_conv_kernel_dim"),
+    "": ("linear_num_heads", "linear_head_dim", "linear_conv_kernel_dim")}
 KDA: Json = {"linear": "kda", "linear_head_dim": 128, "linear_conv_kernel_dim": 4}
 MAMBA2: Json = {"linear": "mamba2", "mamba_num_groups": 1, "mamba_conv_kernel": 4,
                 "mamba_expand": 2, "mamba_num_heads": 128, "mamba_state_size": 256,
@@ -4277,8 +4289,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("glm_ocr_text", num_key_value_heads=8),
     family("helium", head_dim=128, num_key_value_heads=20),
     family("ernie4_5", num_key_value_heads=2, head_dim=128, **TIED),
-    family("smollm3", kinds=marked("no_rope_layers", {1: "full", 0: "sliding"},
-                                   cycle("FFFS", "no_rope_layer_interval")),
+    family("smollm3", kinds=switched(marked("no_rope_layers", {1: "full", 0: "sliding"},
+                                            cycle("FFFS", "no_rope_layer_interval"))),
            num_key_value_heads=4, use_sliding_window=False, **TIED),
     family("nemotron arcee apertus apertus1p5_text", ffn_matrices=2),
     family("ministral3", kinds=cycle("S"), num_key_value_heads=8, head_dim=128),
@@ -4296,14 +4308,15 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            max_window_layers=80, sliding_window=4096, num_key_value_heads=8),
     family("qwen2_5_omni_text", kinds=upper_windows, max_window_layers=28, sliding_window=32768,
            num_key_value_heads=4, **TIED),
-    family("qwen2_moe", kinds=upper_windows, max_window_layers=28, sliding_window=4096,
+    family("qwen2_moe", shared_expert_intermediate_size=5632, kinds=upper_windows,
+           max_window_layers=28, sliding_window=4096,
            num_experts_per_tok=4),
-    family("qwen3_moe", kinds=switched_windows, sliding_window=4096,
+    family("qwen3_moe", kinds=switched(cycle("S")), sliding_window=4096,
            num_key_value_heads=4, num_experts_per_tok=8),
     family("qwen3_vl_moe_text", num_key_value_heads=16, num_experts_per_tok=4),
     family("qwen3_omni_moe_text", num_key_value_heads=4, num_experts_per_tok=8),
     family("dots1", kinds=upper_windows, max_window_layers=62, sliding_window=4096,
-           num_key_value_heads=32),
+           use_sliding_window=True, num_experts_per_tok=None, num_key_value_heads=32),
     family("mimo", kinds=upper_windows, mtp=True, max_window_layers=28),
     family("gemma", num_key_value_heads=16, **GEMMA),
     family("gemma2 vaultgemma", kinds=cycle("SF"), num_key_value_heads=4, sliding_window=4096,
@@ -4319,8 +4332,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("gemma4_text", kinds=cycle("SSSSSF"), last_full=True, num_key_value_heads=4,
            sliding_window=512, global_head_dim=512, vocab_size_per_layer_input=262144,
            hidden_size_per_layer_input=256, num_attention_heads=8, max_position_embeddings=131072,
-           **GEMMA),
-    family("cohere", num_key_value_heads=64, **TIED),
+           enable_moe_block=False, **GEMMA),
+    family("cohere", **TIED),
     family("cohere2", kinds=cycle("SSSF"), sliding_window=4096, max_position_embeddings=8192,
            **TIED),
     family("cohere2_moe", kinds=cycle("SSSF"), expert_width=AS_DENSE, head_dim=128,
@@ -4335,7 +4348,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("gpt_oss", kinds=cycle("SF"), expert_width=AS_DENSE, replicates_kv_heads=False,
            num_key_value_heads=8, head_dim=64, sliding_window=128),
     family("llama4_text", kinds=ONE_IN_FOUR, expert_width=AS_DENSE,
-           dense_width="intermediate_size_mlp", num_key_value_heads=8, head_dim=128,
+           dense_width="intermediate_size_mlp", intermediate_size_mlp=16384,
+           num_key_value_heads=8, head_dim=128,
            num_experts_per_tok=1, attention_chunk_size=8192, num_shared_experts=1),
     family("minimax_m2", kinds=marked("attn_type_list", {1: "full"}, cycle("F")),
            expert_width=AS_DENSE, num_key_value_heads=8, head_dim=128, num_experts_per_tok=8),
@@ -4344,14 +4358,16 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("kolibri1", kinds=cycle("SSSSF"), num_key_value_heads=4, head_dim=128,
            sliding_window=513, num_experts_per_tok=6, shared_expert_intermediate_size=512),
     family("muse_spark_text", kinds=cycle("SFSS"), element_gate=True, num_key_value_heads=16,
-           head_dim=64, sliding_window=2048, num_experts_per_tok=8),
+           head_dim=64, sliding_window=2048, num_experts_per_tok=8, moe_latent_size=4096,
+           tied=False),
     family("sarvam_moe", num_key_value_heads=4, head_dim=64, first_dense=1,
            num_experts_per_tok=6, num_shared_experts=1),
     family("minimax_m3_vl_text minimax_m3", kinds=marked(
         "sparse_attention_freq", {0: "full", 1: "indexed"}, cycle("F")), expert_width=AS_DENSE,
         dense_width="dense_intermediate_size", shared_width="shared_intermediate_size",
         num_key_value_heads=4, head_dim=128, num_experts_per_tok=4, index_head_dim=128,
-        index_n_heads=4, num_shared_experts=1, moe_intermediate_size=None),
+        index_n_heads=4, num_shared_experts=1, moe_intermediate_size=None,
+        shared_intermediate_size=3072, dense_intermediate_size=12288),
     family("minimax", kinds=marked("attn_type_list", {1: "full", 0: "linear"}, cycle("FL")),
            linear="lightning", expert_width=AS_DENSE, num_key_value_heads=8,
            num_experts_per_tok=2),
@@ -4361,47 +4377,59 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("olmoe", expert_width=AS_DENSE, num_experts_per_tok=8, num_key_value_heads=16),
     family("granitemoe", expert_width=AS_DENSE, num_experts_per_tok=2),
     family("granitemoehybrid", **MAMBA2, kinds=listed_only, expert_width=AS_DENSE,
-           dense_width="shared_intermediate_size", shared_width="shared_intermediate_size"),
+           dense_width="shared_intermediate_size", shared_width="shared_intermediate_size",
+           shared_intermediate_size=1024, dense_too=True),
     family("bamba", **MAMBA2, kinds=indices("attn_layer_indices", "full", "linear", cycle("L")),
            num_key_value_heads=8, attn_layer_indices=None),
-    family("zamba2", **MAMBA2, kinds=listed_only, hybrid="shared", one_part=True,
-           attention_hidden_size=None, num_mem_blocks=1, adapter_rank=128, **TIED),
+    family("zamba2", **{**MAMBA2, "mamba_num_heads": 8, "mamba_state_size": 64},
+           kinds=listed_only, hybrid="shared", one_part=True,
+           tied=True, attention_hidden_size=None, kv_channels=None, num_mem_blocks=1,
+           adapter_rank=128, **TIED),
     family("mamba2", linear="mamba2", kinds=cycle("L"), one_part=True, mamba_num_groups=8,
            mamba_conv_kernel=4, mamba_expand=2, mamba_num_heads=128, mamba_state_size=128),
     family("mamba falcon_mamba", linear="mamba1", kinds=cycle("L"), one_part=True,
            mamba_conv_kernel=4, mamba_expand=2, mamba_state_size=16, **TIED),
     family("falcon_h1", **MAMBA2, kinds=cycle("H"), num_key_value_heads=8),
-    family("nemotron_h", linear="mamba2", kinds=listed_only, mtp=True, one_part=True,
+    family("nemotron_h", linear="mamba2", tied=False, kinds=listed_only, mtp=True, one_part=True,
            ffn_matrices=2, shared_width="moe_shared_expert_intermediate_size",
-           num_key_value_heads=8, head_dim=128,
+           num_key_value_heads=8, head_dim=128, mamba_head_dim=64,
+           moe_shared_expert_intermediate_size=7688,
            mamba_ssm_cache_dtype="float32"),  # o que o motor usa se o config não diz
     family("jamba", kinds=every("attn_layer_period", "attn_layer_offset", "full", "linear"),
-           linear="mamba1", expert_width=AS_DENSE, num_key_value_heads=8, num_experts=16,
+           linear="mamba1", dense_too=True, expert_width=AS_DENSE, num_key_value_heads=8,
+           num_experts=16,
            num_experts_per_tok=2, attn_layer_period=8, attn_layer_offset=4,
            expert_layer_period=2, expert_layer_offset=1, mamba_expand=2, mamba_conv_kernel=4,
            mamba_state_size=16),
     family("lfm2", kinds=indices("full_attn_idxs", "full", "conv", cycle("F")), conv_L_cache=3,
-           num_key_value_heads=8, full_attn_idxs=None, **TIED),
+           num_key_value_heads=8, full_attn_idxs=None, block_auto_adjust_ff_dim=True, **TIED),
     family("lfm2_moe", kinds=listed_only, conv_L_cache=3, num_key_value_heads=8, first_dense=2,
            num_experts_per_tok=4, **TIED),
     family("lfm3", kinds=listed_only, head_gate=True, conv_L_cache=7, num_key_value_heads=4,
            head_dim=128, sliding_window=256, **TIED),
     family("olmo_hybrid", linear="delta_net", kinds=cycle("LLLF"), linear_conv_kernel_dim=4),
-    family("qwen3_next", **DELTA_NET, num_key_value_heads=2, mtp_num_hidden_layers=1),
+    family("qwen3_next", **DELTA_NET, num_key_value_heads=2, mtp_num_hidden_layers=1,
+           num_experts_per_tok=10, shared_expert_intermediate_size=512),
     family("qwen3_5_text", **DELTA_NET, num_key_value_heads=4),
-    family("qwen3_5_moe_text", **DELTA_NET, num_key_value_heads=2, num_experts_per_tok=8),
-    family("kimi_linear", **KDA, **MLA, first_dense=1, linear_num_heads=32,
+    family("qwen3_5_moe_text", **DELTA_NET, num_key_value_heads=2, num_experts_per_tok=8,
+           shared_expert_intermediate_size=512),
+    family("kimi_linear", **KDA, **MLA, tied=False, num_experts_per_tok=8, first_dense=1,
+           linear_num_heads=32,
            kinds=indices("full_attn_layers", "full", "linear",
                          lambda config, total: ["linear", *cycle("LLLF")(config, total)][:total],
                          first=1), mamba_ssm_cache_dtype="float32"),
     family("glm5_next_text", **KDA, **{**DSA, "qk_rope_head_dim": 0, "qk_nope_head_dim": 256,
                                        "v_head_dim": 256}, kinds=cycle("LLLF"), first_dense=3,
            linear_num_heads=64, q_lora_rank=1536, index_n_heads=32, index_kpool=16, hc_mult=4,
+           hc_sinkhorn_iters=20,
            num_experts_per_tok=8, mtp=True),
-    family("bailing_hybrid", linear="kda", **MLA, kinds=cycle("LLLLLF", "layer_group_size"),
+    family("bailing_hybrid", linear="kda", tied=False, **MLA, kinds=cycle("LLLLLF",
+           "layer_group_size"),
            head_gate=True, full_rank=True, first_dense=2, short_conv_kernel_size=4,
+           **dict.fromkeys(KDA_FIELDS[""]),
            num_experts_per_tok=8, head_dim=128, mtp=True),
-    family("deepseek_v2", **{**MLA, "num_shared_experts": 2}, mtp=True, mtp_copies=True,
+    family("deepseek_v2", **{**MLA, "num_shared_experts": 2}, num_experts_per_tok=None, mtp=True,
+           mtp_copies=True,
            q_lora_rank=1536),
     family("deepseek_v3 kimi_k2", **MLA, mtp=True, mtp_copies=True, q_lora_rank=1536,
            first_dense=3, num_experts_per_tok=8),
@@ -4414,17 +4442,18 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
            index_n_heads=64, num_experts_per_tok=8),
     family("glm_moe_dsa", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256}, mtp=True,
            q_lora_rank=2048, first_dense=3, index_n_heads=32, num_experts_per_tok=8),
-    family("hy_v4 hy_v4_vl_text", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256},
-           element_gate=True, q_lora_rank=1536, first_dense=1, index_n_heads=16, hc_mult=4,
-           num_experts_per_tok=8),
+    *(family(name, **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256}, element_gate=True,
+             q_lora_rank=query, first_dense=1, index_n_heads=heads, index_topk_freq=4, hc_mult=4,
+             num_experts_per_tok=8)
+      for name, query, heads in (("hy_v4", 1536, 16), ("hy_v4_vl_text", 2048, 32))),
     family("mistral4", **{**MLA, "kv_lora_rank": 256, "qk_nope_head_dim": 64}, mtp=True,
            q_lora_rank=1024, num_experts_per_tok=4),
     family("mistral_large4_text", **{**DSA, "qk_nope_head_dim": 64}, first_dense=1,
            index_n_heads=32, num_experts_per_tok=4, no_rope_layer_interval=4),
     family("deepseek_v4", kinds=compressed_layers, mtp=True, head_dim=512, q_lora_rank=1024,
            sliding_window=128, o_groups=8, o_lora_rank=1024, index_head_dim=128,
-           index_n_heads=64, index_topk=512, hc_mult=4, num_experts_per_tok=6,
-           num_shared_experts=1),
+           index_n_heads=64, index_topk=512, hc_mult=4, hc_sinkhorn_iters=20,
+           num_experts_per_tok=6, one_shared_expert=True),
     family("glm4_moe", mtp=True, mtp_copies=True, num_key_value_heads=8, first_dense=1,
            num_experts_per_tok=8, num_shared_experts=1),
     family("glm4v_moe_text", num_key_value_heads=8, first_dense=1, num_experts_per_tok=8,
@@ -4469,7 +4498,7 @@ ROOTS = (
     "lfm2_vl:=lfm2 lfm3_vl:=lfm3 llama4:~llama4_text llava:+llama llava_next:llama "
     "llava_next_video:+llama llava_onevision:+qwen2 minicpmv4_6:qwen3_5_text "
     "minicpmv4_7:qwen3_5_text minicpm_ocr:=qwen3_5_text minimax_m3_vl:+minimax_m3_vl_text "
-    "mistral3:=mistral mistral_large4:mistral_large4_text moss_transcribe_diarize:qwen3 "
+    "mistral3:=mistral mistral_large4:mistral_large4_text moss_transcribe_diarize:=qwen3 "
     "muse_glimmer:muse_glimmer_text nemo_speechlm:nemotron_h nemotron_h_omni:nemotron_h "
     "ovis2:=qwen2 paligemma:=gemma perception_lm:llama qianfan_ocr:qwen3 "
     "qwen2_5_omni:qwen2_5_omni_text qwen2_5_omni_thinker:qwen2_5_omni_text "
@@ -4478,7 +4507,8 @@ ROOTS = (
     "qwen3_omni_moe:qwen3_omni_moe_text qwen3_omni_moe_thinker:qwen3_omni_moe_text "
     "qwen3_vl:qwen3_vl_text qwen3_vl_moe:qwen3_vl_moe_text shieldgemma2:+gemma3_text "
     "smolvlm:llama step3p7:step3p5 video_llama_3:+qwen2 video_llava:llama vipllava:llama "
-    "voxtral:llama muse_spark:muse_spark_text granite_docling:=granite_docling_text")
+    "voxtral:llama muse_spark:muse_spark_text granite_docling:=granite_docling_text "
+    "lighton_ocr:=qwen3")
 HF_ROOTS = dict(item.split(":") for item in ROOTS.split())
 HF_PATTERN = {"F": "full", "S": "shared"}  # de index_topk_pattern, como em indexer_types
 # Recusa-se o campo que parece de atenção ou de cache, ninguém leu e não está em HF_INERT.
@@ -4489,8 +4519,10 @@ HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)
             "topk(_freq|_offset)?|interleave|renormalize|mtp_iteration|bidirectional_attention|"
             "dual_chunk_attention_config|aux_loss_coef|logits?|output_attentions|in_fp32|overlap|"
             "_for_llm_compressor|enable_moe_block|before_gate|norm_type|swiglu_limits_shared|"
-            "_input|fp32_combine|expert_group|every_n_layers|use_grouped_topk|combination_strategy|selection_fn|zero_expert_.*|"
-            "block_size|index_(local|topk)_blocks?|select_tail|_epsilon|_eps|token_index)$|implementation|router|_(alpha|beta)_factor|"
+
+                       "_input|fp32_combine|expert_group|every_n_layers|use_grouped_topk|combination_strategy|selection_fn|zero_expert_.*|"
+
+                       "block_size|index_(local|topk)_blocks?|select_tail|_epsilon|_eps|token_index)$|implementation|router|_(alpha|beta)_factor|"
             "^use_(mamba_kernels|qk_norm|attention_gate)$")
 
 
@@ -4556,13 +4588,23 @@ def read_decoder(root: HfConfig) -> Decoder:
     config = HfConfig(root.file, data, own.path)
     rules = family_of(config)
     config.fill(rules.defaults)
-    experts = config.count("num_experts", 0, low=0)
+    experts = experts_of(config, rules)
     config.names(rules.expert_width)  # que um modelo denso também pode trazer
     kinds = layer_kinds(config, rules)
     own_kv = len(kinds) - config.count("num_kv_shared_layers", 0, low=0)
     return Decoder(config, given, rules, config.count("hidden_size"), experts, kinds,
                    routed_layers(config, rules, kinds, experts),
                    own_kv, config.count("vocab_size"))
+
+
+def experts_of(config: HfConfig, rules: Family) -> int:
+    """Especialistas roteados; só as famílias que também são densas podem ter menos de dois."""
+    if rules.tied is not None and config.flag("tie_word_embeddings") is not rules.tied:
+        raise config.fail("tie_word_embeddings", "%s, como no código da família"
+                          % str(rules.tied).lower())
+    if "num_experts_per_tok" not in rules.defaults or rules.dense_too:
+        return config.count("num_experts", 0, low=0)
+    return config.count("num_experts", low=2)
 
 
 def family_of(config: HfConfig) -> Family:
@@ -4632,8 +4674,8 @@ def routed_layers(config: HfConfig, rules: Family, kinds: Sequence[str],
     total = len(kinds)
     for field in ROUTING:
         config.names(field)
-    if experts < 2:  # com um só, a FFN é densa
-        return [False] * total
+    if experts < 2 or not config.get("enable_moe_block", FLAG, True):
+        return [False] * total  # com um só, a FFN é densa
     if rules.one_part:
         return [kind == "moe" for kind in kinds]
     for field in ("mlp_layer_types", "moe_layer_freq"):
@@ -4721,7 +4763,7 @@ def heads_layer(decoder: Decoder, i: int) -> Layer:
         global_kv_heads = config.count("num_global_key_value_heads", kv_heads)
         kv_heads = global_kv_heads if key_is_value else kv_heads
     gated = decoder.family.element_gate or config.flag("attn_output_gate")
-    gate = heads * value_dim if gated else heads * decoder.family.head_gate
+    gate = heads * value_dim if gated else heads * head_gated(decoder, config)
     modules = projections(
         "self_attn.", q_proj=hidden * heads * head_dim, o_proj=heads * value_dim * hidden,
         g_proj=hidden * gate)
@@ -4735,6 +4777,13 @@ def heads_layer(decoder: Decoder, i: int) -> Layer:
     if kind == "chunked":
         group["chunk"] = config.count("attention_chunk_size")
     return Layer([group], modules)
+
+
+def head_gated(decoder: Decoder, config: HfConfig) -> bool:
+    """Há uma porta por cabeça; a Laguna o diz em `gating`."""
+    if config.named("gating")[1] not in (None, True, "per-head"):
+        raise config.fail("gating", "true ou per-head")
+    return decoder.family.head_gate
 
 
 def window_of(config: HfConfig) -> int:
@@ -4849,6 +4898,8 @@ def compression_ratio(decoder: Decoder, i: int) -> int:
     if ratios or kind == "compressed":
         return int((ratios[i:i + 1] or [0])[0])
     rates = config.child("compress_rates")
+    if kind not in COMPRESSION:
+        raise config.fail("layer_types", "camadas que a família tem: " + ", ".join(COMPRESSION))
     return rates.count(kind + "_attention", COMPRESSION[kind], low=0)
 
 
@@ -4875,9 +4926,11 @@ def state_group(config: HfConfig, kind: str, heads: int, state: int, conv: int) 
 def kda_layer(decoder: Decoder, i: int) -> Layer:
     """Kimi delta attention: portas de esquecimento e de saída por elemento."""
     outer, hidden = decoder.layer(i), decoder.hidden
-    config = outer.child("linear_attn_config") if outer.data.get("linear_attn_config") else outer
-    heads, dim = config.count("linear_num_heads"), config.count("linear_head_dim")
-    kernel, inner = config.count("linear_conv_kernel_dim"), heads * dim
+    nested = "linear_attn_config" if outer.data.get("linear_attn_config") else ""
+    config = outer.child(nested) if nested else outer
+    names = KDA_FIELDS[nested or ("own" if decoder.family.full_rank else "")]
+    heads, dim, kernel = map(config.count, names)
+    inner = heads * dim
     gate = hidden * dim + dim * inner
     full = hidden * inner
     rank = decoder.family.full_rank
@@ -4912,6 +4965,8 @@ def mamba_width(config: HfConfig, hidden: int, heads: int) -> int:
 def mamba1_layer(decoder: Decoder, i: int) -> Layer:
     config, hidden = decoder.layer(i), decoder.hidden
     inner, state = config.count("mamba_expand") * hidden, config.count("mamba_state_size")
+    if decoder.family.one_part:
+        inner = config.count("intermediate_size", inner)
     kernel, rank = config.count("mamba_conv_kernel"), config.named("mamba_dt_rank")[1]
     if rank is None or rank == "auto":
         rank = ceil_div(hidden, 16)
@@ -4960,7 +5015,8 @@ def shared_layer(decoder: Decoder, i: int) -> Layer:
     config, hidden = decoder.layer(i), decoder.hidden
     state, heads = mamba2_layer(decoder, i), config.count("num_attention_heads")
     kv_heads, width = config.count("num_key_value_heads", heads), config.count(AS_DENSE)
-    dim, rank = config.count("head_dim", 2 * hidden // heads), config.count("adapter_rank")
+    dim = config.count("attention_head_dim", 2 * hidden // heads)
+    rank = config.count("adapter_rank")
     modules = {**state.modules, **projections(
         "", linear=hidden**2, ffn_adapter=rank * (hidden + 2 * width),
         attention_adapter=12 * rank * hidden * config.flag("use_shared_attention_adapter"))}
@@ -5027,7 +5083,7 @@ def ffn_modules(decoder: Decoder, i: int) -> dict[str, int]:
     if block:
         return matrices("mlp.", block_ffn_params(block, hidden), rules.ffn_matrices)
     if decoder.routed[i]:
-        both = rules.attentions > 1 or config.flag("enable_moe_block")  # densa e roteada
+        both = rules.attentions > 1 or "enable_moe_block" in config.data  # densa e roteada
         dense = dense_modules(decoder, i) if both else {}
         return {**dense, **moe_modules(decoder, i)}
     return dense_modules(decoder, i)
@@ -5061,6 +5117,7 @@ def moe_modules(decoder: Decoder, i: int) -> dict[str, int]:
     experts = config.count("num_experts")
     width, latent = config.count(rules.expert_width), config.count("moe_latent_size", 0, low=0)
     copies = config.count("num_shared_experts", 0, low=0)
+    copies = 1 if rules.one_shared_expert else copies
     shared = config.count(rules.shared_width, 0, low=0)
     if rules.shared_width == "shared_intermediate_size" and copies:
         shared *= copies
@@ -5601,7 +5658,7 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
     if has_dense:
         fields["intermediate_size"] = decoder.layer(0).count("dense_intermediate_size", 0)
     fields["max_position_embeddings"] = context_limit(config, context)
-    if [group["kind"] for group in groups] == ["full"]:
+    if [group["kind"] for group in groups] == ["full"] and heads["k_dim"] == heads["v_dim"]:
         fields["attention_pattern"] = "full"
     else:
         fields.update(attention_pattern="groups", groups=groups)
@@ -5609,6 +5666,14 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
         for field in ("qk_nope_head_dim", "v_head_dim", "index_n_heads", "index_topk"):
             fields[field] = config.count(field, 0)
     return fields
+
+
+def check_root(root: HfConfig) -> None:
+    """De uma família desconhecida não se sabe o que há além do texto; só os tensores diriam."""
+    kind = root.data.get("model_type")
+    if text_of(root) is not root and kind is not None and kind not in HF_ROOTS:
+        raise root.fail("model_type", "uma família conhecida, ou a pasta com os safetensors: "
+                        + ", ".join(sorted(HF_ROOTS)))
 
 
 def bidirectional_images(decoder: Decoder) -> bool:
@@ -5663,6 +5728,8 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
     decoder = pruned(decoder, quantization)
     layers = [read_layer(decoder, i) for i in range(len(decoder.kinds))]
     drafts = read_draft_layers(decoder)
+    if not tensors:
+        check_root(root)
     towers = {} if tensors else tower_params(root, decoder.hidden)
     multimodal = bool(root.data.get("vision_config") if tensors else towers)
     checkpoint = read_checkpoint(decoder, quantization, layers, drafts, sum(towers.values()))
