@@ -4346,6 +4346,7 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("muse_glimmer_text", kinds=cycle_from_end("SSSF"), element_gate=True,
            num_key_value_heads=2, head_dim=128, sliding_window=2048),
     family("gpt_oss", kinds=cycle("SF"), expert_width=AS_DENSE, replicates_kv_heads=False,
+           num_experts_per_tok=4,
            num_key_value_heads=8, head_dim=64, sliding_window=128),
     family("llama4_text", kinds=ONE_IN_FOUR, expert_width=AS_DENSE,
            dense_width="intermediate_size_mlp", intermediate_size_mlp=16384,

@@ -6408,6 +6408,69 @@ def sharded(tensors, count):
     return shards, {"metadata": {"total_size": header_of(tensors)[1]}, "weight_map": weight_map}
 
 
+# Família, ou a raiz de várias modalidades, e os campos que a classe não dá: h hidden_size,
+# a cabeças, l camadas, v vocabulário, f e m as larguras da FFN e do especialista, e especialistas;
+# e o que a transformers 5.24 constrói: parâmetros, os dos especialistas, os de um token e o KV de
+# 8192 tokens em bf16.
+FAMILY_TRUTH = """
+afmoe h=2048 f=6144 m=1408 a=16 e=64 l=32 v=200192
+  = 19232600000 17163091968 3678547904 738197504
+bailing_hybrid h=2560 f=6144 m=768 a=32 e=512 l=42 v=157184
+  = 124414191072 120795955200 5505672672 105340928
+cohere2 h=8192 f=22528 a=64 l=40 v=256000
+  = 34980831232 0 34980831232 6710886400
+deepseek_v4 h=4096 m=2048 e=256 a=64 l=43 v=129280
+  = 284325869015 277025390592 13793261015 54493184
+exaone4 h=4096 f=16384 a=32 l=32 v=102400
+  = 9429069824 0 9429069824 2684354560
+falcon_h1 h=4096 f=14336 mamba_d_conv=4 mamba_d_ssm=1024 mamba_d_state=256 mamba_n_groups=1 a=32
+  l=32 v=128000
+  = 8514961408 0 8514961408 1090813952
+gemma3n_text
+  = 6835235568 0 6835235568 83886080
+hunyuan_v1_moe h=4096 f=11008 a=32 e=16 l=32 v=290943
+  = 78118129664 69256347648 13190303744 4294967296
+hy_v3 h=4096 f=13312 m=1536 a=64 e=192 l=80 v=120832
+  = 295033528320 286286413824 20675715072 2684354560
+jamba h=4096 f=14336 mamba_d_conv=4 mamba_d_state=16 a=32 l=32 v=65536
+  = 51570323328 45097156608 12110311296 142934016
+kolibri1 h=2560 m=512 a=48 l=50 e=384 v=128000
+  = 78103055360 75497472000 3785231360 209797120
+laguna h=2048 f=8192 m=512 e=256 l=40 v=100352 a=48
+  = 33189975808 31406948352 2764494592 1342177280
+llama4_text h=5120 f=8192 a=40 l=48 e=16 v=202048
+  = 107769861120 96636764160 17172894720 1610612736
+mamba2 conv_kernel=4 h=4096 n_groups=8 l=64 state_size=128 v=32768
+  = 7285403648 0 7285403648 138149888
+mimo_v2_flash h=4096 f=16384 m=2048 e=256 a=64 l=48 v=152576
+  = 308778768832 302795194368 15445924288 214502400
+minimax h=4096 f=14336 a=32 l=32 e=8 v=32000
+  = 47373946880 45097156608 13551079424 553648128
+minimax_m3_vl_text h=6144 f=3072 a=64 l=60 e=128 v=200064
+  = 447186441216 434865438720 25910547456 1006632960
+olmo_hybrid h=3840 f=11008 linear_key_head_dim=96 linear_num_key_heads=30
+  linear_num_value_heads=30 linear_value_head_dim=192 a=30 l=32 v=100352
+  = 7430870688 0 7430870688 1034833920
+qwen3_next h=2048 m=512 a=16 e=512 l=48 v=151936
+  = 79674391296 77309411328 3874929408 240844800
+sarvam_moe h=4096 f=8192 m=1024 e=128 a=64 l=19 v=262144
+  = 32152648064 28991029248 4520573312 159383552
+smollm3 h=2048 f=11008 a=16 l=36 v=128256
+  = 3075098624 0 3075098624 603979776
+glm5_next h=4096 f=12288 m=2048 e=288 a=64 l=45 v=154880
+  = 313786889214 304405807104 17376726526 192831488
+hy_v4_vl h=6144 f=18432 m=2048 e=256 a=64 l=78 v=120832
+  = 771142515869 744103084032 49057526429 758808576
+mistral_large4 h=6144 f=24576 m=6144 e=128 a=64 l=72 v=204800
+  = 1051822421536 1029181538304 53098587680 738459648
+muse_spark h=8192 m=4096 a=128 l=62 e=256 v=202048
+  = 822036513792 798863917056 46091116544 922746880
+"""
+FIELD_LETTERS = {"h": "hidden_size", "a": "num_attention_heads", "l": "num_hidden_layers",
+                 "v": "vocab_size", "f": "intermediate_size", "m": "moe_intermediate_size",
+                 "e": "num_experts"}
+
+
 class HuggingFace(Case):
     """config.json do Hugging Face: os mesmos números do catálogo, ou a recusa do campo"""
 
@@ -6415,6 +6478,78 @@ class HuggingFace(Case):
         """A entrada que --print-model mostra para um config.json."""
         with temporary_file(config) as path:
             return json.loads(self.ok("--hf-config", path, "--print-model", *args))
+
+    def test_familias(self):
+        """O que a transformers constrói com os padrões da classe: parâmetros e KV, 25 famílias"""
+        for row in FAMILY_TRUTH.strip().replace("\n  ", " ").splitlines():
+            described, counted = row.split(" = ")
+            name, *pairs = described.split()
+            text = {FIELD_LETTERS.get(field, field): int(value)
+                    for field, value in (pair.split("=") for pair in pairs)}
+            text["max_position_embeddings"] = 32768
+            nested = name in sizing.HF_ROOTS
+            config = {"model_type": name, **({"text_config": text} if nested else text)}
+            with self.subTest(name):
+                entry = entry_from_config(config)
+                *params, kv_bytes = map(int, counted.split())
+                for field, wanted in zip(("params_total", "params_experts", "params_active"),
+                                         params):
+                    self.assertLessEqual(abs(entry.get(field, 0) - wanted), wanted / 1000, field)
+                self.assertEqual(session_bytes(entry_of("models", entry), 8192, "bf16"), kv_bytes)
+
+    def test_padroes_da_classe(self):
+        """O campo que falta tem o padrão da classe; o que o código não serve é recusado"""
+        llama = LLAMA_8B
+        self.assertGreater(len(sizing.HF_FAMILIES), 100)
+        absent = {key: value for key, value in llama.items()
+                  if key not in ("num_key_value_heads", "head_dim")}
+        for name, kv_heads, head_dim, window in (
+                ("llama", 32, 128, None), ("mistral", 8, 128, 4096), ("seed_oss", 8, 128, None),
+                ("gpt_oss", 8, 64, 128), ("glm", 2, 128, None), ("gemma", 16, 256, None)):
+            config = {**absent, "model_type": name}
+            if name == "gpt_oss":
+                config["num_experts"] = 8
+            groups = entry_of("models", entry_from_config(config)).kv_groups
+            self.assertEqual({group.elements_per_token for group in groups},
+                             {2 * kv_heads * head_dim}, name)
+            self.assertIn(window, [group.cap_tokens for group in groups])
+        deepseek = CONFIGS["deepseek-r1"]
+        dense = {key: value for key, value in deepseek.items() if key != "first_k_dense_replace"}
+        self.assertEqual(entry_from_config(dense)["moe_layers"], 58)
+        for config, field in (
+                ({**llama, "model_type": "foo", "text_config": llama}, "model_type"),
+                ({**deepseek, "moe_layer_freq": 2}, "moe_layer_freq"),
+                ({**deepseek, "n_routed_experts": None}, "n_routed_experts"),
+                ({**llama, "model_type": "kimi_linear", "num_experts": 8,
+                  "tie_word_embeddings": True}, "tie_word_embeddings"),
+                ({**llama, "model_type": "laguna", "num_experts": 8, "gating": "x"}, "gating"),
+                ({**CONFIGS["deepseek-v4"], "compress_ratios": None,
+                  "layer_types": ["full_attention"] * 61}, "layer_types"),
+                ({**llama, "quantization_config": {
+                    "quant_method": "fp8", "modules_to_not_convert": ["re:(a|b)*"]}}, "repetidos")):
+            with self.assertRaisesRegex(SizingError, field):
+                entry_from_config(config)
+
+    def test_camada_por_camada(self):
+        """per_layer_config e listas dizem o valor de cada camada; a raiz decide se amarra"""
+        config = {**LLAMA_8B, "head_dim": 128, "num_attention_heads": 16}
+        plain, wide = (entry_from_config({**config, "per_layer_config": layers})["params_total"]
+                       for layers in ({}, {"03": {"num_attention_heads": 32}}))
+        self.assertEqual(wide - plain, 2 * 16 * 128 * config["hidden_size"])
+        listed = entry_from_config({**config, "num_attention_heads_per_layer": [16] * 31 + [32]})
+        self.assertEqual(listed["params_total"], wide)
+        table = config["vocab_size"] * config["hidden_size"]
+        counts = {(root, outer, inner): entry_from_config(
+            {"model_type": root, "tie_word_embeddings": outer, "vision_config": None,
+             "text_config": {**config, "tie_word_embeddings": inner}})["params_total"]
+            for root in ("llava", "gemma3", "llama4")
+            for outer in (True, False) for inner in (True, False)}
+        for root, tied in (("llava", [(1, 1), (1, 0), (0, 1)]), ("gemma3", [(1, 1), (1, 0)]),
+                           ("llama4", [(1, 1), (0, 1)])):
+            untied = counts[root, False, False]
+            for (name, outer, inner), count in counts.items():
+                if name == root:
+                    self.assertEqual(untied - count, table * ((outer, inner) in tied), name)
 
     def test_campos_da_familia(self):
         """Um campo que a família não usa não muda a conta; o que ela supõe não se acusa"""
