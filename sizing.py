@@ -410,6 +410,7 @@ class Model:
     weights_replicated_bytes: int | None = None
     mtp: Json | None = None  # as camadas que rascunham: groups, dense_bytes e expert_bytes
     weights_source: str | None = None  # safetensors, index, counted ou flag; None: o catálogo
+    assumed: str | None = None  # o que a conta do config.json supôs ou deixou de fora
     multimodal: bool = False
     bidirectional_images: bool = False  # a atenção vê cada imagem inteira (Gemma 3 e 4)
     replicates_kv_heads: bool = True  # com mais GPUs de tp que cabeças de KV
@@ -2458,7 +2459,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 # diz o mesmo que faltar.
 COMMON_RULES: dict[str, Rule] = {"name": NAME, "aliases": NAMES, "notes": TEXT, "source": TEXT}
 MODEL_RULES: dict[str, Rule] = {
-    **COMMON_RULES, "hf_id": NAME, "multimodal": FLAG, "launch_args": LINE,
+    **COMMON_RULES, "hf_id": NAME, "multimodal": FLAG, "launch_args": LINE, "assumed": LINE,
     "bidirectional_images": FLAG, "replicates_kv_heads": FLAG,
     "default_kv_precision": one_of(*KV_PRECISIONS), "native_precision": one_of(*WEIGHT_BITS),
     "num_layers": COUNT, "hidden_size": COUNT, "intermediate_size": COUNT, "vocab_size": COUNT,
@@ -3987,6 +3988,7 @@ FAMILY_TOWERS = {name: parts for names, parts in (
 # Campo do config.json → o que do checkpoint fica de fora, porque um motor de texto não o carrega.
 LEFT_OUT = {"talker_config": "o talker, que gera fala", "token2wav_config": "o token2wav",
             "code2wav_config": "o code2wav"}
+ESTIMATED_TOWERS = {"kimi_k3": "O projetor da torre de visão é estimado."}
 TOWER_CONFIGS = ("vision_config", "audio_config", "vision_tower_config",
                  "audio_tower_config", "sound_config", "high_res_vision_config")
 TOWER_FIELD = re.compile(r"(#?)(\.?)([\w.]+)(?:\[(\d)\])?(?:=(\w+))?(?::(.+))?")
@@ -4091,12 +4093,14 @@ def tower_params(root: HfConfig, hidden: int) -> dict[str, int]:
 
 def tower_notes(root: HfConfig) -> str:
     """O que a conta das torres supõe ou deixa de fora, em frases; vazio se nada."""
-    parts = FAMILY_TOWERS.get(str(root.data.get("model_type")), ())
+    kind = str(root.data.get("model_type"))
+    parts = FAMILY_TOWERS.get(kind, ())
     thinker = root.child("thinker_config") if root.data.get("thinker_config") else root
     notes = ["Sem %s: a torre é a padrão da classe." % part.config for part in parts
              if part.config and part.absent is not None and not thinker.data.get(part.config)]
     notes += ["Fica de fora %s (%s): um motor só carrega o thinker." % (what, name)
               for name, what in LEFT_OUT.items() if root.data.get(name)]
+    notes += [ESTIMATED_TOWERS[kind]] if kind in ESTIMATED_TOWERS else []
     return " ".join(notes)
 
 
@@ -5754,7 +5758,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
         "weights_replicated_bytes": checkpoint.replicated_bytes,
         "multimodal": multimodal,
         "bidirectional_images": multimodal and bidirectional_images(decoder),
-        "notes": " ".join(filter(None, [HF_NOTES, tower_notes(root)])), "source": file,
+        "notes": HF_NOTES, "source": file, "assumed": "" if tensors else tower_notes(root),
         **moe, "params_experts": expert_params,
         "weights_expert_bytes": checkpoint.expert_bytes * known_bytes // computed,
         "mtp": mtp_fields(checkpoint, drafts, known_bytes),
@@ -6150,6 +6154,8 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
 
 def plan_warnings(r: SizingResult) -> Iterator[str]:
     q, kv_bytes = r.question, kv_per_session_bytes(r.question)
+    if q.model.assumed:
+        yield "assumed: %s Se não for assim, informe --weights-gib ou a pasta" % q.model.assumed
     if q.kv_budget_ratio > HIGH_KV_BUDGET_RATIO:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"

@@ -49,7 +49,8 @@ ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
     "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
     "tight_capacity", "slow_decode", "heavy_prefill", "speculative_speed", "far_calibration",
-    "no_speed", "no_ceiling", "unserved_gpu", "replica_spans_nodes", "high_budget_ratio",
+    "no_speed", "no_ceiling", "unserved_gpu", "replica_spans_nodes", "assumed",
+    "high_budget_ratio",
     "int8_scales", "network_storage", "cloud_storage", "kv_16bit")
 BASE = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
         "effective_context": 131072}
@@ -6602,6 +6603,11 @@ class HuggingFace(Case):
             "thinker_config": {"vision_config": {"depth": 2}}})
         self.assertIn("talker_config", sizing.tower_notes(omni))
         self.assertIn("Sem audio_config", sizing.tower_notes(omni))
+        self.assertIn("estimado", sizing.tower_notes(
+            sizing.HfConfig("config.json", {"model_type": "kimi_k3"})))
+        with temporary_file({"model_type": "llava", "text_config": LLAMA_8B}) as path:
+            said = self.ok("--hf-config", path, "--server", "dgx200", "--concurrency", "10")
+        self.assertIn("! assumed: Sem vision_config: a torre é a padrão da classe.", said)
 
     def test_como_no_catalogo(self):
         """Nove arquiteturas dão o KV exato, os parâmetros e os bytes a menos de 1% do catálogo"""
@@ -7700,7 +7706,7 @@ CATALOGUE_FIELDS = {
                     "params_active=inteiro params_experts=inteiro params_embedding=inteiro "
                     "native_precision=pesos checkpoint_bytes=inteiro weights_dense_bytes=inteiro "
                     "weights_expert_bytes=inteiro weights_replicated_bytes=inteiro "
-                    "weights_source=fonte launch_args=linha mtp=MTP"},
+                    "weights_source=fonte launch_args=linha mtp=MTP assumed=linha"},
     "servers": {
         "required": "name=nome gpus=poucos hbm_per_gpu_gb=número total_hbm_gb=número notes=texto "
                     "source=texto",
