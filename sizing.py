@@ -5676,7 +5676,7 @@ def shape_fields(decoder: Decoder, layers: Sequence[Layer], context: int | None,
 def check_root(root: HfConfig) -> None:
     """De uma família desconhecida não se sabe o que há além do texto; só os tensores diriam."""
     kind = root.data.get("model_type")
-    if text_of(root) is not root and kind is not None and kind not in HF_ROOTS:
+    if text_of(root) is not root and kind is not None and str(kind) not in HF_ROOTS:
         raise root.fail("model_type", "uma família conhecida, ou a pasta com os safetensors: "
                         + ", ".join(sorted(HF_ROOTS)))
 

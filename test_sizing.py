@@ -6519,6 +6519,8 @@ class HuggingFace(Case):
         self.assertEqual(entry_from_config(dense)["moe_layers"], 58)
         for config, field in (
                 ({**llama, "model_type": "foo", "text_config": llama}, "model_type"),
+                ({"model_type": ["llava"], "tie_word_embeddings": False, "text_config": llama},
+                 "model_type"),
                 ({**deepseek, "moe_layer_freq": 2}, "moe_layer_freq"),
                 ({**deepseek, "n_routed_experts": None}, "n_routed_experts"),
                 ({**llama, "model_type": "kimi_linear", "num_experts": 8,
