@@ -6523,6 +6523,7 @@ class HuggingFace(Case):
                  "model_type"),
                 ({**deepseek, "moe_layer_freq": 2}, "moe_layer_freq"),
                 ({**deepseek, "n_routed_experts": None}, "n_routed_experts"),
+                ({**deepseek, "n_routed_experts": 1}, "n_routed_experts"),
                 ({**llama, "model_type": "kimi_linear", "num_experts": 8,
                   "tie_word_embeddings": True}, "tie_word_embeddings"),
                 ({**llama, "model_type": "laguna", "num_experts": 8, "gating": "x"}, "gating"),
@@ -6541,6 +6542,10 @@ class HuggingFace(Case):
         self.assertEqual(wide - plain, 2 * 16 * 128 * config["hidden_size"])
         listed = entry_from_config({**config, "num_attention_heads_per_layer": [16] * 31 + [32]})
         self.assertEqual(listed["params_total"], wide)
+        wide_type = {"model_type": "gemma3", "torch_dtype": "float32", "vision_config": None}
+        half, single = (entry_from_config({**wide_type, "text_config": {**config, **text}})
+                        for text in ({"torch_dtype": "bfloat16"}, {"torch_dtype": None}))
+        self.assertLess(half["weights_dense_bytes"], single["weights_dense_bytes"])
         table = config["vocab_size"] * config["hidden_size"]
         counts = {(root, outer, inner): entry_from_config(
             {"model_type": root, "tie_word_embeddings": outer, "vision_config": None,

@@ -233,7 +233,7 @@ MUTANTS = (
     ("latent_layer", "2 * dim + 1 if pool", "dim if pool", "HuggingFace.test_familias"),
     ("attention_heads", "kv_heads * factor", "kv_heads", "HuggingFace.test_familias"),
     ("state_group", "+ 2 * conv", "+ conv", "HuggingFace.test_familias"),
-    ("extra_modules", "streams + 2 if", "streams if", "HuggingFace.test_familias"),
+    ("extra_modules", "hc=2 * mixed", "hc=0 * mixed", "HuggingFace.test_familias"),
     ("moe_modules", "(latent or hidden) * width", "hidden * width", "HuggingFace.test_familias"),
     ("check_read", " and not known", "", "HuggingFace"),
     ("check_read", " and re.search(HF_SUSPECT, name)", "", "HuggingFace"),
