@@ -4279,7 +4279,8 @@ ONE_IN_FOUR = marked("no_rope_layers", {1: "chunked", 0: "full"},
                      cycle("CCCF", "no_rope_layer_interval"))
 HF_FAMILIES: dict[str, Family] = dict(chain(
     family("llama yi internlm2 olmo olmo2 granite deepseek hunyuan_v1_dense nemotron-nas "
-           "bailing_moe hyperclovax stablelm"),
+           "bailing_moe hyperclovax"),
+    family("stablelm", num_key_value_heads=32),
     family("bitnet", num_key_value_heads=5),
     family("granite_docling_text", num_key_value_heads=4, **TIED),
     family("granite_swa", kinds=cycle("FSSS"), num_key_value_heads=4, sliding_window=128, **TIED),
@@ -4442,7 +4443,7 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("sarvam_mla", **MLA, first_dense=1, num_experts_per_tok=8),
     family("youtu", **MLA, q_lora_rank=1536, **TIED),
     family("minicpm3", **{**MLA, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
-                          "qk_rope_head_dim": 32, "v_head_dim": 64}, q_lora_rank=768, **TIED),
+                          "qk_rope_head_dim": 32, "v_head_dim": None}, q_lora_rank=768, **TIED),
     family("deepseek_v32", **DSA, mtp=True, mtp_copies=True, q_lora_rank=1536, first_dense=3,
            index_n_heads=64, num_experts_per_tok=8),
     family("glm_moe_dsa", **{**DSA, "qk_nope_head_dim": 192, "v_head_dim": 256}, mtp=True,
@@ -4490,7 +4491,7 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
 
 # Modelo de várias modalidades → o model_type do decodificador, se o text_config não o diz, depois
 # da marca de quem decide se o embedding é também a cabeça: a raiz, que sem o campo diz que não ou,
-# com "=", que sim; com "+", a raiz ou o text_config; com "~", só ele.
+# com "=", que sim; com "+", a raiz ou o text_config; com "~", só ele; com "!", nunca é.
 ROOTS = (
     "aya_vision:=cohere2 cohere2_vision:=cohere2 cosmos3_omni:qwen3_vl_text "
     "deepseek_vl:=llama deepseek_vl_hybrid:=llama ernie4_5_vl_moe:=ernie4_5_vl_moe_text "
@@ -4507,12 +4508,12 @@ ROOTS = (
     "muse_glimmer:muse_glimmer_text nemo_speechlm:nemotron_h nemotron_h_omni:nemotron_h "
     "ovis2:=qwen2 paligemma:=gemma perception_lm:llama qianfan_ocr:qwen3 "
     "qwen2_5_omni:qwen2_5_omni_text qwen2_5_omni_thinker:qwen2_5_omni_text "
-    "qwen2_5_vl:+qwen2_5_vl_text qwen2_audio:qwen2 qwen2_vl:+qwen2_vl_text "
+    "qwen2_5_vl:+qwen2_5_vl_text qwen2_audio:!qwen2 qwen2_vl:+qwen2_vl_text "
     "qwen3_5:qwen3_5_text qwen3_5_moe:qwen3_5_moe_text qwen3_asr:=qwen3 "
     "qwen3_omni_moe:qwen3_omni_moe_text qwen3_omni_moe_thinker:qwen3_omni_moe_text "
     "qwen3_vl:qwen3_vl_text qwen3_vl_moe:qwen3_vl_moe_text shieldgemma2:+gemma3_text "
     "smolvlm:llama step3p7:step3p5 video_llama_3:+qwen2 video_llava:llama vipllava:llama "
-    "voxtral:llama muse_spark:muse_spark_text granite_docling:=granite_docling_text "
+    "voxtral:!llama muse_spark:muse_spark_text granite_docling:=granite_docling_text "
     "lighton_ocr:=qwen3")
 HF_ROOTS = dict(item.split(":") for item in ROOTS.split())
 HF_PATTERN = {"F": "full", "S": "shared"}  # de index_topk_pattern, como em indexer_types
@@ -4563,6 +4564,8 @@ def text_of(root: HfConfig) -> HfConfig:
 def tied_embeddings(root: HfConfig, own: HfConfig, mark: str) -> Any:
     """O tie_word_embeddings que vale; ABSENT: o da classe do decodificador."""
     outer, inner = (config.data.get("tie_word_embeddings") for config in (root, own))
+    if mark == "!":
+        return False
     if mark == "~" or (mark == "+" and not outer):
         return ABSENT if inner is None else inner
     if mark == "?":
@@ -4577,7 +4580,7 @@ def decoder_data(root: HfConfig, own: HfConfig) -> Json:
         return dict(root.data)
     outer_type = str(root.data.get("model_type"))
     text_type = HF_ROOTS.get(outer_type, "?" + outer_type)
-    default_type = text_type.lstrip("=+~?")
+    default_type = text_type.lstrip("=+~!?")
     inherited = {name: root.data[name] for name in HF_INHERITED if name in root.data}
     data = {**inherited, "model_type": default_type, **own.data}
     data.update((name, value) for name, value in inherited.items() if data.get(name) is None)
