@@ -4337,7 +4337,8 @@ HF_FAMILIES: dict[str, Family] = dict(chain(
     family("gemma4_text", kinds=cycle("SSSSSF"), last_full=True, num_key_value_heads=4,
            sliding_window=512, global_head_dim=512, vocab_size_per_layer_input=262144,
            hidden_size_per_layer_input=256, num_attention_heads=8, max_position_embeddings=131072,
-           enable_moe_block=False, **GEMMA),
+           enable_moe_block=False, num_experts_per_tok=None, dense_too=True,
+           **GEMMA),
     family("cohere", **TIED),
     family("cohere2", kinds=cycle("SSSF"), sliding_window=4096, max_position_embeddings=8192,
            **TIED),
@@ -4528,7 +4529,7 @@ HF_INERT = ("(bias|dropout|pdrop|softcapping|multipliers?|scal(ar?|e|ing_factor)
 
                        "_input|fp32_combine|expert_group|every_n_layers|use_grouped_topk|combination_strategy|selection_fn|zero_expert_.*|"
 
-                       "block_size|index_(local|topk)_blocks?|select_tail|_epsilon|_eps|token_index)$|implementation|router|_(alpha|beta)_factor|"
+                       "block_size|index_(local|topk)_blocks?|select_tail|_epsilon|_eps|token_index|norm_min)$|implementation|router|_(alpha|beta)_factor|"
             "^use_(mamba_kernels|qk_norm|attention_gate)$")
 
 
