@@ -300,12 +300,24 @@ def group_of(kind: str, layers: int, **fields: int) -> Group:
 
 
 def listed_groups(groups: Sequence[Json], index_topk: int) -> tuple[Group, ...]:
-    """Os de `models.json`; a atenção esparsa só lê os tokens que o indexador escolhe."""
+    """Os de `models.json`; a atenção esparsa só lê os tokens que o indexador escolhe.
+
+    A MiniMax M3 também a tem com cabeças de K e V, em tantas camadas quantas o indexador.
+    """
     listed = [group_of(**group) for group in groups]
-    indexed = {group.stride for group in listed if "indexer" in group.kind}
-    return tuple(replace(group, read_tokens=index_topk * group.stride or None)
-                 if group.kind in LATENT and group.stride in indexed else group
-                 for group in listed)
+    indexed = {group.stride: group.layers for group in listed if "indexer" in group.kind}
+    latent, result = any(group.kind in LATENT for group in listed), []
+    for group in listed:
+        sparse = indexed.get(group.stride, 0)
+        chosen = index_topk * group.stride or None
+        if sparse and group.kind in LATENT:
+            result.append(replace(group, read_tokens=chosen))
+        elif sparse and group.kind == "full" and not latent:
+            whole = [replace(group, layers=group.layers - sparse)] if group.layers > sparse else []
+            result += [*whole, replace(group, layers=sparse, read_tokens=chosen)]
+        else:
+            result.append(group)
+    return tuple(result)
 
 
 def session_kv_bytes(groups: Sequence[Group], context: int, kv_precision: str) -> int:
@@ -818,8 +830,8 @@ def page_parts(sized: SizedGroups, block: int, pp: int) -> tuple[list[BlockGroup
     if len({spec[:2] for spec in buckets}) == 1 and not any(spec[2] for spec in buckets):
         # As camadas guardam os mesmos tokens: um grupo só, com as páginas lado a lado.
         group, layers = sized[0][0], sum([group.layers for group, _ in sized])
-        return [BlockGroup(group, layers, block)], block * sum([
-            ceil_div(group.layers, pp) * size for group, size in sized])
+        return [BlockGroup(group, layers, block)], sum([
+            ceil_div(count, pp) * page for _, page, count in buckets.values()])
     # Baldes de camadas iguais, cortados em grupos da mesma largura e com páginas iguais.
     counts = [layers for _, _, layers in buckets.values()]
     few, many, page_bytes = min(counts), max(counts), max([page for _, page, _ in buckets.values()])
