@@ -1276,25 +1276,36 @@ def layout_of(q: Question, replica: Replica) -> Layout:
 # ── Velocidade: missing_for_speed, speed_of e performance_of
 
 # A parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os custos
-# fixos, ajustados com metade de umas 2300 medidas públicas (InferenceX e TensorRT-LLM, pelo
-# aiconfigurator da NVIDIA) e conferidos na outra; erro no README.
-WEIGHTS_MBU, EXPERTS_MBU, KV_MBU = 0.90, 0.70, 0.79
-DECODE_MFU, DECODE_EXPERTS_MFU = 0.86, 0.10  # poucas linhas em cada especialista
-PREFILL_MFU, PREFILL_EXPERTS_MFU = {"bf16": 0.71, "fp8": 0.62, "fp4": 0.36}, 0.19
-ATTENTION_MFU = 0.60  # do pico bf16, nos pares consulta-chave
-LAYER_SECONDS = 53e-6  # por camada e passo: partida dos kernels, normas
-MOE_LAYER_SECONDS = 17e-6  # a mais numa camada MoE
-INDEXER_LAYER_SECONDS = 105e-6  # a mais numa camada DSA; de 10 medidas do GLM-5 em B200 (SGLang)
-ALL_REDUCE_SECONDS = 6e-6  # latência; são dois por camada
+# fixos, ajustados a metade, sorteada por configuração, de umas 2000 medidas públicas (InferenceX
+# até julho de 2026 e TensorRT-LLM) e conferidos na outra metade; erro no README.
+WEIGHTS_MBU, EXPERTS_MBU, KV_MBU, INDEXER_MBU = 0.90, 0.95, 0.83, 0.21
+DECODE_MFU, ATTENTION_MFU = 0.89, 0.83
+PREFILL_MFU = {"bf16": 0.75, "fp8": 0.65, "fp4": 0.43}  # das camadas densas
+# Dos especialistas, em (decode, prefill): poucas linhas em cada um. Pesos de 4 bits sem tensor
+# cores de 4 bits são convertidos a 16 a cada uso; os int4, sempre, por kernels mais lentos.
+EXPERTS_MFU = {"bf16": (0.12, 0.20), "fp8": (0.12, 0.084), "fp4": (0.12, 0.39),
+               "fp4 em 16 bits": (0.12, 0.19), "int4": (0.044, 0.125)}
+INDEXER_MFU = 0.031  # do prefill do indexador, que cada GPU do tp repete inteiro
+LAYER_SECONDS = 47e-6  # por camada e passo: partida dos kernels, normas
+MOE_LAYER_SECONDS, FUSED_MOE_LAYER_SECONDS = 56e-6, 11e-6  # a mais numa MoE; a de 4 bits é fundida
+# A mais, por camada: atenção latente, esparsa (indexador), linear; a da DeepSeek V4, com quatro
+# fluxos residuais e compressor; e as escalas por 32 números do MXFP8.
+MLA_LAYER_SECONDS, INDEXER_LAYER_SECONDS, LINEAR_LAYER_SECONDS = 18e-6, 24e-6, 12e-6
+COMPRESSED_LAYER_SECONDS, MXFP8_LAYER_SECONDS = 124e-6, 29e-6
+RESIDUAL_STREAMS = 4  # da DeepSeek V4
+DECODE_ACTIVATIONS, PREFILL_ACTIVATIONS = 140, 20  # idas à HBM, por camada, de cada fluxo
+ALL_REDUCE_SECONDS = 5e-6  # latência; são dois por camada
 NETWORK_SECONDS = 30e-6  # a de uma troca entre nós ou de uma etapa à outra; sem medidas
-DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.38, 0.53  # da banda do enlace, num sentido
+DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.37, 0.54  # da banda do enlace, num sentido
+# Com data parallel as GPUs andam juntas: um prefill numa delas faz as outras esperarem.
+LOCKSTEP_PREFILL, LOCKSTEP_LAUNCH = 1.7, 1.4
+REQUEST_SECONDS = 3.6e-3  # de cada pedido que entra, além do prefill
 PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
 FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
 # Medido / previsto em 80% das medidas.
 TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
-TPOT_UNMEASURED_RANGE = (0.6, 2.0)  # de etapas ou vários nós: sem medidas, larga
+TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
 TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
-MXFP4_BIAS = 0.8  # gpt-oss em B200 é 20% mais rápido que o previsto (140 medidas)
 QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
 
 
@@ -1323,14 +1334,19 @@ def tensor_peak(server: Server, precision: str) -> tuple[float, float]:
     return float(peak) * 1e12, PREFILL_MFU[unit]
 
 
-def mxfp4_bias(q: Question) -> tuple[float, float]:
-    """Fatores do gpt-oss em Blackwell sobre (o TPOT, o limite inferior da faixa)."""
-    native = q.model.native_precision == q.weights_precision == "mxfp4"
-    if not native or not q.server.tflops_fp4 or q.model.latent:
-        return 1.0, 1.0
-    if "B200" in (q.server.gpu or "").split():
-        return MXFP4_BIAS, 1.0
-    return 1.0, MXFP4_BIAS  # em outra GPU com FP4, sem medida, só alarga a faixa
+def experts_kernel(q: Question) -> str:
+    """Como a GPU calcula os especialistas, em `EXPERTS_MFU`."""
+    if q.weights_precision in ("int4", "int8"):
+        return "int4"
+    if q.weights_precision in ("mxfp4", "nvfp4"):
+        return "fp4" if q.server.tflops_fp4 else "fp4 em 16 bits"
+    return "fp8" if q.weights_precision == "fp8" and q.server.tflops_fp8 else "bf16"
+
+
+def mxfp8(q: Question) -> bool:
+    """Especialistas com uma escala por 32 números: 8.25 bits por parâmetro, e não 8."""
+    experts = weight_bytes(q)[1]
+    return q.weights_precision == "fp8" and 5 * 8 * experts > 41 * (q.model.params_experts or 0)
 
 
 def sublayers(model: Model) -> int:
@@ -1344,19 +1360,26 @@ def sublayers(model: Model) -> int:
 def attention_flops(model: Model, new: int, cached: int) -> float:
     """FLOPs dos pares consulta-chave e dos estados lineares no prefill de `new` tokens.
 
-    MLA na forma expandida; com DSA, na absorvida, só com os `index_topk` tokens escolhidos.
+    MLA na forma expandida; a esparsa, na absorvida, só com os `index_topk` tokens escolhidos.
     """
     total = 0.0
     for group in model.kv_groups:
-        heads, dims = float(model.num_attention_heads or 0), group.pair_dims
         if "indexer" in group.kind:
-            heads = (model.index_n_heads or 0) / 2  # em fp8: conta por metade
-        elif group.kind == "mla" and group.read_tokens is None:
+            continue
+        heads, dims = float(model.num_attention_heads or 0), group.pair_dims
+        if group.kind == "mla" and group.read_tokens is None:
             rope = 2 * group.elements_per_token - group.pair_dims
             dims = (model.qk_nope_head_dim or 0) + rope + (model.v_head_dim or 0)
         pairs = heads * dims * group.pairs(new, cached)
         total += 2 * group.layers * (pairs + group.fixed_bytes * new)
     return total
+
+
+def indexer_flops(model: Model, new: int, cached: int) -> float:
+    """Os do indexador, que vê todos os tokens; em fp8: contam por metade."""
+    heads = model.index_n_heads or 0
+    return sum([group.layers * heads * group.pair_dims * group.pairs(new, cached)
+                for group in model.kv_groups if "indexer" in group.kind])
 
 
 def dense_precision(q: Question, linear_params: int, linear_bytes: int) -> str:
@@ -1386,33 +1409,66 @@ def absorbed_flops(model: Model, context: int) -> float:
                 for group in model.kv_groups if group.kind in LATENT])
 
 
+def launch_seconds(q: Question, layers: float, data_parallel: int) -> float:
+    """A partida dos kernels de um passo, pelas camadas de cada tipo."""
+    model = q.model
+    fused = experts_kernel(q) == "fp4"
+    moe = (FUSED_MOE_LAYER_SECONDS if fused else MOE_LAYER_SECONDS) + mxfp8(q) * MXFP8_LAYER_SECONDS
+    total = layers * LAYER_SECONDS + (model.moe_layers or 0) * moe
+    if model.compressed:
+        total += layers * COMPRESSED_LAYER_SECONDS
+    else:
+        total += model.indexer_layers * INDEXER_LAYER_SECONDS
+    for group in model.kv_groups:
+        total += group.layers * (LINEAR_LAYER_SECONDS if group.fixed_bytes else
+                                 MLA_LAYER_SECONDS * (group.kind == "mla"))
+    return total * (LOCKSTEP_LAUNCH if data_parallel > 1 else 1)
+
+
+def session_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
+    """As grandezas do KV e da atenção, com a sessão no meio da geração; `mean_*`, entre elas."""
+    model, terms = q.model, dict.fromkeys((
+        "mean_input_tokens", "kv_read_bytes", "indexer_read_bytes", "absorbed_flops",
+        "mean_attention_flops", "mean_indexer_flops"), 0.0)
+    for context, share in q.lengths:  # a última é a mais longa
+        new, middle, part = q.new_tokens(end, context), context - q.output_tokens // 2, float(share)
+        cached = context - q.output_tokens - new
+        terms["attention_flops"] = attention_flops(model, new, cached)
+        terms["indexer_flops"] = indexer_flops(model, new, cached)
+        terms["mean_input_tokens"] += part * new
+        terms["mean_attention_flops"] += part * terms["attention_flops"]
+        terms["mean_indexer_flops"] += part * terms["indexer_flops"]
+        terms["absorbed_flops"] += part * absorbed_flops(model, middle)
+        for group in model.kv_groups:
+            read = group.read_bytes(middle, q.element_bytes) / min(
+                layout.tensor_parallel, group.shards)
+            name = "indexer_read_bytes" if "indexer" in group.kind else "kv_read_bytes"
+            terms[name] += part * float(read)
+    return terms
+
+
 def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
-    """As grandezas das fórmulas, com a sessão no meio da geração; `mean_*`, entre as sessões."""
+    """As grandezas das fórmulas; `gpu_*`, o que cada GPU do tp lê ou calcula das camadas densas."""
     model, server, (dense_bytes, expert_bytes) = q.model, q.server, weight_bytes(q)
-    nodes = layout.nodes_per_unit
+    nodes, tp = layout.nodes_per_unit, layout.tensor_parallel
     stage_nodes = nodes if layout.stage_gpus > server.gpus else 1
     embedding, experts = model.params_embedding or 0, model.params_experts or 0
     linear = (model.params_total or 0) - embedding - experts
     linear_bytes = max(0, dense_bytes - 2 * embedding)
     head = (model.hidden_size or 0) * (model.vocab_size or 0)
+    read = linear_bytes + 2 * head
+    repeated = min(1.0, (model.weights_replicated_bytes or 0) / (read or 1))
+    gpu_ratio = repeated + (1 - repeated) / tp
+    layers = sublayers(model) / 2
     dense_peak, dense_mfu = tensor_peak(server, dense_precision(q, linear, linear_bytes))
-    mean_input = kv_read = absorbed = attention = mean_attention = 0.0
-    for context, share in q.lengths:  # a última é a mais longa
-        new, middle, part = q.new_tokens(end, context), context - q.output_tokens // 2, float(share)
-        attention = attention_flops(model, new, context - q.output_tokens - new)
-        mean_input += part * new
-        mean_attention += part * attention
-        absorbed += part * absorbed_flops(model, middle)
-        kv_read += part * sum([
-            group.read_bytes(middle, q.element_bytes) / min(layout.tensor_parallel, group.shards)
-            for group in model.kv_groups])
+    experts_mfu = EXPERTS_MFU[experts_kernel(q)]
     return {
-        "input_tokens": q.ends[end], "mean_input_tokens": mean_input,
-        "linear_params": linear, "head_params": head, "expert_params": experts,
-        "weights_read_bytes": linear_bytes + 2 * head, "expert_bytes": expert_bytes,
-        "kv_read_bytes": kv_read, "absorbed_flops": absorbed,
-        "attention_flops": attention, "mean_attention_flops": mean_attention,
-        "blocks": sublayers(model),
+        **session_terms(q, layout, end), "input_tokens": q.ends[end],
+        "gpu_read_bytes": read * gpu_ratio, "gpu_linear_params": linear * gpu_ratio,
+        "gpu_head_params": head / tp, "expert_params": experts, "expert_bytes": expert_bytes,
+        "layers": layers, "launch_seconds": launch_seconds(q, layers, layout.data_parallel),
+        "stream_bytes": 2 * layers * (model.hidden_size or 0) * (
+            RESIDUAL_STREAMS if model.compressed else 1),
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
         "link_bandwidth": link_bandwidth(server, layout.stage_gpus, stage_nodes),
@@ -1422,8 +1478,10 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "senders": layout.data_parallel if stage_nodes > 1 else 1,
         "bf16_flops": float(server.tflops_bf16 or 0) * 1e12, "dense_flops": dense_peak,
         "expert_flops": tensor_peak(server, q.weights_precision)[0],
-        "dense_prefill_mfu": dense_mfu, "replica_gpus": layout.replica_gpus,
+        "dense_prefill_mfu": dense_mfu, "experts_decode_mfu": experts_mfu[0],
+        "experts_prefill_mfu": experts_mfu[1], "replica_gpus": layout.replica_gpus,
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
+        "lockstep": LOCKSTEP_PREFILL if layout.data_parallel > 1 else 1,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
         "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
 
@@ -1438,7 +1496,6 @@ class Speed:
     parts: dict[str, tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
     data_parallel: int
     stages: int
-    token_seconds: float  # do prefill de um token, a parte que não é atenção
     prefill_seconds: float  # de um pedido entre os outros
     alone_seconds: float  # do prompt mais longo numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
@@ -1530,47 +1587,51 @@ def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
         return TPOT_CALIBRATED_RANGE
     if not layout.measured:
         return TPOT_UNMEASURED_RANGE
-    low, high = TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
-    return low * mxfp4_bias(q)[1], high
+    return TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
 
 
 def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
     """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
-    t, tp, gpus = speed_terms(q, layout, end), layout.tensor_parallel, layout.replica_gpus
+    t, tp, dp = speed_terms(q, layout, end), layout.tensor_parallel, layout.data_parallel
     stage_gpus, stages, hidden = layout.stage_gpus, layout.pipeline_parallel, q.model.hidden_size
-    blocks, bandwidth, bf16 = t["blocks"], t["hbm_bandwidth"], t["bf16_flops"]
-    attention, mean_attention = (
-        t[name] / (bf16 * ATTENTION_MFU) for name in ("attention_flops", "mean_attention_flops"))
-    linear = t["linear_params"] / t["dense_flops"]
-    experts = t["expert_params"] * t["touched_ratio"] / t["expert_flops"]
+    blocks, bandwidth, bf16 = 2 * t["layers"], t["hbm_bandwidth"], t["bf16_flops"]
+    experts = 2 * t["expert_params"] * t["touched_ratio"] / t["expert_flops"] / stage_gpus
     wait = blocks * t["wait_seconds"] if stage_gpus > 1 else 0.0
     # Segundos por token: 2 bytes por elemento, ida e volta; de uma etapa à outra, só ida.
     sent = blocks * 4 * (hidden or 0) * (stage_gpus - 1) / stage_gpus / t["link_bandwidth"]
     hop = (stages - 1) * 2 * (hidden or 0) / t["hop_bandwidth"]
     parts = {
-        "weights": (t["weights_read_bytes"] / tp / (bandwidth * WEIGHTS_MBU),
-                    2 * (linear + t["head_params"] / bf16) / tp / DECODE_MFU),
+        "weights": (t["gpu_read_bytes"] / (bandwidth * WEIGHTS_MBU),
+                    2 * (t["gpu_linear_params"] / t["dense_flops"] + t["gpu_head_params"] / bf16)
+                    / DECODE_MFU),
         "experts": (t["expert_bytes"] / stage_gpus / (bandwidth * EXPERTS_MBU),
-                    2 * experts / tp / DECODE_EXPERTS_MFU),
+                    dp * experts / t["experts_decode_mfu"]),
         "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
+               + t["indexer_read_bytes"] / (bandwidth * INDEXER_MBU)
                + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
         "communication": (wait + (stages - 1) * NETWORK_SECONDS,
                           (sent + hop) / DECODE_LINK_RATIO),
-        "launch": (blocks / 2 * LAYER_SECONDS + (q.model.moe_layers or 0) * MOE_LAYER_SECONDS
-                   + q.model.indexer_layers * INDEXER_LAYER_SECONDS, 0.0)}
-    computed = linear / t["dense_prefill_mfu"] + experts / PREFILL_EXPERTS_MFU
-    token = (2 * computed / gpus
-             + (sent / t["senders"] + hop) / stages / PREFILL_LINK_RATIO)
+        "launch": (t["launch_seconds"], t["stream_bytes"] * DECODE_ACTIVATIONS / bandwidth)}
+    # De um token, numa etapa: o que cada rank calcula dos seus, o que todos dividem, o que se envia.
+    own = (2 * t["gpu_linear_params"] / t["dense_flops"] / t["dense_prefill_mfu"]
+           + t["stream_bytes"] * PREFILL_ACTIVATIONS / bandwidth)
+    shared = experts / t["experts_prefill_mfu"]
+    moved = (sent / t["senders"] + hop) / PREFILL_LINK_RATIO
+    attention, mean_attention = (
+        t[lead + "attention_flops"] / tp / (bf16 * ATTENTION_MFU)
+        + t[lead + "indexer_flops"] / (bf16 * INDEXER_MFU) for lead in ("", "mean_"))
+    token = (t["lockstep"] * (own / dp + shared) + moved) / stages
     # Um prompt sozinho enche as etapas lote a lote; sem elas, a fila é ele mesmo.
-    filling = 1 + (stages - 1) / t["chunks"]
-    alone = max((q.ends[end] * token + attention / tp / stages) * filling,
+    filling = (1 + (stages - 1) / t["chunks"]) / stages
+    alone = max((q.ends[end] * (own + shared + moved) + attention) * filling,
                 parts["weights"][0] + parts["experts"][0])
     return Speed(
         input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t, parts=parts,
-        data_parallel=layout.data_parallel, stages=stages, token_seconds=token,
-        prefill_seconds=t["mean_input_tokens"] * token + mean_attention / gpus,
-        alone_seconds=tpot_scale * (alone + blocks / 2 * PREFILL_LAYER_SECONDS + wait),
-        scale=mxfp4_bias(q)[0] * tpot_scale, tpot_range=tpot_range_of(q, layout),
+        data_parallel=dp, stages=stages,
+        prefill_seconds=REQUEST_SECONDS + t["mean_input_tokens"] * token
+        + t["lockstep"] * mean_attention / dp / stages,
+        alone_seconds=tpot_scale * (alone + t["layers"] * PREFILL_LAYER_SECONDS + wait),
+        scale=tpot_scale, tpot_range=tpot_range_of(q, layout),
         confident=q.confidence != EVEN or not (layout.measured or q.calibration))
 
 
@@ -6318,44 +6379,52 @@ FIGURES = (
      "ceil(concurrency / (floor(nodes_final / nodes_per_unit) * replicas_per_unit))", ""),
     ("rows", "sequências por GPU", "", "max(1, replica_sessions / (data_parallel * stages))", ""),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
-     "1000 * scale * (weights_read_bytes / tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + rows "
-     "* 2 * (linear_params / dense_flops + head_params / bf16_flops) / tensor_parallel / "
-     "DECODE_MFU)", "ajuste a medidas públicas"),
+     "1000 * scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * "
+     "(gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)",
+     "ajuste a medidas públicas"),
     ("experts", "TPOT: ler e calcular os especialistas", "ms",
      "1000 * scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
-     "touched_ratio)**(replica_sessions / stages)) + rows * 2 * expert_params * touched_ratio / "
-     "tensor_parallel / expert_flops / DECODE_EXPERTS_MFU)", "ajuste a medidas públicas"),
-    ("kv", "TPOT: ler o KV", "ms",
-     "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + absorbed_flops / "
-     "tensor_parallel / (bf16_flops * ATTENTION_MFU))", "ajuste a medidas públicas"),
-    ("communication", "TPOT: comunicação", "ms",
-     "1000 * scale * (parallel * blocks * (wait_seconds + rows * 4 * hidden_size * (stage_gpus - "
-     "1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + (stages - 1) * (NETWORK_SECONDS + "
-     "rows * 2 * hidden_size / hop_bandwidth / DECODE_LINK_RATIO))",
+     "touched_ratio)**(replica_sessions / stages)) + rows * data_parallel * 2 * expert_params * "
+     "touched_ratio / expert_flops / stage_gpus / experts_decode_mfu)",
      "ajuste a medidas públicas"),
-    ("launch", "TPOT: partida dos kernels", "ms",
-     "1000 * scale * (blocks / 2 * LAYER_SECONDS + moe_layers * MOE_LAYER_SECONDS + "
-     "indexer_layers * INDEXER_LAYER_SECONDS)", "ajuste a medidas públicas"),
-    ("token_seconds", "prefill de um token: camadas e comunicação", "s",
-     "2 * (linear_params / dense_flops / dense_prefill_mfu + expert_params * touched_ratio / "
-     "expert_flops / PREFILL_EXPERTS_MFU) / replica_gpus + (parallel * blocks * 4 * hidden_size * "
-     "(stage_gpus - 1) / stage_gpus / link_bandwidth / senders + (stages - 1) * 2 * hidden_size / "
-     "hop_bandwidth) / stages / PREFILL_LINK_RATIO",
+    ("kv", "TPOT: ler o KV", "ms",
+     "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + indexer_read_bytes / "
+     "(hbm_bandwidth * INDEXER_MBU) + absorbed_flops / tensor_parallel / (bf16_flops * "
+     "ATTENTION_MFU))", "ajuste a medidas públicas"),
+    ("communication", "TPOT: comunicação", "ms",
+     "1000 * scale * (parallel * layers * 2 * (wait_seconds + rows * 4 * hidden_size * "
+     "(stage_gpus - 1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + (stages - 1) * "
+     "(NETWORK_SECONDS + rows * 2 * hidden_size / hop_bandwidth / DECODE_LINK_RATIO))",
+     "ajuste a medidas públicas"),
+    ("launch", "TPOT: partida dos kernels, e as ativações", "ms",
+     "1000 * scale * (launch_seconds + rows * stream_bytes * DECODE_ACTIVATIONS / hbm_bandwidth)",
+     "ajuste a medidas públicas"),
+    ("own_seconds", "prefill de um token: camadas densas e ativações", "s",
+     "2 * gpu_linear_params / dense_flops / dense_prefill_mfu + stream_bytes * "
+     "PREFILL_ACTIVATIONS / hbm_bandwidth", "ajuste a medidas públicas"),
+    ("shared_seconds", "prefill de um token: especialistas", "s",
+     "2 * expert_params * touched_ratio / expert_flops / stage_gpus / experts_prefill_mfu",
+     "ajuste a medidas públicas"),
+    ("moved_seconds", "prefill de um token: comunicação", "s",
+     "(parallel * layers * 8 * hidden_size * (stage_gpus - 1) / stage_gpus / link_bandwidth / "
+     "senders + (stages - 1) * 2 * hidden_size / hop_bandwidth) / PREFILL_LINK_RATIO",
      "ajuste a medidas públicas"),
     ("prefill_seconds", "prefill de um pedido entre os outros", "s",
-     "mean_input_tokens * token_seconds + mean_attention_flops / replica_gpus / (bf16_flops * "
-     "ATTENTION_MFU)", "ajuste a medidas públicas"),
+     "REQUEST_SECONDS + (mean_input_tokens * (lockstep * (own_seconds / data_parallel + "
+     "shared_seconds) + moved_seconds) + lockstep * (mean_attention_flops / tensor_parallel / "
+     "(bf16_flops * ATTENTION_MFU) + mean_indexer_flops / (bf16_flops * INDEXER_MFU)) / "
+     "data_parallel) / stages", "ajuste a medidas públicas"),
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
      "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
     ("tpot_ms", "TPOT", "ms",
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
     ("alone_seconds", "prefill de um prompt sozinho", "s",
-     "tpot_scale * (max((input_tokens * token_seconds + attention_flops / tensor_parallel / stages "
-     "/ (bf16_flops * ATTENTION_MFU)) * (1 + (stages - 1) / chunks), weights_read_bytes / "
-     "tensor_parallel / (hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / stage_gpus / "
-     "(hbm_bandwidth * EXPERTS_MBU)) + blocks / 2 * PREFILL_LAYER_SECONDS + parallel * blocks * "
-     "wait_seconds)",
+     "tpot_scale * (max((input_tokens * (own_seconds + shared_seconds + moved_seconds) + "
+     "attention_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU) + indexer_flops / "
+     "(bf16_flops * INDEXER_MFU)) * (1 + (stages - 1) / chunks) / stages, gpu_read_bytes / "
+     "(hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU)) "
+     "+ layers * PREFILL_LAYER_SECONDS + parallel * layers * 2 * wait_seconds)",
      "ajuste a medidas públicas"),
     ("ttft_ms", "TTFT, sem fila", "ms",
      "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2", "faixa de 80% no README"),
@@ -6421,10 +6490,9 @@ QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese 
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
     "WEIGHTS_MBU": WEIGHTS_MBU, "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU,
-    "DECODE_MFU": DECODE_MFU,
-    "DECODE_EXPERTS_MFU": DECODE_EXPERTS_MFU, "PREFILL_EXPERTS_MFU": PREFILL_EXPERTS_MFU,
-    "ATTENTION_MFU": ATTENTION_MFU, "LAYER_SECONDS": LAYER_SECONDS,
-    "MOE_LAYER_SECONDS": MOE_LAYER_SECONDS, "INDEXER_LAYER_SECONDS": INDEXER_LAYER_SECONDS,
+    "INDEXER_MBU": INDEXER_MBU, "DECODE_MFU": DECODE_MFU, "ATTENTION_MFU": ATTENTION_MFU,
+    "INDEXER_MFU": INDEXER_MFU, "DECODE_ACTIVATIONS": DECODE_ACTIVATIONS,
+    "PREFILL_ACTIVATIONS": PREFILL_ACTIVATIONS, "REQUEST_SECONDS": REQUEST_SECONDS,
     "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
     "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
@@ -6546,19 +6614,18 @@ def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
 
 def speed_names(r: SizingResult) -> Json:
     """As grandezas da velocidade na carga nominal, com todos os nós."""
-    case, speed, model = r.nominal, r.offer.speed, r.question.model
+    case, speed = r.nominal, r.offer.speed
     if not case or not speed:
         return {}
     sessions = case["sessions_per_replica"]
     return {
         **case["breakdown_ms"], **speed.terms, "scale": speed.scale,
-        "token_seconds": speed.token_seconds, "prefill_seconds": speed.prefill_seconds,
+        "prefill_seconds": speed.prefill_seconds,
         "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
         "step_seconds": speed.step_seconds[0], "sequence_seconds": speed.step_seconds[1],
         "experts_read_seconds": speed.parts["experts"][0],
         "rows": speed.rows(sessions), "parallel": int(speed.terms["stage_gpus"] > 1),
-        "input_tokens": case["input_tokens"], "moe_layers": model.moe_layers or 0,
-        "indexer_layers": model.indexer_layers, "tpot_ms": case["tpot_ms"]["estimate"],
+        "input_tokens": case["input_tokens"], "tpot_ms": case["tpot_ms"]["estimate"],
         "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)),
         "session_rate": case["output_tokens_per_second_per_session"],
         "node_rate": case["output_tokens_per_second_per_node"]}
