@@ -1276,34 +1276,34 @@ def layout_of(q: Question, replica: Replica) -> Layout:
 # ── Velocidade: missing_for_speed, speed_of e performance_of
 
 # A parte do pico que um motor alcança (MBU da banda da HBM, MFU dos TFLOPS densos) e os custos
-# fixos, ajustados a metade, sorteada por configuração, de umas 2000 medidas públicas (InferenceX
+# fixos, ajustados a metade, sorteada por configuração, de umas 2200 medidas públicas (InferenceX
 # até julho de 2026 e TensorRT-LLM) e conferidos na outra metade; erro no README.
-WEIGHTS_MBU, EXPERTS_MBU, KV_MBU, INDEXER_MBU = 0.90, 0.95, 0.83, 0.21
-DECODE_MFU, ATTENTION_MFU = 0.89, 0.83
-PREFILL_MFU = {"bf16": 0.75, "fp8": 0.65, "fp4": 0.43}  # das camadas densas
+WEIGHTS_MBU, EXPERTS_MBU, KV_MBU, INDEXER_MBU = 0.88, 0.96, 0.71, 0.16
+DECODE_MFU, ATTENTION_MFU = 0.88, 0.81
+PREFILL_MFU = {"bf16": 0.75, "fp8": 0.62, "fp4": 0.38}  # das camadas densas
 # Dos especialistas, em (decode, prefill): poucas linhas em cada um. Pesos de 4 bits sem tensor
 # cores de 4 bits são convertidos a 16 a cada uso; os int4, sempre, por kernels mais lentos.
-EXPERTS_MFU = {"bf16": (0.12, 0.20), "fp8": (0.12, 0.084), "fp4": (0.12, 0.39),
-               "fp4 em 16 bits": (0.12, 0.19), "int4": (0.044, 0.125)}
-INDEXER_MFU = 0.031  # do prefill do indexador, que cada GPU do tp repete inteiro
-LAYER_SECONDS = 47e-6  # por camada e passo: partida dos kernels, normas
-MOE_LAYER_SECONDS, FUSED_MOE_LAYER_SECONDS = 56e-6, 11e-6  # a mais numa MoE; a de 4 bits é fundida
+EXPERTS_MFU = {"bf16": (0.13, 0.20), "fp8": (0.13, 0.099), "fp4": (0.13, 0.30),
+               "fp4 em 16 bits": (0.13, 0.19), "int4": (0.046, 0.13)}
+DECODE_COPIES, PREFILL_COPIES = 28, 4  # idas à HBM do que um token leva a cada especialista
+INDEXER_MFU = 0.042  # do prefill do indexador, que cada GPU do tp repete inteiro
+LAYER_SECONDS = 51e-6  # por camada e passo: partida dos kernels, normas
+MOE_LAYER_SECONDS, FUSED_MOE_LAYER_SECONDS = 48e-6, 8e-6  # a mais numa MoE; a de 4 bits é fundida
 # A mais, por camada: atenção latente, esparsa (indexador), linear; a da DeepSeek V4, com quatro
 # fluxos residuais e compressor; e as escalas por 32 números do MXFP8.
-MLA_LAYER_SECONDS, INDEXER_LAYER_SECONDS, LINEAR_LAYER_SECONDS = 18e-6, 24e-6, 12e-6
-COMPRESSED_LAYER_SECONDS, MXFP8_LAYER_SECONDS = 124e-6, 29e-6
+MLA_LAYER_SECONDS, INDEXER_LAYER_SECONDS, LINEAR_LAYER_SECONDS = 17e-6, 24e-6, 9e-6
+COMPRESSED_LAYER_SECONDS, MXFP8_LAYER_SECONDS = 120e-6, 35e-6
 RESIDUAL_STREAMS = 4  # da DeepSeek V4
-DECODE_ACTIVATIONS, PREFILL_ACTIVATIONS = 140, 20  # idas à HBM, por camada, de cada fluxo
+LOCKSTEP = 1.55  # com data parallel, a GPU mais lenta faz as outras esperarem em cada camada
 ALL_REDUCE_SECONDS = 5e-6  # latência; são dois por camada
 NETWORK_SECONDS = 30e-6  # a de uma troca entre nós ou de uma etapa à outra; sem medidas
-DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.37, 0.54  # da banda do enlace, num sentido
-# Com data parallel as GPUs andam juntas: um prefill numa delas faz as outras esperarem.
-LOCKSTEP_PREFILL, LOCKSTEP_LAUNCH = 1.7, 1.4
-REQUEST_SECONDS = 3.6e-3  # de cada pedido que entra, além do prefill
+DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.37, 0.52  # da banda do enlace, num sentido
+REQUEST_SECONDS = 2.5e-3  # de cada pedido que entra, além do prefill
 PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
 FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
 # Medido / previsto em 80% das medidas.
-TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.88, 1.20), (0.76, 1.39), (0.86, 1.14)
+TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.83, 1.24), (0.82, 1.27), (0.86, 1.14)
+TPOT_DATA_PARALLEL_RANGE = (0.65, 1.45)
 TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
 TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
 QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
@@ -1422,7 +1422,7 @@ def launch_seconds(q: Question, layers: float, data_parallel: int) -> float:
     for group in model.kv_groups:
         total += group.layers * (LINEAR_LAYER_SECONDS if group.fixed_bytes else
                                  MLA_LAYER_SECONDS * (group.kind == "mla"))
-    return total * (LOCKSTEP_LAUNCH if data_parallel > 1 else 1)
+    return total * (LOCKSTEP if data_parallel > 1 else 1)
 
 
 def session_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
@@ -1467,8 +1467,8 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "gpu_read_bytes": read * gpu_ratio, "gpu_linear_params": linear * gpu_ratio,
         "gpu_head_params": head / tp, "expert_params": experts, "expert_bytes": expert_bytes,
         "layers": layers, "launch_seconds": launch_seconds(q, layers, layout.data_parallel),
-        "stream_bytes": 2 * layers * (model.hidden_size or 0) * (
-            RESIDUAL_STREAMS if model.compressed else 1),
+        "dispatched_bytes": 2 * (model.moe_layers or 0) * (model.experts_per_token or 0) * (
+            model.hidden_size or 0) * (RESIDUAL_STREAMS if model.compressed else 1),
         "touched_ratio": (model.experts_per_token or 0) / (model.num_experts or 1),
         "hbm_bandwidth": float(server.hbm_bandwidth_tbps or 0) * 1e12,
         "link_bandwidth": link_bandwidth(server, layout.stage_gpus, stage_nodes),
@@ -1481,7 +1481,6 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "dense_prefill_mfu": dense_mfu, "experts_decode_mfu": experts_mfu[0],
         "experts_prefill_mfu": experts_mfu[1], "replica_gpus": layout.replica_gpus,
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
-        "lockstep": LOCKSTEP_PREFILL if layout.data_parallel > 1 else 1,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
         "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
 
@@ -1587,6 +1586,8 @@ def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
         return TPOT_CALIBRATED_RANGE
     if not layout.measured:
         return TPOT_UNMEASURED_RANGE
+    if layout.data_parallel > 1:
+        return TPOT_DATA_PARALLEL_RANGE
     return TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
 
 
@@ -1605,22 +1606,23 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
                     2 * (t["gpu_linear_params"] / t["dense_flops"] + t["gpu_head_params"] / bf16)
                     / DECODE_MFU),
         "experts": (t["expert_bytes"] / stage_gpus / (bandwidth * EXPERTS_MBU),
-                    dp * experts / t["experts_decode_mfu"]),
+                    dp * experts / t["experts_decode_mfu"]
+                    + t["dispatched_bytes"] * DECODE_COPIES / bandwidth),
         "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
                + t["indexer_read_bytes"] / (bandwidth * INDEXER_MBU)
                + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
         "communication": (wait + (stages - 1) * NETWORK_SECONDS,
                           (sent + hop) / DECODE_LINK_RATIO),
-        "launch": (t["launch_seconds"], t["stream_bytes"] * DECODE_ACTIVATIONS / bandwidth)}
-    # De um token, numa etapa: o que cada rank calcula dos seus, o que todos dividem, o que se envia.
+        "launch": (t["launch_seconds"], 0.0)}
+    # De um token, numa etapa: o que o rank calcula dos seus, o que todos dividem e o que se envia.
     own = (2 * t["gpu_linear_params"] / t["dense_flops"] / t["dense_prefill_mfu"]
-           + t["stream_bytes"] * PREFILL_ACTIVATIONS / bandwidth)
+           + t["dispatched_bytes"] * PREFILL_COPIES / bandwidth)
     shared = experts / t["experts_prefill_mfu"]
     moved = (sent / t["senders"] + hop) / PREFILL_LINK_RATIO
     attention, mean_attention = (
         t[lead + "attention_flops"] / tp / (bf16 * ATTENTION_MFU)
         + t[lead + "indexer_flops"] / (bf16 * INDEXER_MFU) for lead in ("", "mean_"))
-    token = (t["lockstep"] * (own / dp + shared) + moved) / stages
+    token = (own / dp + shared + moved) / stages
     # Um prompt sozinho enche as etapas lote a lote; sem elas, a fila é ele mesmo.
     filling = (1 + (stages - 1) / t["chunks"]) / stages
     alone = max((q.ends[end] * (own + shared + moved) + attention) * filling,
@@ -1629,7 +1631,7 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
         input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t, parts=parts,
         data_parallel=dp, stages=stages,
         prefill_seconds=REQUEST_SECONDS + t["mean_input_tokens"] * token
-        + t["lockstep"] * mean_attention / dp / stages,
+        + mean_attention / dp / stages,
         alone_seconds=tpot_scale * (alone + t["layers"] * PREFILL_LAYER_SECONDS + wait),
         scale=tpot_scale, tpot_range=tpot_range_of(q, layout),
         confident=q.confidence != EVEN or not (layout.measured or q.calibration))
@@ -6385,7 +6387,8 @@ FIGURES = (
     ("experts", "TPOT: ler e calcular os especialistas", "ms",
      "1000 * scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
      "touched_ratio)**(replica_sessions / stages)) + rows * data_parallel * 2 * expert_params * "
-     "touched_ratio / expert_flops / stage_gpus / experts_decode_mfu)",
+     "touched_ratio / expert_flops / stage_gpus / experts_decode_mfu + rows * dispatched_bytes * "
+     "DECODE_COPIES / hbm_bandwidth)",
      "ajuste a medidas públicas"),
     ("kv", "TPOT: ler o KV", "ms",
      "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + indexer_read_bytes / "
@@ -6396,12 +6399,11 @@ FIGURES = (
      "(stage_gpus - 1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + (stages - 1) * "
      "(NETWORK_SECONDS + rows * 2 * hidden_size / hop_bandwidth / DECODE_LINK_RATIO))",
      "ajuste a medidas públicas"),
-    ("launch", "TPOT: partida dos kernels, e as ativações", "ms",
-     "1000 * scale * (launch_seconds + rows * stream_bytes * DECODE_ACTIVATIONS / hbm_bandwidth)",
+    ("launch", "TPOT: partida dos kernels", "ms", "1000 * scale * launch_seconds",
      "ajuste a medidas públicas"),
-    ("own_seconds", "prefill de um token: camadas densas e ativações", "s",
-     "2 * gpu_linear_params / dense_flops / dense_prefill_mfu + stream_bytes * "
-     "PREFILL_ACTIVATIONS / hbm_bandwidth", "ajuste a medidas públicas"),
+    ("own_seconds", "prefill de um token: camadas densas e o que vai aos especialistas", "s",
+     "2 * gpu_linear_params / dense_flops / dense_prefill_mfu + dispatched_bytes * "
+     "PREFILL_COPIES / hbm_bandwidth", "ajuste a medidas públicas"),
     ("shared_seconds", "prefill de um token: especialistas", "s",
      "2 * expert_params * touched_ratio / expert_flops / stage_gpus / experts_prefill_mfu",
      "ajuste a medidas públicas"),
@@ -6410,8 +6412,8 @@ FIGURES = (
      "senders + (stages - 1) * 2 * hidden_size / hop_bandwidth) / PREFILL_LINK_RATIO",
      "ajuste a medidas públicas"),
     ("prefill_seconds", "prefill de um pedido entre os outros", "s",
-     "REQUEST_SECONDS + (mean_input_tokens * (lockstep * (own_seconds / data_parallel + "
-     "shared_seconds) + moved_seconds) + lockstep * (mean_attention_flops / tensor_parallel / "
+     "REQUEST_SECONDS + (mean_input_tokens * (own_seconds / data_parallel + shared_seconds + "
+     "moved_seconds) + (mean_attention_flops / tensor_parallel / "
      "(bf16_flops * ATTENTION_MFU) + mean_indexer_flops / (bf16_flops * INDEXER_MFU)) / "
      "data_parallel) / stages", "ajuste a medidas públicas"),
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
@@ -6491,8 +6493,8 @@ FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
     "WEIGHTS_MBU": WEIGHTS_MBU, "EXPERTS_MBU": EXPERTS_MBU, "KV_MBU": KV_MBU,
     "INDEXER_MBU": INDEXER_MBU, "DECODE_MFU": DECODE_MFU, "ATTENTION_MFU": ATTENTION_MFU,
-    "INDEXER_MFU": INDEXER_MFU, "DECODE_ACTIVATIONS": DECODE_ACTIVATIONS,
-    "PREFILL_ACTIVATIONS": PREFILL_ACTIVATIONS, "REQUEST_SECONDS": REQUEST_SECONDS,
+    "INDEXER_MFU": INDEXER_MFU, "DECODE_COPIES": DECODE_COPIES,
+    "PREFILL_COPIES": PREFILL_COPIES, "REQUEST_SECONDS": REQUEST_SECONDS,
     "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
     "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
