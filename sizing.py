@@ -1279,7 +1279,7 @@ def layout_of(q: Question, replica: Replica) -> Layout:
 # fixos, ajustados a metade, sorteada por configuração, de umas 2200 medidas públicas (InferenceX
 # até julho de 2026 e TensorRT-LLM) e conferidos na outra metade; erro no README.
 WEIGHTS_MBU, EXPERTS_MBU, KV_MBU, INDEXER_MBU = 0.88, 0.96, 0.71, 0.16
-DECODE_MFU, ATTENTION_MFU = 0.88, 0.81
+DECODE_MFU, ATTENTION_MFU = 0.88, 0.78
 PREFILL_MFU = {"bf16": 0.75, "fp8": 0.62, "fp4": 0.38}  # das camadas densas
 # Dos especialistas, em (decode, prefill): poucas linhas em cada um. Pesos de 4 bits sem tensor
 # cores de 4 bits são convertidos a 16 a cada uso; os int4, sempre, por kernels mais lentos.
