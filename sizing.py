@@ -12,7 +12,8 @@ Fórmulas (n tokens, b bytes por elemento):
     sessões por nó    S = ⌊(orçamento − prefixo comum) / KV de uma sessão⌋, até o teto
                       físico e os objetivos
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
-    TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros
+    TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros;
+                      com rascunhos, um passo destes gera --acceptance-length tokens
     TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
 
 TPOT e TTFT são da réplica mais cheia: ⌈concurrency / réplicas⌉ sessões no meio da geração.
@@ -420,7 +421,8 @@ class Model:
     weights_dense_bytes: int | None = None
     weights_expert_bytes: int | None = None
     weights_replicated_bytes: int | None = None
-    mtp: Json | None = None  # as camadas que rascunham: groups, dense_bytes e expert_bytes
+    # As camadas que rascunham: groups, dense_bytes, expert_bytes e, se são um EAGLE3, hf_id.
+    mtp: Json | None = None
     weights_source: str | None = None  # safetensors, index, counted ou flag; None: o catálogo
     assumed: str | None = None  # o que a conta do config.json supôs ou deixou de fora
     multimodal: bool = False
@@ -529,6 +531,13 @@ DEFAULT_MAX_NUM_BATCHED_TOKENS = 8192
 DEFAULT_OUTPUT_TOKENS = TURN_TOKENS = 1024
 DEFAULT_PUE = Fraction(13, 10)
 EVEN, CONFIDENT = Fraction(1, 2), Fraction(9, 10)  # objetivos na previsão, ou na ponta ruim dela
+# Tokens que um passo gera com 0, 1, 2… rascunhados: o do modelo e os que ele aceita. A curva é a
+# mediana de DeepSeek V4 Pro, Qwen3.5, GLM-5.2, MiniMax M3 e Kimi K2.5 no SPEED-Bench (código, no
+# vLLM, InferenceX golden_al_distribution), com 85% dos aceitos: é o que explica o TPOT de 257
+# execuções com rascunho (K = 2 e 3) junto das mesmas sem ele. Varia com o modelo e com o texto: se
+# K = 3, de 2.1 a 3.5.
+ACCEPTANCE_LENGTHS = tuple([Fraction(hundredths, 100) for hundredths in (
+    100, 170, 220, 260, 290, 310, 320, 330, 335)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -554,6 +563,7 @@ class Question:
     requested_max_num_seqs: int | None = None  # None: as sessões da réplica
     requested_max_num_batched_tokens: int | None = None  # None: o padrão do motor na GPU
     speculative_tokens: int = 0  # rascunhados por passo, pelas camadas MTP do modelo
+    requested_acceptance_length: Fraction | None = None  # tokens por passo; None: o padrão de K
     requested_weights_precision: str | None = None  # None: a do checkpoint
     input_tokens: int | None = None  # novos, por pedido; None: as duas pontas da carga
     requested_cached_tokens: int | None = None  # já em cache, por pedido; None: o resto
@@ -606,6 +616,14 @@ class Question:
     def mtp(self) -> Json:
         """As camadas que rascunham, se há especulação."""
         return self.model.mtp or {} if self.speculative_tokens else {}
+
+    @property
+    def acceptance_length(self) -> Fraction | None:
+        """Tokens que um passo gera, se há especulação; None também se K não tem padrão."""
+        drafts, asked = self.speculative_tokens, self.requested_acceptance_length
+        if not drafts or asked is not None:
+            return asked
+        return ACCEPTANCE_LENGTHS[drafts] if drafts < len(ACCEPTANCE_LENGTHS) else None
 
     @cached_property
     def runtime_overhead_gib(self) -> Exact:
@@ -919,6 +937,11 @@ def require_served(q: Question) -> None:
         raise refusal(q, "--kv-precision", q.kv_precision, served)
     if q.speculative_tokens and not q.model.mtp:
         raise refusal(q, "--speculative-tokens", q.speculative_tokens)
+    drafts, accepted = q.speculative_tokens, q.acceptance_length
+    if drafts and not 1 <= (accepted or 0) <= drafts + 1:
+        asked = q.requested_acceptance_length
+        raise refusal(q, "--acceptance-length", ABSENT if asked is None else float(asked),
+                      [drafts + 1])
     if (q.requested_max_num_seqs or 0) > tokens:
         raise refusal(q, "--max-num-seqs", q.requested_max_num_seqs, [tokens])
 
@@ -1438,13 +1461,31 @@ def session_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         terms["mean_input_tokens"] += part * new
         terms["mean_attention_flops"] += part * terms["attention_flops"]
         terms["mean_indexer_flops"] += part * terms["indexer_flops"]
-        terms["absorbed_flops"] += part * absorbed_flops(model, middle)
+        terms["absorbed_flops"] += part * absorbed_flops(model, middle) * (
+            q.speculative_tokens + 1)
         for group in model.kv_groups:
             read = group.read_bytes(middle, q.element_bytes) / min(
                 layout.tensor_parallel, group.shards)
             name = "indexer_read_bytes" if "indexer" in group.kind else "kv_read_bytes"
             terms[name] += part * float(read)
     return terms
+
+
+def draft_terms(q: Question, layout: Layout, terms: dict[str, float]) -> dict[str, float]:
+    """O que uma camada que rascunha tem, sobre o do modelo, se há especulação."""
+    if not q.mtp:
+        return {}
+    groups, tp = listed_groups(q.mtp["groups"], q.model.index_topk or 0), layout.tensor_parallel
+    layers = max([group.layers for group in groups])  # cada passada usa uma
+    kv_read = sum([float(share) * group.read_bytes(context - q.output_tokens // 2, q.element_bytes)
+                   / min(tp, group.shards)
+                   for context, share in q.lengths for group in groups]) / layers
+    gpu_read = q.mtp["dense_bytes"] / layers / tp + 2 * terms["gpu_head_params"]
+    return {"draft_weights_ratio": gpu_read / (terms["gpu_read_bytes"] or 1),
+            "draft_experts_ratio": q.mtp["expert_bytes"] / layers / (terms["expert_bytes"] or 1),
+            "draft_kv_ratio": kv_read / (
+                terms["kv_read_bytes"] + terms["indexer_read_bytes"] or 1),
+            "draft_layers_ratio": 1 / q.model.num_layers}
 
 
 def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
@@ -1462,7 +1503,7 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
     layers = sublayers(model) / 2
     dense_peak, dense_mfu = tensor_peak(server, dense_precision(q, linear, linear_bytes))
     experts_mfu = EXPERTS_MFU[experts_kernel(q)]
-    return {
+    terms = {
         **session_terms(q, layout, end), "input_tokens": q.ends[end],
         "gpu_read_bytes": read * gpu_ratio, "gpu_linear_params": linear * gpu_ratio,
         "gpu_head_params": head / tp, "expert_params": experts, "expert_bytes": expert_bytes,
@@ -1483,6 +1524,10 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
         "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
+    return {**terms, **draft_terms(q, layout, terms)}
+
+
+Parts = Dict[str, Tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
 
 
 @dataclass(frozen=True, eq=False)
@@ -1492,7 +1537,10 @@ class Speed:
     input_tokens: int  # novos, por pedido
     output_tokens: int
     terms: dict[str, float]  # as grandezas das fórmulas, de `speed_terms`
-    parts: dict[str, tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
+    parts: Parts
+    step_tokens: int  # de cada sequência num passo: o do modelo e os rascunhados, que ele confere
+    acceptance_length: float  # os que o passo gera
+    draft_experts_seconds: float  # ler todos os especialistas das camadas que rascunham
     data_parallel: int
     stages: int
     prefill_seconds: float  # de um pedido entre os outros
@@ -1524,10 +1572,11 @@ class Speed:
         rows = sessions / (self.data_parallel * self.stages)
         return rows if rows > 1 else 1.0
 
-    def untouched_seconds(self, sessions: int) -> float:
-        """Dos especialistas que nenhuma sequência do passo toca."""
+    def untouched_seconds(self, sessions: int) -> tuple[float, float]:
+        """Dos especialistas que nenhum token do passo toca: (ao conferir, ao rascunhar)."""
         missed: float = (1 - self.terms["touched_ratio"])**(sessions / self.stages)
-        return self.parts["experts"][0] * missed
+        return (self.parts["experts"][0] * missed**self.step_tokens,
+                self.draft_experts_seconds * missed)
 
     def interference_seconds(self, sessions: int) -> float:
         """Enquanto um pedido gera, cada um dos outros o interrompe com um prefill."""
@@ -1536,15 +1585,19 @@ class Speed:
     def breakdown_ms(self, sessions: int) -> dict[str, float]:
         rows = self.rows(sessions)
         seconds = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
-        seconds["experts"] -= self.untouched_seconds(sessions)
+        for part, untouched in zip(("experts", "draft"), self.untouched_seconds(sessions)):
+            if part in seconds:
+                seconds[part] -= untouched
+        seconds = {part: value / self.acceptance_length for part, value in seconds.items()}
         seconds["prefill_interference"] = self.interference_seconds(sessions)
         return {part: 1e3 * self.scale * value for part, value in seconds.items()}
 
     def tpot_ms(self, sessions: int) -> float:
         """A soma de `breakdown_ms`, que as buscas repetem."""
         fixed, each = self.step_seconds
-        return 1e3 * self.scale * (fixed + each * self.rows(sessions) - self.untouched_seconds(
-            sessions) + self.interference_seconds(sessions))
+        step = fixed + each * self.rows(sessions) - sum(self.untouched_seconds(sessions))
+        return 1e3 * self.scale * (
+            step / self.acceptance_length + self.interference_seconds(sessions))
 
     def ttft_ms(self, tpot_ms: float) -> float:
         """Até o primeiro token, sem fila: prefill e meio passo de espera."""
@@ -1591,6 +1644,25 @@ def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
     return TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
 
 
+def speculative_parts(q: Question, t: dict[str, float], parts: Parts) -> Parts:
+    """As parcelas de um passo que confere K + 1 tokens por sequência, e a de rascunhar K.
+
+    O KV se lê uma vez, e a atenção latente já conta os K + 1. Cada rascunho custa do modelo o que
+    a sua camada tem dos bytes dele, com a cabeça inteira.
+    """
+    if not q.mtp:
+        return parts
+    ratios = {"weights": "draft_weights_ratio", "experts": "draft_experts_ratio",
+              "kv": "draft_kv_ratio"}
+    drafts, tokens = q.speculative_tokens, q.speculative_tokens + 1
+    shares = {part: drafts * t[ratios.get(part, "draft_layers_ratio")] for part in parts}
+    verified = {part: (fixed, each if part == "kv" else tokens * each)
+                for part, (fixed, each) in parts.items()}
+    verified["draft"] = (sum([share * parts[part][0] for part, share in shares.items()]),
+                         sum([share * parts[part][1] for part, share in shares.items()]))
+    return verified
+
+
 def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
     """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
     t, tp, dp = speed_terms(q, layout, end), layout.tensor_parallel, layout.data_parallel
@@ -1628,13 +1700,33 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
     alone = max((q.ends[end] * (own + shared + moved) + attention) * filling,
                 parts["weights"][0] + parts["experts"][0])
     return Speed(
-        input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t, parts=parts,
+        input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t,
+        parts=speculative_parts(q, t, parts), step_tokens=q.speculative_tokens + 1,
+        acceptance_length=float(q.acceptance_length or 1),
+        draft_experts_seconds=q.speculative_tokens * t.get(
+            "draft_experts_ratio", 0.0) * parts["experts"][0],
         data_parallel=dp, stages=stages,
         prefill_seconds=REQUEST_SECONDS + t["mean_input_tokens"] * token
         + mean_attention / dp / stages,
         alone_seconds=tpot_scale * (alone + t["layers"] * PREFILL_LAYER_SECONDS + wait),
         scale=tpot_scale, tpot_range=tpot_range_of(q, layout),
         confident=q.confidence != EVEN or not (layout.measured or q.calibration))
+
+
+def speculation_pays_until(speed: Speed, plain: Speed, most: int) -> int | None:
+    """Sessões na réplica até as quais especular dá TPOT menor; None: até `most`, as que cabem.
+
+    `plain` é a mesma réplica sem especulação. Com poucas sessões, o que se poupa é ler os pesos a
+    cada token; com muitas, conferir mais tokens do que se aceitam custa mais.
+    """
+    def pays(sessions: int) -> bool:
+        return speed.tpot_ms(sessions) < plain.tpot_ms(sessions)
+
+    if pays(most):
+        return None
+    low = max([load for load in (1 << bit for bit in range(most.bit_length())) if pays(load)],
+              default=0)
+    return largest(min(2 * low, most), pays, low)
 
 
 def interval(estimate: float, low: float, high: float) -> dict[str, float]:
@@ -1724,6 +1816,22 @@ class Offer:
         if not self.layout or not self.predictable or not network:
             return None
         return speed_of(self.question, self.layout, self.end, self.tpot_scale)
+
+    @cached_property
+    def plain_speed(self) -> Speed | None:
+        """A da mesma réplica sem especulação, se há."""
+        if not self.speed or not self.layout or not self.question.speculative_tokens:
+            return None
+        plain = replace(self.question, speculative_tokens=0, requested_acceptance_length=None)
+        return speed_of(plain, self.layout, self.end, self.tpot_scale)
+
+    @cached_property
+    def speculation_pays_until(self) -> int | None:
+        """Sessões na réplica; None se compensa em todas as que cabem, ou se não há especulação."""
+        if not self.speed or not self.layout or not self.plain_speed:
+            return None
+        most = max(1, self.layout.sessions_per_replica)
+        return speculation_pays_until(self.speed, self.plain_speed, most)
 
     @cached_property
     def admitted(self) -> tuple[int, str]:
@@ -2333,6 +2441,8 @@ def saying(error: SizingError, expected: str) -> SizingError:
 REFUSALS = {  # da escolha que não serve para {model} em {server}; {allowed}: as que servem
     "--kv-precision": "o motor só serve {model} em {server} com KV em {allowed}",
     "--speculative-tokens": "falta no catálogo mtp, em {model}",
+    "--acceptance-length": "espera-se de 1 a {allowed}, os tokens de um passo; só há padrão até "
+                           "%d rascunhados" % (len(ACCEPTANCE_LENGTHS) - 1),
     "--max-num-seqs": "espera-se até {allowed}, os tokens por passo em {server} "
                       "(--max-num-batched-tokens)",
     "--tensor-parallel": "espera-se um destes, para {model} em {server}: {allowed}",
@@ -2555,6 +2665,7 @@ MODEL_RULES: dict[str, Rule] = {
     "mtp": MTP}  # as regras de dentro estão em MTP_RULES
 MTP_RULES: dict[str, Rule] = {
     "groups": GROUPS, "dense_bytes": COUNT,
+    "hf_id": (lambda v: v is ABSENT or NAME[0](v), NAME[1] + ", ou nada"),  # EAGLE3, à parte
     "expert_bytes": (lambda v: type(v) is int and v >= 0, "um inteiro de 0 em diante")}
 SERVER_RULES: dict[str, Rule] = {
     **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": CAPABILITY,
@@ -6122,8 +6233,8 @@ def risk_warning(r: SizingResult) -> Iterator[str]:
 def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
     return list(chain.from_iterable(part(r) for part in (
-        risk_warning, load_warnings, no_speed_warning, speed_warnings, engine_settings_warnings,
-        tight_warning, ceiling_warnings, plan_warnings)))
+        risk_warning, load_warnings, no_speed_warning, speed_warnings, speculation_warning,
+        engine_settings_warnings, tight_warning, ceiling_warnings, plan_warnings)))
 
 
 def override_texts(q: Question) -> list[str]:
@@ -6187,11 +6298,25 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
             "" if busiest["ttft_ms"] else ", pedidos em fila")
 
 
+def speculation_warning(r: SizingResult) -> Iterator[str]:
+    """Na carga mais cheia das planejadas, com o pico."""
+    speed, plain, until = r.offer.speed, r.offer.plain_speed, r.offer.speculation_pays_until
+    if not speed or not plain:
+        return
+    fullest = max([case["sessions_per_replica"] for case in r.judged
+                   if "failure" not in case["state"]])
+    with_ms, without_ms = speed.tpot_ms(fullest), plain.tpot_ms(fullest)
+    if with_ms > without_ms:
+        reach = "só até %s por réplica" % sessions_text(until) if until else "com carga nenhuma"
+        if until is None or until > fullest:
+            reach = "só com mais sessões"
+        yield ("speculation_slower: com %s na réplica, %s ms por token, e %s sem rascunhar; "
+               "compensa %s: tire --speculative-tokens" % (
+                   sessions_text(fullest), number_text(with_ms), number_text(without_ms), reach))
+
+
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
-    q, scale = r.question, r.offer.tpot_scale
-    if q.speculative_tokens and r.offer.speed:
-        yield ("speculative_speed: %s por passo contam na memória, e não nos tempos"
-               % plural(q.speculative_tokens, "token rascunhado", "tokens rascunhados"))
+    scale = r.offer.tpot_scale
     if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
                "a da pergunta" % number_text(scale))
@@ -6271,6 +6396,7 @@ def cold_start_text(r: SizingResult) -> str:
 
 
 FigureRow = Tuple[str, str, str, str, str]
+DRAFT_SHARE = "a parte dos bytes do modelo que uma camada MTP tem"
 
 
 def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
@@ -6380,6 +6506,9 @@ FIGURES = (
     ("replica_sessions", "sessões na réplica mais cheia", "sessões",
      "ceil(concurrency / (floor(nodes_final / nodes_per_unit) * replicas_per_unit))", ""),
     ("rows", "sequências por GPU", "", "max(1, replica_sessions / (data_parallel * stages))", ""),
+    ("step_tokens", "tokens que um passo confere em cada sequência", "tokens",
+     "speculative_tokens + 1", "o do modelo e os rascunhados"),
+    ("acceptance_length", "tokens que um passo gera", "tokens", "", "--acceptance-length"),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
      "1000 * scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * "
      "(gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)",
@@ -6401,6 +6530,17 @@ FIGURES = (
      "ajuste a medidas públicas"),
     ("launch", "TPOT: partida dos kernels", "ms", "1000 * scale * launch_seconds",
      "ajuste a medidas públicas"),
+    ("draft_step_seconds", "rascunhar: um passo, se lê todos os especialistas", "s",
+     "speculative_tokens * (draft_weights_ratio * weights_step_seconds + draft_experts_ratio * "
+     "experts_read_seconds + draft_layers_ratio * layers_step_seconds)", DRAFT_SHARE),
+    ("draft_sequence_seconds", "rascunhar: cada sequência", "s",
+     "speculative_tokens * (draft_kv_ratio * kv_sequence_seconds + (draft_weights_ratio * "
+     "weights_sequence_seconds + draft_experts_ratio * experts_sequence_seconds + "
+     "draft_layers_ratio * layers_sequence_seconds) / step_tokens)", DRAFT_SHARE),
+    ("draft", "TPOT: rascunhar", "ms",
+     "1000 * scale * (draft_step_seconds + rows * draft_sequence_seconds - speculative_tokens * "
+     "draft_experts_ratio * experts_read_seconds * (1 - touched_ratio)**(replica_sessions / "
+     "stages)) / acceptance_length", ""),
     ("own_seconds", "prefill de um token: camadas densas e o que vai aos especialistas", "s",
      "2 * gpu_linear_params / dense_flops / dense_prefill_mfu + dispatched_bytes * "
      "PREFILL_COPIES / hbm_bandwidth", "ajuste a medidas públicas"),
@@ -6419,8 +6559,14 @@ FIGURES = (
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
      "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
     ("tpot_ms", "TPOT", "ms",
+     "weights + experts + kv + communication + launch + draft + prefill_interference",
+     "faixa de 80% no README"),
+    ("tpot_ms", "TPOT", "ms",
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
+    ("plain_tpot_ms", "TPOT da mesma carga sem rascunhar", "ms", "", "as mesmas parcelas"),
+    ("speculation_pays_until", "sessões na réplica até as quais rascunhar compensa", "sessões", "",
+     "o maior número em que o TPOT é menor que sem rascunhar"),
     ("alone_seconds", "prefill de um prompt sozinho", "s",
      "tpot_scale * (max((input_tokens * (own_seconds + shared_seconds + moved_seconds) + "
      "attention_flops / tensor_parallel / (bf16_flops * ATTENTION_MFU) + indexer_flops / "
@@ -6488,6 +6634,30 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
     ("sessions_held", "sessões que o motor mantém juntas", "sessões", "", PERCENTILE),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
      "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
+
+
+def drafted(row: FigureRow) -> FigureRow:
+    """A parcela ou o TPOT quando um passo confere os rascunhados e gera os que aceita."""
+    name, label, unit, formula, source = row
+    scaled, step = "1000 * scale * ", formula.split(" + prefill_seconds", 1)
+    if len(step) > 1:  # o prefill dos outros, por token gerado, é o mesmo
+        lead, draft = name.split("_", 1)[0], " - draft_experts_seconds * (1 - touched_ratio)**"
+        whole = step[0].replace(" / stages)", " * step_tokens / stages)")
+        whole = whole.replace(scaled + "(", scaled + "((", 1) + draft + (
+            "(%s_per_replica / stages)) / acceptance_length" % lead)
+        return name, label, unit, " + prefill_seconds".join([whole, step[1]]), source
+    if name != "kv":  # a conta do KV já tem a atenção de todos
+        formula = formula.replace("rows * ", "rows * step_tokens * ")
+    formula = formula.replace("(replica_sessions / stages)",
+                              "(replica_sessions * step_tokens / stages)")
+    return name, label, unit, formula + " / acceptance_length", source
+
+
+DRAFTED_FIGURES = tuple([drafted(row) for row in FIGURES if row[0] in {
+    "weights", "experts", "kv", "communication", "launch",
+    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms"}])
+DEFAULT_ACCEPTANCE = (("acceptance_length", "tokens que um passo gera", "tokens", "",
+                       "o padrão de K, de medidas públicas; o seu tráfego pode ter outro"),)
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
@@ -6518,7 +6688,9 @@ def figures_of(r: SizingResult) -> list[Json]:
     special = {row[0]: row for row in chain(
         SHARED_FIGURES if q.shared_prefix_tokens else (),
         () if plan_sessions_of(q, 1, copies) else POOLED_FIGURES,
-        MIXED_FIGURES if q.context_mix else ())}
+        MIXED_FIGURES if q.context_mix else (),
+        DRAFTED_FIGURES if q.speculative_tokens else (),
+        DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else ())}
     for row in FIGURES:
         if row[0] == "kv_blocks" and r.offer.layout:
             rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
@@ -6628,9 +6800,27 @@ def speed_names(r: SizingResult) -> Json:
         "experts_read_seconds": speed.parts["experts"][0],
         "rows": speed.rows(sessions), "parallel": int(speed.terms["stage_gpus"] > 1),
         "input_tokens": case["input_tokens"], "tpot_ms": case["tpot_ms"]["estimate"],
-        "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)),
+        "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)), **draft_names(r, speed),
         "session_rate": case["output_tokens_per_second_per_session"],
         "node_rate": case["output_tokens_per_second_per_node"]}
+
+
+def draft_names(r: SizingResult, speed: Speed) -> Json:
+    """As grandezas da especulação, se há; as do modelo, sem os rascunhos."""
+    if speed.step_tokens == 1:
+        return {}
+    plain = r.offer.plain_speed
+    assert plain
+    names: Json = {"kv_sequence_seconds": speed.parts["kv"][1]}
+    for name, parts in (("weights", ("weights",)), ("experts", ("experts",)),
+                        ("layers", ("communication", "launch"))):
+        fixed, each = zip(*[speed.parts[part] for part in parts])
+        names.update({name + "_step_seconds": sum(fixed), name + "_sequence_seconds": sum(each)})
+    return {**names, **speculation_json(r), "step_tokens": speed.step_tokens,
+            "acceptance_length": speed.acceptance_length,
+            "draft_experts_seconds": speed.draft_experts_seconds,
+            "draft_step_seconds": speed.parts["draft"][0],
+            "draft_sequence_seconds": speed.parts["draft"][1]}
 
 
 def limit_names(r: SizingResult) -> Json:
@@ -6789,6 +6979,15 @@ def engine_kv_dtype(q: Question) -> str:
     return "int8_per_token_head" if q.kv_precision == "int8" else q.kv_precision
 
 
+def draft_words(hf_id: str | None, drafts: int) -> list[str]:
+    """As camadas MTP do modelo ou o EAGLE3 de outro repositório, campo a campo: não se dobra."""
+    if hf_id:
+        return ["--speculative-config.%s %s" % field for field in (
+            ("method", "eagle3"), ("model", hf_id), ("num_speculative_tokens", drafts))]
+    return ["--speculative-config '%s'" % json.dumps(
+        {"method": "mtp", "num_speculative_tokens": drafts})]
+
+
 def launch_words(r: SizingResult, layout: Layout) -> list[str]:
     q, tp, dp = r.question, layout.tensor_parallel, layout.data_parallel
     nodes, replicas, gpus = layout.nodes_per_unit, layout.replicas_per_unit, q.server.gpus
@@ -6818,8 +7017,7 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
         # O motor recusa menos tokens por passo do que sequências.
         "--max-num-batched-tokens %d" % max(sequences, q.max_num_batched_tokens)]
     if q.speculative_tokens:
-        words.append("--speculative-config '%s'" % json.dumps(
-            {"method": "mtp", "num_speculative_tokens": q.speculative_tokens}))
+        words += draft_words(q.mtp.get("hf_id"), q.speculative_tokens)
     if q.model.launch_args:
         words.append(q.model.launch_args)
     if replicas > 1:
@@ -6832,6 +7030,7 @@ def launch_words(r: SizingResult, layout: Layout) -> list[str]:
 
 PARTS = {"weights": "leitura dos pesos", "experts": "especialistas", "kv": "leitura do KV",
          "communication": "comunicação entre GPUs", "launch": "partida dos kernels",
+         "draft": "rascunho",
          "prefill_interference": "prefill dos outros pedidos"}
 SOURCES = {"flag": "", "request": ", a soma do pedido", "model": ", o máximo do modelo",
            "answer": ", a resposta"}
@@ -7191,6 +7390,8 @@ def question_texts(r: SizingResult) -> list[str]:
         ("max_num_batched_tokens", q.requested_max_num_batched_tokens)) if value]
     if q.speculative_tokens:
         asked.append(plural(q.speculative_tokens, "rascunhado", "rascunhados") + " por passo")
+        if r.offer.speed and q.acceptance_length:
+            asked[-1] += ", aceitação de " + number_text(q.acceptance_length, 9)
     if q.confidence != EVEN:
         asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
@@ -7648,8 +7849,9 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "tensor_parallel": q.tensor_parallel, "pipeline_parallel": q.pipeline_parallel,
         "max_num_seqs": q.requested_max_num_seqs,
         "max_num_batched_tokens": q.max_num_batched_tokens,
-        "speculative_tokens": q.speculative_tokens, "weights_precision": q.weights_precision,
-        "weights_source": weights_source(q),
+        "speculative_tokens": q.speculative_tokens,
+        "acceptance_length": json_number(q.acceptance_length),
+        "weights_precision": q.weights_precision, "weights_source": weights_source(q),
         "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
         "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
@@ -7710,7 +7912,16 @@ def performance_json(r: SizingResult) -> Json | None:
                  / fullest / offer.nodes_per_unit)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
                 saturated_output_tokens_per_second_per_node=rounded(saturated),
-                nodes_other_end=nodes_other_end(r), cases=r.performance)
+                nodes_other_end=nodes_other_end(r), cases=r.performance, **speculation_json(r))
+
+
+def speculation_json(r: SizingResult) -> Json:
+    """Até onde especular compensa, e o TPOT da mesma carga sem rascunhar; nada, sem especulação."""
+    plain = r.offer.plain_speed
+    if not plain or not r.nominal:
+        return {}
+    return {"plain_tpot_ms": rounded(plain.tpot_ms(r.nominal["sessions_per_replica"])),
+            "speculation_pays_until": r.offer.speculation_pays_until}
 
 
 def engine_json(r: SizingResult) -> Json:
@@ -8978,6 +9189,9 @@ def add_policy_flags(parser: Parser) -> None:
                        help="tokens de um passo do motor (padrão: o do vLLM na GPU)")
     group.add_argument("--speculative-tokens", metavar="K",
                        help="tokens que as camadas MTP do modelo rascunham por passo (padrão: 0)")
+    group.add_argument("--acceptance-length", metavar="A",
+                       help="tokens que cada passo gera com --speculative-tokens: o do modelo e "
+                            "os rascunhados que ele aceita (padrão: o medido com K)")
     group.add_argument("--weights-precision", metavar="P",
                        help="bf16, fp16, fp8, int8, mxfp4, nvfp4 ou int4 (padrão: a do "
                             "checkpoint)")
@@ -9255,6 +9469,9 @@ READERS: dict[str, Reader] = {
     "--max-num-batched-tokens": TOKENS_READER,
     "--speculative-tokens": Quantity(
         UNITS, int, lambda tokens: 0 <= tokens <= 32, "um inteiro de 0 a 32").read,
+    "--acceptance-length": Quantity(
+        UNITS, Fraction, lambda tokens: 1 <= tokens <= 33, "um número de 1 a 33",
+        three_places=True).read,
     "--weights-precision": choice(*WEIGHT_BITS),
     "--pue": Quantity(UNITS, Fraction, lambda pue: 1 <= pue <= 10, "um número de 1 a 10",
                       three_places=True).read,
@@ -9290,6 +9507,8 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("chunked-prefill-size max-num-tokens", "--max-num-batched-tokens"),
     ("mtp eagle draft-tokens num-speculative-tokens speculative speculative-config",
      "--speculative-tokens"),
+    ("acceptance accept-length accepted acceptance-rate al synthetic-acceptance-length "
+     "spec-accept-length aceitacao", "--acceptance-length"),
     ("modelo model-name models llm", "--model"),
     ("precision precisao", "--kv-precision --weights-precision"),
     ("dtype quantization quant pesos weights", "--weights-precision"),
@@ -9544,7 +9763,8 @@ EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights
              "--scenarios": "--ha",
              "--context-mix": "--effective-context --cached-tokens --calibrate-tpot-ms"}
 # Flag → as que lhe dão efeito: é preciso dar uma delas.
-NEEDED = {"--weights-gib": "--hf-config", "--energy-price": "--years",
+NEEDED = {"--weights-gib": "--hf-config", "--acceptance-length": "--speculative-tokens",
+          "--energy-price": "--years",
           "--years": "--node-price --energy-price",
           "--confidence": "--max-tpot-ms --min-tokens-per-second --max-ttft-ms "
                           "--requests-per-second"}
@@ -9568,7 +9788,8 @@ QUESTION_FIELDS = {
     "--gpu-memory-utilization": "gpu_memory_utilization",
     "--pipeline-parallel": "pipeline_parallel", "--max-num-seqs": "requested_max_num_seqs",
     "--max-num-batched-tokens": "requested_max_num_batched_tokens",
-    "--speculative-tokens": "speculative_tokens", "--pue": "pue",
+    "--speculative-tokens": "speculative_tokens",
+    "--acceptance-length": "requested_acceptance_length", "--pue": "pue",
     "--energy-price": "energy_price", "--years": "years"}
 
 
@@ -9799,8 +10020,11 @@ def outcome_of(given: Flags, q: Question,
         return capacity
     try:
         r = size(q, capacity)
-        refuse_useless(given, "--input-tokens --output-tokens", not r.offer.speed,
+        refuse_useless(given, "--input-tokens --output-tokens --acceptance-length",
+                       not r.offer.speed,
                        "não há velocidade prevista, " + speed_gap(r))
+        refuse_useless(given, "--acceptance-length", not q.speculative_tokens,
+                       "--speculative-tokens é 0")
         asked = {"--tensor-parallel": q.tensor_parallel,
                  "--pipeline-parallel": q.pipeline_parallel,
                  "--speculative-tokens": q.speculative_tokens}

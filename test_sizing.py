@@ -48,7 +48,7 @@ import sizing  # noqa: E402
 ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
     "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
-    "tight_capacity", "slow_decode", "heavy_prefill", "speculative_speed", "far_calibration",
+    "tight_capacity", "slow_decode", "heavy_prefill", "speculation_slower", "far_calibration",
     "no_speed", "no_ceiling", "unserved_gpu", "replica_spans_nodes", "assumed",
     "high_budget_ratio",
     "int8_scales", "network_storage", "cloud_storage", "kv_16bit")
@@ -766,7 +766,7 @@ class Valores(Case):
             "peak_headroom_ratio": 0.2, "ha_mode": "none", "gpu_memory_utilization": 0.9,
             "context_source": "model", "context_mix": None, "shared_prefix_tokens": 0,
             "tensor_parallel": None, "pipeline_parallel": None, "max_num_seqs": None,
-            "max_num_batched_tokens": 16384, "speculative_tokens": 0,
+            "max_num_batched_tokens": 16384, "speculative_tokens": 0, "acceptance_length": None,
             "weights_precision": "mxfp4", "input_tokens": None,
             "cached_tokens": None, "output_tokens": 1024, "max_tpot_ms": None,
             "min_tokens_per_second": None, "max_ttft_ms": None, "confidence": 0.5,
@@ -1733,12 +1733,15 @@ class TetoFisico(Case):
         document, text = document_of(drafted), report_of(drafted)
         self.assertEqual(document["parameters"]["speculative_tokens"], 2)
         self.assertIn("2 rascunhados por passo", " ".join(text.split()))
-        self.assertIn("speculative_speed", self.codes(document))
-        self.assertNotIn("speculative_speed", self.codes(document_of(plain)))
         launch = " ".join(explanation_of(drafted)[0]["launch"]).replace("\\", "")
         self.assertIn("--speculative-config '{\"method\": \"mtp\", "
                       "\"num_speculative_tokens\": 2}'", " ".join(launch.split()))
         self.assertNotIn("speculative", " ".join(explanation_of(plain)[0]["launch"]))
+        eagle = answer(asking("minimax-m3-nvfp4", "dgx-b200", 8, 8192, speculative_tokens=3))
+        launch = " ".join(explanation_of(eagle)[0]["launch"]).replace("\\", "")
+        self.assertIn("--speculative-config.method eagle3 --speculative-config.model Inferact/"
+                      "MiniMax-M3-EAGLE3-GQA --speculative-config.num_speculative_tokens 3",
+                      " ".join(launch.split()))
 
     def test_kv_que_o_motor_serve(self):
         """nvfp4, só com unidades FP4; MLA, sem escalas por cabeça; a DeepSeek V4, só fp8"""
@@ -2656,6 +2659,95 @@ class Velocidade(Case):
                                           2 if kv == "bf16" else 1)
                     self.assertAlmostEqual(speed.tpot_ms(sessions) / naive, 1, 9,
                                            (name, tp, dp, sessions, inputs))
+
+    def test_especulacao(self):
+        """Um passo confere K + 1 tokens, lê o KV uma vez e rascunha K; o TPOT é o passo / A"""
+        for name, node, tp, dp in (("deepseek-r1", "dgx200", 8, 1), ("glm-5-fp8", "dgx-b200", 1, 8),
+                                   ("qwen3.5-27b", "dgx200", 2, 1)):
+            model = in_catalogue("models", name)
+            plain = at(name, node, tp, dp)
+            for drafts in (1, 3, 5):
+                speed = at(name, node, tp, dp, speculative_tokens=drafts,
+                           requested_acceptance_length=Fraction(3, 2)).speed
+                terms, tokens = plain.speed.terms, drafts + 1
+                wide = {part: [fixed, each * tokens]
+                        for part, (fixed, each) in plain.speed.parts.items()}
+                attention = terms["absorbed_flops"] / tp / terms["bf16_flops"] / (
+                    sizing.ATTENTION_MFU)
+                wide["kv"][1] = plain.speed.parts["kv"][1] + drafts * attention
+                ratios = dict.fromkeys(wide, 1 / model.num_layers)
+                ratios["weights"] = (model.mtp["dense_bytes"] / tp + 2 * terms["gpu_head_params"]
+                                     ) / terms["gpu_read_bytes"]
+                ratios["experts"] = model.mtp["expert_bytes"] / (terms["expert_bytes"] or 1)
+                groups = sizing.listed_groups(model.mtp["groups"], model.index_topk or 0)
+                ratios["kv"] = sum(group.read_bytes(1500, 1) / min(tp, group.shards)
+                                   for group in groups) / (
+                                       terms["kv_read_bytes"] + terms["indexer_read_bytes"])
+                for sessions in (1, 16, 300):
+                    rows, missed = max(1, sessions / dp), (1 - terms["touched_ratio"])**sessions
+                    step = {part: fixed + rows * each for part, (fixed, each) in wide.items()}
+                    draft = sum(drafts * ratios[part] * (fixed + rows * each / (
+                        1 if part == "kv" else tokens)) for part, (fixed, each) in wide.items())
+                    step["experts"] -= wide["experts"][0] * missed**tokens
+                    step["draft"] = draft - drafts * ratios["experts"] * wide["experts"][0] * missed
+                    seen = speed.breakdown_ms(sessions)
+                    self.assertEqual(seen.pop("prefill_interference"),
+                                     plain.speed.breakdown_ms(sessions)["prefill_interference"])
+                    for part, seconds in step.items():
+                        self.assertAlmostEqual(seen[part], 1e3 * seconds / 1.5, 9, (name, part))
+                    self.assertAlmostEqual(sum(speed.breakdown_ms(sessions).values()),
+                                           speed.tpot_ms(sessions), 9)
+
+    def test_ate_onde_especular_compensa(self):
+        """A carga em que os dois TPOT se cruzam, e o aviso de quem passa dela"""
+        seen = set()
+        for name, drafts, accepted in (
+                ("deepseek-r1", 3, "1.9"), ("deepseek-r1", 1, "1.9"), ("glm-5-fp8", 5, "2.2"),
+                ("qwen3.5-27b", 8, "1"), ("qwen3.5-27b", 8, "1.3")):
+            choices = {"speculative_tokens": drafts, "tensor_parallel": 8,
+                       "requested_acceptance_length": Fraction(accepted)}
+            offer = answer(asking(name, "dgx200", 1, 8192, **choices)).internal.offer
+            until, most = offer.speculation_pays_until, offer.layout.sessions_per_replica
+            pays = [offer.speed.tpot_ms(load) < offer.plain_speed.tpot_ms(load)
+                    for load in range(1, most + 1)]
+            self.assertEqual(until, None if pays[-1] else max(
+                [load for load, better in enumerate(pays, 1) if better], default=0))
+            seen.add("sempre" if until is None else bool(until))
+            for load in {1, until or 1, min(most, (until or 0) + 1), most}:
+                planned = answer(asking(name, "dgx200", load, 8192, peak_headroom_ratio=Fraction(0),
+                                        nodes=1, **choices))
+                document = document_of(planned)
+                self.assertEqual("speculation_slower" in self.codes(document), not pays[load - 1])
+                self.assertEqual(document["performance"]["speculation_pays_until"], until)
+        self.assertEqual(seen, {"sempre", True, False})
+
+    def test_aceitacao(self):
+        """O padrão de cada K, o valor dado e o que se recusa"""
+        asked = {"model": "deepseek-r1", "server": "dgx200", "concurrency": 10,
+                 "effective_context": 4096}
+        for drafts, length in enumerate(sizing.ACCEPTANCE_LENGTHS):
+            self.assertTrue(1 <= length <= drafts + 1)
+            if drafts:
+                document = self.sized(**asked, speculative_tokens=drafts)
+                self.assertEqual(document["parameters"]["acceptance_length"], float(length))
+                self.assertEqual(document["performance"], self.sized(
+                    **asked, speculative_tokens=drafts, acceptance_length=float(length)
+                )["performance"])
+        beyond = len(sizing.ACCEPTANCE_LENGTHS)
+        self.refused(flags(dict(asked, speculative_tokens=beyond)), "--acceptance-length",
+                     "de 1 a %d" % (beyond + 1), "até %d rascunhados" % (beyond - 1))
+        self.assertEqual(self.sized(**asked, speculative_tokens=beyond, acceptance_length="1")[
+            "parameters"]["acceptance_length"], 1)
+        self.refused(flags(dict(asked, speculative_tokens=2, acceptance_length="3.01")),
+                     "--acceptance-length 3.01", "de 1 a 3")
+        self.refused(flags(dict(asked, speculative_tokens=2, acceptance_length="0.99")),
+                     "--acceptance-length", "0.99")
+        self.refused(flags(dict(asked, acceptance_length=2)), "--acceptance-length",
+                     "--speculative-tokens")
+        self.refused(flags(dict(asked, speculative_tokens=0, acceptance_length=1)),
+                     "--acceptance-length", "sem efeito")
+        self.assertNotIn("acceptance_length", str(figures_of(answer(asking(
+            "deepseek-r1", "dgx200", 10, 4096)))))
 
     def test_pares(self):
         """Os pares consulta-chave são a soma do que cada token vê, com ou sem prefixo"""
@@ -4502,6 +4594,10 @@ class Explicacao(Case):
         {"model": "gpt-oss-20b", "server": "gb200-nvl72", "concurrency": 10**6,
          "effective_context": 64, "node_price": 1},
         dict(BASE, kv_budget_ratio="0.1234567891"),  # o orçamento não é inteiro
+        {"model": "deepseek-r1", "server": "dgx200", "concurrency": 150, "speculative_tokens": 2,
+         "effective_context": "8k", "max_tpot_ms": 45},
+        {"model": "qwen3.5-27b", "server": "h100-nvl-8x", "requests_per_second": "0.2", "ha": "n+1",
+         "effective_context": "4k", "speculative_tokens": 3, "acceptance_length": "1.7"},
         {"model": "kimi-k2.5", "server": "dgx-spark", "concurrency": 1000, "nodes": 1000,
          "effective_context": 17})  # os nós não são um múltiplo dos da réplica
 
@@ -7814,6 +7910,7 @@ class CatalogosRuins(Case):
             ({"dense_bytes": ABSENT}, "mtp.dense_bytes:", "inteiro positivo"),
             ({"expert_bytes": -1}, "mtp.expert_bytes = -1", "de 0 em diante"),
             ({"expert_bytes": True}, "mtp.expert_bytes = true", "de 0 em diante"),
+            ({"hf_id": ""}, "mtp.hf_id", "espera-se"), ({"hf_id": 3}, "mtp.hf_id = 3", "ou nada"),
             ({"experts": 5}, "mtp.experts", "chave desconhecida", "expert_bytes"),
             ({"groups": []}, "mtp.groups = […]", "lista de grupos"),
             ({"groups": [dict(group, layers=0)]}, "mtp.groups[0].layers = 0"),
@@ -8064,8 +8161,8 @@ class CatalogosRuins(Case):
                 self.assertLessEqual(
                     (min(8, least) if experts else least) / 8 * linear + in_16_bits, dense + 1)
                 self.assertLessEqual(dense, 1.07 * (widest / 8 * linear + in_16_bits))
-                drafts = sum((model.mtp or {}).get(name, 0)
-                             for name in ("dense_bytes", "expert_bytes"))
+                own = {} if "hf_id" in (model.mtp or {}) else model.mtp or {}  # no checkpoint
+                drafts = sum(own.get(name, 0) for name in ("dense_bytes", "expert_bytes"))
                 copies = 4 * model.hidden_size * model.vocab_size if drafts else 0
                 whole = dense + experts + drafts
                 self.assertLessEqual(whole * 0.998, model.checkpoint_bytes)
@@ -8636,6 +8733,7 @@ def random_flags(generator):
         "gpu-memory-utilization": ("0.05", "0.5", "1"), "tensor-parallel": ("1", "2", "8", "auto"),
         "pipeline-parallel": ("1", "2", "3", "auto"), "max-num-seqs": ("1", "64", "5000"),
         "max-num-batched-tokens": ("1", "4k", "1m"), "speculative-tokens": ("0", "3"),
+        "acceptance-length": ("1", "2.5", "9"),
         "weights-precision": ("fp8", "bf16", "nvfp4", "int4"), "nodes": ("1", "2", "9", "1e9"),
         "input-tokens": ("1", "1024", "100k"), "output-tokens": ("1", "300", "64k"),
         "max-tpot-ms": ("1", "30", "1e4"), "max-ttft-ms": ("90", "900", "1e7"),
