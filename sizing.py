@@ -482,6 +482,7 @@ class Server:
     heat_btu_h: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
+    speed_measured: bool = False  # há medidas de velocidade com esta GPU
     aliases: tuple[str, ...] = ()
     overrides: str | None = None
 
@@ -2669,6 +2670,7 @@ MTP_RULES: dict[str, Rule] = {
     "expert_bytes": (lambda v: type(v) is int and v >= 0, "um inteiro de 0 em diante")}
 SERVER_RULES: dict[str, Rule] = {
     **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": CAPABILITY,
+    "speed_measured": FLAG,
     "hbm_per_gpu_gb": QUANTITY, "total_hbm_gb": QUANTITY, "hbm_usable_gib_per_gpu": QUANTITY,
     "hbm_bandwidth_tbps": QUANTITY,
     "tflops_bf16": QUANTITY, "tflops_fp8": QUANTITY, "tflops_fp4": QUANTITY,
@@ -6160,7 +6162,6 @@ HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
 HEAVY_PREFILL_RATIO, SLOW_TOKENS_PER_SECOND = 0.5, 10
 FAR_CALIBRATION = 2  # medido / previsto
 RISK = "objective_at_risk: "  # o aviso que a primeira tela mostra junto das metas
-MEASURED_GPUS = {"H100", "H200", "B200", "B300", "GB200"}
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 
 
@@ -6172,13 +6173,12 @@ def extrapolations(r: SizingResult) -> list[str]:
     gpus = layout.replica_gpus // layout.nodes_per_unit  # as que se falam dentro de um nó
     outside = {
         "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
-        "GPU sem medidas": MEASURED_GPUS.isdisjoint((q.server.gpu or "").split()),
+        "GPU sem medidas": not q.server.speed_measured,
         "réplica de %d nós" % layout.nodes_per_unit: layout.nodes_per_unit > 1,
         "%d etapas" % layout.pipeline_parallel: layout.pipeline_parallel > 1,
         "réplica de %d GPUs" % gpus: gpus > 8 and layout.nodes_per_unit == 1,
         "comunicação por PCIe": gpus > 1 and not q.server.nvlink_reaches(gpus),
-        "pesos " + q.weights_precision: q.weights_precision in ("int4", "int8"),
-        "atenção comprimida": q.model.compressed}
+        "pesos int8": q.weights_precision == "int8"}
     return [text for text, is_outside in outside.items() if is_outside]
 
 

@@ -3107,13 +3107,15 @@ class Velocidade(Case):
     def test_extrapolacao(self):
         """O que está fora das medidas é dito: contexto, GPU, PCIe, precisão, atenção"""
         rows = (({}, ["contexto acima de 32768"]), ({"effective_context": "32k"}, []),
-                ({"effective_context": "8k", "server": "h100-nvl-8x"}, ["comunicação por PCIe"]),
+                ({"effective_context": "8k", "server": "h100-nvl-8x"},
+                 ["GPU sem medidas", "comunicação por PCIe"]),
                 ({"effective_context": "8k", "server": "l40s-8x", "model": "qwen3-8b",
                   "tensor_parallel": 1}, ["GPU sem medidas"]),
                 ({"effective_context": "8k", "model": "kimi-k2.5", "server": "gb200-nvl72",
-                  "concurrency": 9}, ["réplica de 72 GPUs", "pesos int4"]),
-                ({"effective_context": "8k", "model": "deepseek-v4", "tensor_parallel": 8},
-                 ["atenção comprimida"]))
+                  "concurrency": 9}, ["réplica de 72 GPUs"]),
+                ({"effective_context": "8k", "model": "qwen3-8b", "weights_precision": "int8",
+                  "tensor_parallel": 1}, ["pesos int8"]),
+                ({"effective_context": "8k", "model": "deepseek-v4", "tensor_parallel": 8}, []))
         for changes, expected in rows:
             with self.subTest(changes):
                 self.assertEqual(self.sized(**changes)["performance"]["extrapolated"], expected)
@@ -3261,7 +3263,7 @@ class Velocidade(Case):
                                        * sessions / fullest), 1)
         self.assertEqual(sessions % 4, 2)
         self.assertEqual(document["performance"]["sessions_per_replica"], 125)
-        inside = {"effective_context": "8k", "server": "h100-nvl-8x", "tensor_parallel": 2}
+        inside = {"effective_context": "8k", "server": "dgx-h100", "tensor_parallel": 2}
         self.assertEqual(self.sized(**inside)["performance"]["extrapolated"], [])
         alone = [warning for warning in self.sized(nodes=1, concurrency=5)["warnings"]
                  if warning.startswith("single_node")]
