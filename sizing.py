@@ -1327,7 +1327,7 @@ PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
 FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
 # Medido / previsto em 80% das medidas.
 TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.83, 1.24), (0.82, 1.27), (0.86, 1.14)
-TPOT_DATA_PARALLEL_RANGE = (0.65, 1.45)
+TPOT_DATA_PARALLEL_RANGE, TPOT_DRAFTED_RANGE = (0.65, 1.45), (0.80, 1.37)
 TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
 TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
 QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
@@ -1642,6 +1642,8 @@ def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
         return TPOT_UNMEASURED_RANGE
     if layout.data_parallel > 1:
         return TPOT_DATA_PARALLEL_RANGE
+    if q.speculative_tokens:
+        return TPOT_DRAFTED_RANGE
     return TPOT_MOE_RANGE if q.model.num_experts else TPOT_RANGE
 
 
