@@ -542,6 +542,25 @@ ACCEPTANCE_LENGTHS = tuple([Fraction(hundredths, 100) for hundredths in (
 
 
 @dataclass(frozen=True, eq=False)
+class EngineLog:
+    """O que um início do `vllm serve` escreveu de cada GPU; None é uma linha que ele não tem."""
+
+    file: str
+    model: str
+    version: str
+    start: int  # de `starts` no arquivo, o último que chegou ao KV
+    starts: int
+    kv_capacity_bytes: int  # da GPU que tem menos; arredondado pelo motor a 0.01 GiB
+    data_parallel: int | None = None
+    gpu_bytes: int | None = None  # toda a memória que o driver mostra
+    weights_bytes: int | None = None
+    cuda_graphs_bytes: int | None = None
+    max_model_len: int | None = None
+    kv_tokens: int | None = None
+    max_concurrency: Fraction | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Question:
     """As entradas dos catálogos, a carga e as escolhas de planejamento.
 
@@ -578,6 +597,7 @@ class Question:
     requests_per_second: Fraction | None = None
     nodes: int | None = None  # None: quantos forem precisos
     calibration: tuple[float, int] | None = None  # TPOT medido: (ms, sessões na réplica)
+    engine_log: EngineLog | None = None  # com o tp e o pp dele
     pue: Fraction = DEFAULT_PUE
     node_price: Exact | None = None
     energy_price: Exact | None = None  # por kWh
@@ -596,6 +616,11 @@ class Question:
     def timed(self) -> bool:
         """A velocidade entra na conta dos nós."""
         return {self.tpot_limit_ms, self.max_ttft_ms, self.requests_per_second} != {None}
+
+    @property
+    def has_measurement(self) -> bool:
+        """Há uma medida, que só vale neste servidor e neste leiaute."""
+        return bool(self.calibration or self.engine_log)
 
     @property
     def tpot_limit_ms(self) -> float | None:
@@ -916,6 +941,7 @@ GRAPHS_BYTES = GIB // 4
 GRAPH_LAYER_BYTES = 90 << 10  # de um grafo numa camada; a MoE custa mais
 GRAPH_MOE_BYTES, GRAPH_WIDE_MOE_BYTES = 30 << 10, 200 << 10  # com MLA ou linear, a segunda
 MAX_NODES_PER_REPLICA = 8
+GPU_TOLERANCE = Fraction(2, 100)  # entre a memória que um log e o catálogo dizem de uma GPU
 
 
 def lacking(entry: Any, fields: str) -> list[str]:
@@ -945,6 +971,23 @@ def require_served(q: Question) -> None:
                       [drafts + 1])
     if (q.requested_max_num_seqs or 0) > tokens:
         raise refusal(q, "--max-num-seqs", q.requested_max_num_seqs, [tokens])
+
+
+def require_log(q: Question) -> None:
+    """Levanta `SizingError` se o log do motor não pode ser deste leiaute e deste servidor."""
+    log, gpus = q.engine_log, q.server.gpus
+    if not log:
+        return
+    wide = q.model.latent and q.model.num_experts and (
+        q.tensor_parallel == q.pipeline_parallel == 1 < gpus)
+    ways = [1, *(gpus * nodes for nodes in range(1, MAX_NODES_PER_REPLICA + 1) if wide)]
+    if (log.data_parallel or 1) not in ways or (wide and not log.data_parallel):
+        raise log_refusal(q, log, "data_parallel", ways)
+    visible = Fraction(q.server.hbm_usable_gib_per_gpu or 0) * GIB
+    if abs((log.gpu_bytes or visible) - visible) > GPU_TOLERANCE * visible:
+        raise log_refusal(q, log, "gpu")
+    if (log.weights_bytes or 0) + log.kv_capacity_bytes > q.usable_bytes:
+        raise log_refusal(q, log, "memory")
 
 
 def missing_for_ceiling(q: Question) -> list[str]:
@@ -1150,6 +1193,7 @@ class Layout(Replica):
 
     activation_bytes: int
     cuda_graphs_bytes: int
+    kv_capacity_bytes: int  # negativo se nem os pesos cabem
     blocks: Blocks
     held_sizes: Sizes  # em blocos, do KV só de cada sessão
     shared_blocks: int  # do prefixo comum
@@ -1160,12 +1204,8 @@ class Layout(Replica):
 
     @property
     def runtime_bytes(self) -> int:
-        return self.activation_bytes + self.non_torch_bytes + self.cuda_graphs_bytes
-
-    @property
-    def kv_capacity_bytes(self) -> int:
-        """Negativo se nem os pesos cabem."""
-        return self.usable_bytes - self.weights_bytes - self.runtime_bytes
+        """Ativações, CUDA e grafos; ou, com o log do motor, o que ele não deu a pesos e KV."""
+        return self.usable_bytes - self.weights_bytes - self.kv_capacity_bytes
 
     @property
     def session_bytes_per_gpu(self) -> int:
@@ -1213,10 +1253,12 @@ def tensor_parallel_ways(q: Question, gpus: int) -> list[int]:
 
 def replica_of(q: Question, tp: int, pp: int, dp: int, nodes: int) -> Replica:
     gpus, server = tp * pp * dp, q.server
+    logged_bytes = q.engine_log.weights_bytes if q.engine_log else None
     return Replica(
         tensor_parallel=tp, pipeline_parallel=pp, data_parallel=dp, nodes_per_unit=nodes,
         replicas_per_unit=nodes * server.gpus // gpus,
-        usable_bytes=q.usable_bytes, weights_bytes=weights_per_gpu(q, tp, dp, pp),
+        usable_bytes=q.usable_bytes,
+        weights_bytes=logged_bytes or weights_per_gpu(q, tp, dp, pp),
         non_torch_bytes=NON_TORCH_PARALLEL_BYTES if gpus > 1 else NON_TORCH_BYTES)
 
 
@@ -1273,13 +1315,14 @@ def layout_of(q: Question, replica: Replica) -> Layout:
     shared, reserved = blocks.shared(q.shared_prefix_tokens), each[-1][1]
     sizes = tuple([(held - shared, share) for (held, _), (_, share) in zip(each, q.lengths)])
     room = replica.usable_bytes - replica.weights_bytes - replica.non_torch_bytes
+    logged_bytes = q.engine_log.kv_capacity_bytes if q.engine_log else 0
 
     def runtime(sequences: int) -> tuple[int, int]:
         graphs = GRAPHS_BYTES + graphs_captured(q.server, sequences) * graph
         return activation_bytes(activations, sequences), graphs
 
     def held(sequences: int) -> int:
-        pool = room - sum(runtime(sequences))
+        pool = logged_bytes or room - sum(runtime(sequences))
         return sessions_held_in(pool // blocks.block_bytes, reserved, sizes)
 
     sequences = q.requested_max_num_seqs or 1
@@ -1291,10 +1334,27 @@ def layout_of(q: Question, replica: Replica) -> Layout:
         sessions = held(sequences)
     activation, graphs = runtime(sequences)
     return Layout(
-        activation_bytes=activation, cuda_graphs_bytes=graphs, blocks=blocks, held_sizes=sizes,
-        shared_blocks=shared, reserved_blocks=reserved, max_num_seqs=sequences,
-        sessions_held=sessions, sessions_per_replica=min(sequences, sessions) * dp,
-        **vars(replica))
+        activation_bytes=activation, cuda_graphs_bytes=graphs,
+        kv_capacity_bytes=logged_bytes or room - activation - graphs, blocks=blocks,
+        held_sizes=sizes, shared_blocks=shared, reserved_blocks=reserved,
+        max_num_seqs=sequences, sessions_held=sessions,
+        sessions_per_replica=min(sequences, sessions) * dp, **vars(replica))
+
+
+def engine_sequences(q: Question) -> int:
+    """O --max-num-seqs do motor, o dado ou o padrão do vLLM nesta GPU."""
+    small = (q.server.max_num_batched_tokens or 0) <= 2048
+    return q.requested_max_num_seqs or min(256 if small else 1024, q.max_num_batched_tokens)
+
+
+def unlogged_layout(q: Question, layout: Layout, log: EngineLog) -> Layout:
+    """O mesmo leiaute previsto sem o log, no comprimento dele e com as sequências do motor."""
+    plain = replace(q, engine_log=None, requested_context=log.max_model_len or q.effective_context,
+                    context_mix=(), requested_cached_tokens=None, shared_prefix_tokens=0,
+                    requested_max_num_seqs=engine_sequences(q))
+    return layout_of(plain, replica_of(
+        plain, layout.tensor_parallel, layout.pipeline_parallel, layout.data_parallel,
+        layout.nodes_per_unit))
 
 
 # ── Velocidade: missing_for_speed, speed_of e performance_of
@@ -2065,10 +2125,13 @@ def unit_offers(q: Question, predictable: bool) -> list[Offer]:
     """
     offers: list[Offer] = []
     node_plan = plan_sessions_of(q, 1, 1)
+    ranks = (q.engine_log.data_parallel or 1) if q.engine_log else 0
+    require_log(q)
 
     def compare(replicas: Iterable[Replica]) -> bool:
         """Se alguma já admite todo o plano de um nó: por nó, nenhuma outra admite mais."""
-        offers.extend([Offer(q, layout_of(q, replica), predictable) for replica in replicas])
+        offers.extend([Offer(q, layout_of(q, replica), predictable) for replica in replicas
+                       if ranks in (0, replica.data_parallel)])
         most = max([offer.sessions_per_unit for offer in offers], default=0)
         return most >= node_plan > 0 and q.requests_per_second is None and not q.calibration
 
@@ -2468,6 +2531,23 @@ def pipeline_refusal(q: Question) -> SizingError:
     return refusal(q, "--pipeline-parallel", q.pipeline_parallel, stages)
 
 
+LOG_REFUSALS = {
+    "data_parallel": "data_parallel_size de {ranks} no log; para {model} em {server} com este tp, "
+                     "espera-se {ways}",
+    "gpu": "o log é de GPUs de {gpu}, e as de {server} têm {visible}",
+    "memory": "pesos e KV do log somam {taken} por GPU, acima dos {usable} que "
+              "--gpu-memory-utilization dá em {server}: confira as duas flags"}
+
+
+def log_refusal(q: Question, log: EngineLog, what: str, ways: Sequence[int] = ()) -> SizingError:
+    sizes = {"gpu": log.gpu_bytes or 0, "visible": (q.server.hbm_usable_gib_per_gpu or 0) * GIB,
+             "taken": (log.weights_bytes or 0) + log.kv_capacity_bytes, "usable": q.usable_bytes}
+    return SizingError("--engine-log", LOG_REFUSALS[what].format(
+        model=q.model.name, server=q.server.name, ways=" ou ".join(map(str, ways[:3])),
+        ranks=log.data_parallel or "tamanho não dito",
+        **{name: size_text(size) for name, size in sizes.items()}), value=log.file)
+
+
 def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: float
                         ) -> SizingError:
     """De sessões demais para uma réplica ou, se cabem, de um TPOT absurdo."""
@@ -2525,6 +2605,45 @@ def by_context(q: Question) -> list[Json]:
     return [{"effective_context": item.effective_context,
              "max_concurrency": getattr(attempt(item), "concurrency", 0)}
             for item in asked if item.request_fits]
+
+
+LOG_FIGURES = {  # nome no JSON → (como se diz, unidade)
+    "weights_gib_per_gpu": ("pesos", " GiB"), "kv_capacity_gib_per_gpu": ("KV", " GiB"),
+    "cuda_graphs_gib_per_gpu": ("grafos", " GiB"), "kv_tokens": ("cache", " tokens"),
+    "max_concurrency": ("concorrência", "x"),
+    "max_concurrency_of_logged_kv": ("concorrência com o KV do log", "x")}
+
+
+def log_figures(q: Question, layout: Layout, log: EngineLog) -> list[Json]:
+    """O que o log diz, por GPU ou por motor, e o previsto sem ele; None: não se sabe.
+
+    A última linha prevê só a regra dos blocos, com o KV que o próprio log diz.
+    """
+    plain, length, logged = unlogged_layout(q, layout, log), log.max_model_len, log.max_concurrency
+    blocks, tokens = plain.blocks, None
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name in ("weights", "kv_capacity", "cuda_graphs"):
+        said = getattr(log, name + "_bytes")
+        pairs[name + "_gib_per_gpu"] = (gib(getattr(plain, name + "_bytes")),
+                                        None if said is None else gib(said))
+    if length and logged is not None:
+        reserved = blocks.of_session(length)[1]
+        pairs["max_concurrency"] = Fraction(plain.kv_blocks, reserved), logged
+        pairs["max_concurrency_of_logged_kv"] = (
+            Fraction(log.kv_capacity_bytes // blocks.block_bytes, reserved), logged)
+        # Desde o vLLM 0.21, a concorrência vezes o comprimento; antes, os de um grupo de camadas.
+        tokens = pairs["max_concurrency"][0] * length // 1
+        if abs((log.kv_tokens or 0) - logged * length) > Fraction(length, 100):
+            tokens = plain.kv_blocks // len(blocks.groups) * min(
+                [item.block_tokens for item in blocks.groups])
+    pairs["kv_tokens"] = tokens, log.kv_tokens
+    rows = []
+    for name in LOG_FIGURES:
+        predicted, said = pairs.get(name, (None, None))
+        known = said is not None and (predicted or 0) > 0
+        rows.append({"name": name, "predicted": json_number(predicted), "logged": json_number(said),
+                     "ratio": rounded(said / predicted) if known else None})
+    return rows
 
 
 RATE = "output_tokens_per_second_per_"
@@ -6099,7 +6218,7 @@ def plan_options(error: NothingFits) -> list[Option]:
 
 def objectives_options(error: NothingFits) -> list[Option]:
     q, fp8 = error.question, None
-    if q.weights_precision in ("bf16", "fp16"):
+    if q.weights_precision in ("bf16", "fp16") and not q.engine_log:
         fp8 = replace(q, requested_weights_precision="fp8")
     turn, flags = None, "--input-tokens %d" % q.ends[-1]
     if len(q.ends) > 1:
@@ -6145,7 +6264,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     if found:
         per_node = "uma sessão por nó " if error.short_of == "plan" else ""
         text = "; %scabe com %s" % (per_node, " ou ".join(found))
-    if q.calibration:
+    if q.has_measurement:
         return text
     auto = {"--tensor-parallel": q.tensor_parallel and replace(q, tensor_parallel=None),
             "--pipeline-parallel": q.pipeline_parallel and replace(q, pipeline_parallel=None)}
@@ -6163,6 +6282,8 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
 HIGH_KV_BUDGET_RATIO, TIGHT_LAST_NODE_RATIO = Fraction(75, 100), Fraction(1, 10)
 HEAVY_PREFILL_RATIO, SLOW_TOKENS_PER_SECOND = 0.5, 10
 FAR_CALIBRATION = 2  # medido / previsto
+FAR_LOG = {"weights_gib_per_gpu": 1.15, "kv_capacity_gib_per_gpu": 1.25,
+           "max_concurrency_of_logged_kv": 1.05}  # o mesmo, do log do motor
 RISK = "objective_at_risk: "  # o aviso que a primeira tela mostra junto das metas
 MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 
@@ -6236,7 +6357,8 @@ def warnings_of(r: SizingResult) -> list[str]:
     """`código: frase`, do mais grave ao mais leve; cada aviso diz o número que o causou."""
     return list(chain.from_iterable(part(r) for part in (
         risk_warning, load_warnings, no_speed_warning, speed_warnings, speculation_warning,
-        engine_settings_warnings, tight_warning, ceiling_warnings, plan_warnings)))
+        engine_settings_warnings, log_warnings, tight_warning, ceiling_warnings,
+        plan_warnings)))
 
 
 def override_texts(q: Question) -> list[str]:
@@ -6322,6 +6444,34 @@ def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
     if not 1 / FAR_CALIBRATION < scale < FAR_CALIBRATION:
         yield ("far_calibration: o TPOT medido é %s vezes o previsto: confira se a carga medida é "
                "a da pergunta" % number_text(scale))
+
+
+def log_warnings(r: SizingResult) -> Iterator[str]:
+    """Se o log parece de outro modelo, outra GPU ou outra regra, e do que ele não prova."""
+    q, log, layout = r.question, r.question.engine_log, r.offer.layout
+    if not log or not layout:
+        return
+    if log.model and not same_model(q.model, log.model):
+        yield "engine_log_model: o log é de %s, e a pergunta, de %s" % (log.model, q.model.name)
+    rows = {row["name"]: row for row in log_figures(q, layout, log)}
+    far = ["%s %s" % (LOG_FIGURES[name][0], number_text(rows[name]["ratio"], 3))
+           for name, most in FAR_LOG.items()
+           if rows[name]["ratio"] is not None and not 1 / most < rows[name]["ratio"] < most]
+    if far:
+        yield ("far_engine_log: o log dividido pelo previsto dá %s: confira se ele é desta "
+               "pergunta, com KV %s e pesos %s, e de que versão" % (
+                   ", ".join(far), q.kv_precision, q.weights_precision))
+    if layout.max_num_seqs > engine_sequences(q):
+        yield ("engine_log_sequences: o KV do log é de um motor com até %d sequências, e "
+               "--max-num-seqs %d tira dele parte da memória" % (
+                   engine_sequences(q), layout.max_num_seqs))
+
+
+def same_model(model: Model, logged: str) -> bool:
+    """O nome do log começa por um dos do catálogo: a versão FP8 de um modelo é o mesmo."""
+    said, *known = (re.sub(r"\W|_", "", name.rstrip("/").rpartition("/")[2].lower())
+                    for name in (logged, model.name, model.hf_id or model.name, *model.aliases))
+    return said.startswith(tuple(known))
 
 
 def load_text(r: SizingResult, case: Json) -> str:
@@ -6660,6 +6810,11 @@ DRAFTED_FIGURES = tuple([drafted(row) for row in FIGURES if row[0] in {
     "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms"}])
 DEFAULT_ACCEPTANCE = (("acceptance_length", "tokens que um passo gera", "tokens", "",
                        "o padrão de K, de medidas públicas; o seu tráfego pode ter outro"),)
+LOGGED_FIGURES = (  # e com o log do motor
+    ("runtime_bytes", "motor por GPU", "B", "usable_bytes - weights_bytes - kv_capacity_bytes",
+     "o que o log não deu a pesos e KV"),
+    ("kv_capacity_bytes", "KV por GPU", "B", "", "log do motor"))
+LOGGED_WEIGHTS = (("weights_bytes", "pesos por GPU", "B", "", "log do motor"),)
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
@@ -6692,7 +6847,9 @@ def figures_of(r: SizingResult) -> list[Json]:
         () if plan_sessions_of(q, 1, copies) else POOLED_FIGURES,
         MIXED_FIGURES if q.context_mix else (),
         DRAFTED_FIGURES if q.speculative_tokens else (),
-        DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else ())}
+        DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else (),
+        LOGGED_FIGURES if q.engine_log else (),
+        LOGGED_WEIGHTS if q.engine_log and q.engine_log.weights_bytes else ())}
     for row in FIGURES:
         if row[0] == "kv_blocks" and r.offer.layout:
             rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
@@ -6700,7 +6857,20 @@ def figures_of(r: SizingResult) -> list[Json]:
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
-    return [rows.pop("effective_context"), *group_figures(r), *rows.values()]
+    return [rows.pop("effective_context"), *group_figures(r), *rows.values(), *logged_rows(r)]
+
+
+def logged_rows(r: SizingResult) -> Iterator[Json]:
+    """O log dividido pelo previsto, em cada grandeza que ele diz."""
+    log, layout = r.question.engine_log, r.offer.layout
+    for row in log_figures(r.question, layout, log) if log and layout else ():
+        if row["ratio"] is not None:
+            name, label = row["name"], LOG_FIGURES[row["name"]][0]
+            names = {"log_ratio": row["ratio"], "logged_" + name: row["logged"],
+                     "predicted_" + name: row["predicted"]}
+            yield dict(figure(names, "log_ratio", label + ", log / previsto", "",
+                              "logged_%s / predicted_%s" % (name, name),
+                              "log do motor"), name="log_ratio_" + name)
 
 
 def figure(names: Mapping[str, Any], name: str, label: str, unit: str, formula: str,
@@ -6898,7 +7068,6 @@ def layout_names(r: SizingResult) -> Json:
         "held_blocks": layout.held_sizes[-1][0] + layout.shared_blocks,
         "sessions_logged": layout.sessions_logged,
         "session_bytes_per_gpu": layout.session_bytes_per_gpu,
-        "kv_capacity_bytes": layout.kv_capacity_bytes,
         "ceiling_sessions": layout.ceiling_sessions}
 
 
@@ -6907,10 +7076,11 @@ def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     q, options = r.asked, {}
     if r.offer.nodes_per_unit > 1:  # pouco mais de HBM pode pôr a réplica num nó
         options.update({percent_text(ratio) + " da HBM": replace(q, gpu_memory_utilization=ratio)
-                        for ratio in HIGHER_UTILIZATIONS if ratio > q.gpu_memory_utilization})
+                        for ratio in HIGHER_UTILIZATIONS
+                        if ratio > q.gpu_memory_utilization and not q.engine_log})
     weights = "fp8" if q.weights_precision in ("bf16", "fp16") else "bf16"
     other_weights = replace(q, requested_weights_precision=weights)
-    if r.offer.layout and not missing_for_ceiling(other_weights):
+    if r.offer.layout and not missing_for_ceiling(other_weights) and not q.engine_log:
         options["pesos " + weights] = other_weights
     other = "fp16" if q.element_bytes == 1 else "fp8"
     if other in kv_precisions_of(q.model, q.server):
@@ -6920,7 +7090,7 @@ def alternatives(r: SizingResult, servers: Sequence[Server]) -> list[Json]:
     if r.asks == "nodes" and not q.ha_spares:
         options["n+1"] = replace(q, ha_mode="n+1")
     larger = [server for server in servers if server.total_hbm_gb > q.server.total_hbm_gb
-              and not q.calibration]  # o que se mediu num servidor não vale em outro
+              and not q.has_measurement]  # o que se mediu num servidor não vale em outro
     for server in sorted(larger, key=lambda server: server.total_hbm_gb)[:1]:
         change = product_text(server) + (
             ", tp auto" if q.tensor_parallel or q.pipeline_parallel else "")
@@ -7394,6 +7564,8 @@ def question_texts(r: SizingResult) -> list[str]:
         asked.append(plural(q.speculative_tokens, "rascunhado", "rascunhados") + " por passo")
         if r.offer.speed and q.acceptance_length:
             asked[-1] += ", aceitação de " + number_text(q.acceptance_length, 9)
+    if q.engine_log:
+        asked.append("KV do log do motor")
     if q.confidence != EVEN:
         asked.append("confiança de " + percent_text(q.confidence))
     if q.calibration:
@@ -7544,12 +7716,29 @@ def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, st
             for row in contexts)))
     if r.costs:
         rows.append(("Custo", cost_text(r)))
+    if r.question.engine_log and r.offer.layout:
+        rows.append(("Log", log_text(r.question, r.offer.layout, r.question.engine_log)))
     if r.offer.layout:
         rows.append((HBM_LABEL, "%s GiB: %s" % (
             decimal_text(sum(hbm_parts(r).values()), 0), " ".join(
                 "%s %s" % (label, decimal_text(part, 0)) for label, part in hbm_parts(r).items()))))
     rows += [(failure_label(r), failure_text(r)), ("Mudaria", changes_text(r, servers))]
     return [(label, text) for label, text in rows if text]
+
+
+def log_text(q: Question, layout: Layout, log: EngineLog) -> str:
+    """De que motor é o log e, em cada grandeza, o que ele diz e o que se previa."""
+    about = ["vLLM " + log.version] * bool(log.version) + [log.model] * bool(log.model)
+    about.append("início %d de %d" % (log.start, log.starts))
+    about += [plural(log.max_model_len or 0, "token")] * bool(log.max_model_len)
+    parts = []
+    for row in log_figures(q, layout, log)[:-1]:
+        label, unit = LOG_FIGURES[row["name"]]
+        said, predicted = row["logged"], row["predicted"]
+        parts.append("%s %s (previsto %s)" % (
+            label, "não dito" if said is None else number_text(said, 7) + unit,
+            "não se sabe" if predicted is None else number_text(predicted, 4)))
+    return "%s: %s" % (", ".join(about), "; ".join(parts))
 
 
 def limit_lines(r: SizingResult, servers: Sequence[Server]) -> list[str]:
@@ -7859,7 +8048,8 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
         "max_ttft_ms": q.max_ttft_ms, "confidence": json_number(q.confidence),
         "requests_per_second": json_number(q.requests_per_second), "nodes": q.nodes,
-        "calibration": q.calibration, "tpot_scale": tpot_scale, "pue": json_number(q.pue),
+        "calibration": q.calibration, "tpot_scale": tpot_scale,
+        "engine_log": q.engine_log.file if q.engine_log else None, "pue": json_number(q.pue),
         "node_price": json_number(q.node_price), "energy_price": json_number(q.energy_price),
         "years": json_number(q.years), "effective_context": q.effective_context}
 
@@ -7934,7 +8124,8 @@ def engine_json(r: SizingResult) -> Json:
     tokens = layout.sessions_logged * layout.data_parallel * q.effective_context // 1
     blocks = layout.blocks
     return {"engine": {
-        "engine": ENGINE, "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
+        "engine": ENGINE, "source": "log" if q.engine_log else "prediction",
+        "layout": str(layout), "tensor_parallel": layout.tensor_parallel,
         "pipeline_parallel": layout.pipeline_parallel, "data_parallel": layout.data_parallel,
         "sessions_per_replica": layout.sessions_per_replica,
         "sessions_held": layout.sessions_held,
@@ -7964,7 +8155,15 @@ def engine_json(r: SizingResult) -> Json:
         "layouts": [{"sessions_per_unit": item.ceiling_sessions,
                      "nodes_per_unit": item.nodes_per_unit, "layout": str(item),
                      "kv_capacity_gib_per_gpu": gib(item.kv_capacity_bytes)}
-                    for item in (offer.layout for offer in r.offers) if item]}}
+                    for item in (offer.layout for offer in r.offers) if item]},
+        **({"engine_log": engine_log_json(q, layout, q.engine_log)} if q.engine_log else {})}
+
+
+def engine_log_json(q: Question, layout: Layout, log: EngineLog) -> Json:
+    """O que o log diz ao lado do previsto."""
+    said = {name: getattr(log, name) or None
+            for name in ("model", "version", "start", "starts", "max_model_len")}
+    return dict(said, figures=log_figures(q, layout, log))
 
 
 def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
@@ -9161,6 +9360,9 @@ def add_question_flags(parser: Parser) -> None:
                        help="mínimo, recomendado e ideal lado a lado")
     group.add_argument("--calibrate-tpot-ms", metavar="MS@SESSÕES",
                        help="um TPOT medido, com tantas sessões na réplica, escala a previsão")
+    group.add_argument("--engine-log", metavar="ARQUIVO",
+                       help="log de um vllm serve deste modelo neste servidor: o KV do teto é o "
+                            "dele, e o previsto aparece ao lado")
     group.add_argument("--storage", metavar="NOME",
                        help="perfil de storage, para o tempo de carga (padrão: profile_default)")
 
@@ -9455,6 +9657,7 @@ READERS: dict[str, Reader] = {
     "--confidence": confidence,
     "--nodes": COUNT_READER,
     "--calibrate-tpot-ms": measured_point,
+    "--engine-log": as_written,
     "--storage": as_written,
     "--kv-precision": choice(*KV_PRECISIONS),
     "--kv-budget-ratio": RATIO_READER,
@@ -9521,6 +9724,7 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("redundancy redundancia spare spares reserva failover availability", "--ha"),
     ("tpot latency latencia itl", "--max-tpot-ms"),
     ("ttft first-token", "--max-ttft-ms"),
+    ("log logs vllm-log engine-logs", "--engine-log"),
     ("disk disco armazenamento", "--storage"),
     ("price preco cost custo", "--node-price"),
     ("kwh energy energia", "--energy-price"),
@@ -9646,6 +9850,148 @@ def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> lis
     if problems:
         raise problems[0]
     return entries
+
+
+MAX_LOG_BYTES, LOG_BLOCK_BYTES = 8 * 2**30, 2**20
+LOG_WORDS = (b"GiB", b"KV cache size", b"tokens per request", b"LLM engine", b"non-default args",
+             b"batched_tokens=", b"--gpu-memory-utilization=")
+LOG_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)"
+# O que dizem as linhas do vLLM 0.11 ao 0.33; de várias GPUs ou motores, qual dos números vale.
+LOG_LINES: tuple[tuple[str, str, Callable[..., Fraction]], ...] = (
+    ("weights_bytes", "Model loading took NUMBER GiB", max),
+    ("kv_capacity_bytes", "Available KV cache memory: NUMBER GiB", min),
+    ("kv_capacity_bytes", "reserved NUMBER GiB memory for KV Cache", min),  # dado em bytes
+    ("cuda_graphs_bytes", "Graph capturing finished in [0-9]+ secs?, took NUMBER GiB", max),
+    ("gpu_bytes", r"Free memory on device \([0-9.]+/NUMBER GiB\)", min),
+    ("kv_tokens", "GPU KV cache size: NUMBER tokens", min),
+    ("max_model_len", "Maximum concurrency for NUMBER tokens per request", min),
+    ("max_concurrency", "Maximum concurrency for [0-9]+ tokens per request: NUMBERx", min),
+    ("data_parallel", r"\bdata_parallel_size'?(?:=|: )NUMBER", lambda before, last: last))
+# Os argumentos que o motor diz, em `nome=valor` ou `'nome': valor`: as linhas, as flags daqui e,
+# dos que não têm flag, ou não para todo valor, os únicos que se dimensionam.
+LOG_ARGUMENTS = (r"LLM engine \(v|non-default args|Chunked prefill is enabled with |"
+                 r"Desired GPU memory utilization is \(|The current --gpu-memory-utilization=")
+LOG_WORDINGS = (
+    (r"Desired GPU memory utilization is \(|The current --gpu-memory-utilization=",
+     "gpu_memory_utilization="),
+    (r"SpeculativeConfig\(method=|'speculative_config': {'method': ", "speculative_method="),
+    ("num_spec_tokens=", "num_speculative_tokens="),
+    ("speculative_config=None", "num_speculative_tokens=0"))
+LOG_FLAGS = {  # sem as três primeiras, nada do log se compara
+    "tensor_parallel_size": "--tensor-parallel", "pipeline_parallel_size": "--pipeline-parallel",
+    "gpu_memory_utilization": "--gpu-memory-utilization", "max_num_seqs": "--max-num-seqs",
+    "max_num_batched_tokens": "--max-num-batched-tokens", "kv_cache_dtype": "--kv-precision",
+    "num_speculative_tokens": "--speculative-tokens"}
+LOG_KV_PRECISIONS = {
+    "fp8": "fp8", "fp8_e4m3": "fp8", "fp8_ds_mla": "fp8", "bfloat16": "bf16", "float16": "fp16",
+    "half": "fp16", "nvfp4": "nvfp4", "int8_per_token_head": "int8"}
+LOG_SIZED = {"decode_context_parallel_size": "1", "prefill_context_parallel_size": "1",
+             "num_gpu_blocks_override": "", "speculative_method": r"\w*mtp",
+             "kv_cache_dtype": "|".join(LOG_KV_PRECISIONS)}
+
+
+def log_lines(path: str) -> Iterator[str]:
+    """As que podem interessar, sem cores nem milhares separados; um log não cabe na memória."""
+    size, rest = 0, b""
+    try:
+        with open(path, "rb") as file:
+            for block in chain(iter(lambda: file.read(LOG_BLOCK_BYTES), b""), [b"\n"]):
+                size += len(block)
+                if size > MAX_LOG_BYTES:
+                    raise SizingError("--engine-log", "o arquivo passa de %d GiB: recorte o início "
+                                      "do motor" % (MAX_LOG_BYTES // GIB), value=path)
+                whole, _, rest = (rest[-LOG_BLOCK_BYTES:] + block).rpartition(b"\n")
+                if any(word in whole for word in LOG_WORDS):
+                    for line in whole.split(b"\n"):
+                        if any(word in line for word in LOG_WORDS):
+                            yield re.sub(r"\x1b\[[0-9;]*m|(?<=[0-9]),(?=[0-9]{3})", "",
+                                         line.decode("utf-8", "replace"))
+    except (OSError, ValueError) as error:  # ValueError: caminho com byte nulo
+        why = os_reason(error) if isinstance(error, OSError) else "não é um caminho de arquivo"
+        raise SizingError("--engine-log", why + "; espera-se o log de um vllm serve",
+                          value=path) from None
+
+
+def log_starts(lines: Iterable[str]) -> Iterator[Json]:
+    """O que diz cada início; outro começa nos argumentos, ou em quem já tinha começado."""
+    start: Json = {}
+    processes: dict[str, str] = {}
+    engines: set[str] = set()
+    for line in lines:
+        engine = re.search(r"LLM engine \(v([\w.+-]+)\) with config: model='([^']{,99})", line)
+        named = re.search(r"\((?!Ray)([^()]*)\bpid=([0-9]+)", line)
+        name, pid = named.groups() if named else ("", "")
+        again = name in engines if engine else "non-default args" in line and start
+        if again or processes.get(name, pid) != pid:
+            yield start
+            start, processes, engines = {}, {}, set()
+        processes[name] = pid
+        if engine:
+            engines.add(name)
+            start["version"], start["model"] = map(one_line, engine.groups())
+        if re.search(LOG_ARGUMENTS, line):
+            start.update(log_settings(line))
+        for key, pattern, chosen in LOG_LINES:
+            match = re.search(pattern.replace("NUMBER", LOG_NUMBER), line)
+            if match:
+                start[key] = chosen(start.get(key, Fraction(match[1])), Fraction(match[1]))
+    yield start
+
+
+def log_settings(line: str) -> Json:
+    """Os argumentos de uma linha que os diz, como texto, menos os que o motor escolhe."""
+    for wording, name in LOG_WORDINGS:
+        line = re.sub(wording, name, line)
+    found = {name: re.search(r"\b%s'?(?:=|: )'?(\w+(?:\.[0-9]+)?)" % name, line)
+             for name in (*LOG_FLAGS, *LOG_SIZED)}
+    return {name: match[1] for name, match in found.items()
+            if match and match[1] not in ("auto", "None")}
+
+
+def engine_log_of(path: str) -> tuple[EngineLog, Json]:
+    """(o último início que chegou ao KV, os argumentos dele). Levanta `SizingError`."""
+    said: Json = {}
+    count = number = known = 0
+    for count, start in enumerate(log_starts(log_lines(path)), 1):
+        known += len(start)
+        if "kv_capacity_bytes" in start:
+            number, said = count, start
+    kv_gib = said.get("kv_capacity_bytes", 0)
+    problems = ["nenhuma linha de memória de um vllm serve, em UTF-8"] * (not known)
+    problems += ["falta a linha 'Available KV cache memory: N GiB', e sem ela não há teto a tirar "
+                 "do log"] * (not said)
+    problems += ["KV de %s GiB: o motor não iniciou" % decimal_text(kv_gib, 2)] * (kv_gib <= 0)
+    problems += ["%s=%s não se dimensiona" % (name, said[name][:40])
+                 for name, sized in LOG_SIZED.items()
+                 if name in said and not re.fullmatch(sized, said[name])]
+    if problems:
+        raise SizingError("--engine-log", problems[0], value=path)
+    figures: Json = {name: said[name] if name == "max_concurrency" else round(
+        said[name] * (GIB if name.endswith("_bytes") else 1))
+        for name, _, _ in LOG_LINES if name in said}
+    return EngineLog(file=path, start=number, starts=count, version=said.get("version", ""),
+                     model=said.get("model", ""), **figures), said
+
+
+def take_log(given: Flags, values: Json) -> Json:
+    """O campo da pergunta; `values` ganha o que o log diz. Levanta `SizingError` se o contradiz."""
+    if "--engine-log" not in given:
+        return {}
+    log, said = engine_log_of(given["--engine-log"])
+    for name, flag in LOG_FLAGS.items():
+        if name in said:
+            text = str(LOG_KV_PRECISIONS.get(said[name], said[name]))
+            value = READERS[flag](flag, text)
+            value = [value] if flag in VARIED else value
+            if values.get(flag, value) not in (value, [None], None):
+                raise SizingError(flag, "o log de --engine-log diz %s: tire a flag ou dê outro log"
+                                  % text, value=given[flag])
+            values[flag] = value
+    lacking = [flag for flag in list(LOG_FLAGS.values())[:3] if values.get(flag) in (None, [None])]
+    if lacking:
+        raise SizingError("--engine-log", "é preciso dar %s, que o log não diz"
+                          % " e ".join(lacking), value=log.file)
+    return {"engine_log": log}
 
 
 def hf_paths(path: str) -> tuple[str, str]:
@@ -9819,7 +10165,7 @@ def check_combination(given: Flags) -> None:
             exclusive["--nodes"] = "--peak-headroom-ratio --ha --scenarios"
     refuse_pairs(given, exclusive)
     several = [flag for flag in VARIED if re.search("(?i),|^all$", given.get(flag, ""))]
-    for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms"):
+    for flag in ("--explain", "--scenarios", "--calibrate-tpot-ms", "--engine-log"):
         if flag in given and several:
             raise SizingError(flag, "não aceita comparar: dê um só valor a " + several[0])
     if given.get("--sort", "").lower() == "total" and not given.keys() & PRICES:
@@ -9926,7 +10272,9 @@ def asked_by(given: Flags) -> Asked:
     servers = named("servers", "--server", given["--server"], known)
     storages = named_alone(given, "storage", "--storage",
                            given.get("--storage", "profile_default"))
-    fields = {field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values}
+    fields = take_log(given, values)
+    fields.update({
+        field: values[flag] for flag, field in QUESTION_FIELDS.items() if flag in values})
     contexts = values.get("--effective-context", [])
     if not given.keys() & LOAD:
         fields.setdefault("nodes", 1)
@@ -10030,7 +10378,7 @@ def outcome_of(given: Flags, q: Question,
         asked = {"--tensor-parallel": q.tensor_parallel,
                  "--pipeline-parallel": q.pipeline_parallel,
                  "--speculative-tokens": q.speculative_tokens}
-        refuse_useless(given, " ".join(["--gpu-memory-utilization --weights-precision "
+        refuse_useless(given, " ".join(["--engine-log --gpu-memory-utilization --weights-precision "
                                         "--max-num-seqs --max-num-batched-tokens",
                                         *(flag for flag, value in asked.items() if value)]),
                        r.capacity.missing,

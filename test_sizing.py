@@ -36,6 +36,7 @@ import tempfile
 import time
 import traceback
 import unittest
+import unittest.mock
 from fractions import Fraction
 
 sys.dont_write_bytecode = True
@@ -50,6 +51,7 @@ ROOTS = {"models": "models", "servers": "servers", "storage": "profiles"}
 WARNINGS = (  # na ordem do README
     "objective_at_risk", "catalogue_override", "context_clamped", "single_node", "idle_nodes",
     "tight_capacity", "slow_decode", "heavy_prefill", "speculation_slower", "far_calibration",
+    "engine_log_model", "far_engine_log", "engine_log_sequences",
     "no_speed", "no_ceiling", "unserved_gpu", "replica_spans_nodes", "assumed",
     "high_budget_ratio",
     "int8_scales", "network_storage", "cloud_storage", "kv_16bit")
@@ -772,6 +774,7 @@ class Valores(Case):
             "cached_tokens": None, "output_tokens": 1024, "max_tpot_ms": None,
             "min_tokens_per_second": None, "max_ttft_ms": None, "confidence": 0.5,
             "requests_per_second": None, "nodes": None, "calibration": None, "tpot_scale": 1.0,
+            "engine_log": None,
             "pue": 1.3, "node_price": None, "energy_price": None, "years": None,
             "weights_source": "catalogue"})
         self.assertEqual(document["storage"]["name"], "profile_default")
@@ -6494,6 +6497,369 @@ def kind_answer(document):
             "context": results.get("max_context"),
             "load": units * results["sessions_per_unit"] - parameters["concurrency"]}[
         document["question"]]
+
+
+# ── Log do motor ──────────────────────────────────────────────────────────────────────────────
+
+LLAMA = {"model": "llama-3.3-70b", "server": "dgx200", "concurrency": 100,
+         "effective_context": 10000, "kv_precision": "bf16", "gpu_memory_utilization": "92%"}
+# Os números de um log de verdade: H200, tp 4, vLLM 0.20.
+SAID = {"weights": "32.89", "kv": "90.66", "tokens": 1188336, "length": 131072, "times": "9.07",
+        "graphs": "0.94"}
+CONFIG = ("Initializing a V1 LLM engine (v%(version)s) with config: model='%(model)s', "
+          "speculative_config=%(speculative)s, tokenizer='%(model)s', dtype=torch.bfloat16, "
+          "max_seq_len=%(length)d, load_format=auto, tensor_parallel_size=%(tp)d, "
+          "pipeline_parallel_size=%(pp)d, data_parallel_size=%(dp)d, %(extra)squantization=None, "
+          "kv_cache_dtype=%(kv_dtype)s, device_config=cuda")
+ARGUMENTS = "non-default args: {'model_tag': '%(model)s', 'host': '0.0.0.0'%(args)s}"
+MEMORY = ("Model loading took %(weights)s GiB memory and 31.657031 seconds",
+          "Available KV cache memory: %(kv)s GiB")
+CAPACITY = ("GPU KV cache size: %(tokens)s tokens",
+            "Maximum concurrency for %(thousands)s tokens per request: %(times)sx")
+GRAPHS = "Graph capturing finished in 5 secs, took %(graphs)s GiB"
+# Versão → (prefixo da API, do motor, da GPU de tp t, as linhas, nesta ordem).
+WORDINGS = {
+    "0.11.2": ("(APIServer pid=13) INFO 11-28 23:05:41 [utils.py:233] ",
+               "(EngineCore_DP0 pid=178) INFO 11-28 23:05:46 [core.py:97] ",
+               "(Worker_TP%d pid=20%d) INFO 11-28 23:07:10 [gpu_worker.py:298] ",
+               (ARGUMENTS, CONFIG, *MEMORY, *CAPACITY, GRAPHS)),
+    "0.9.1": ("INFO 07-10 10:07:14 [api_server.py:1287] ", "INFO 07-10 10:07:15 [core.py:70] ",
+              "(VllmWorker rank=%d pid=32752%d) INFO 07-10 10:08:29 [gpu_worker.py:232] ",
+              (CONFIG, "Model loading took %(weights)s GiB and 12.304157 seconds", MEMORY[1],
+               *CAPACITY, GRAPHS)),
+    "0.33.0": ("\x1b[0;36m(APIServer pid=1)\x1b[0;0m INFO 09-12 22:43:11 [api_utils.py:286] ",
+               "\x1b[0;36m(EngineCore pid=229)\x1b[0;0m INFO 09-12 22:43:30 [core.py:123] ",
+               "\x1b[0;36m(Worker_TP%d pid=51%d)\x1b[0;0m \x1b[32mINFO\x1b[0m 09-12 [x.py:1] ",
+               (ARGUMENTS, CONFIG, *MEMORY, ", ".join(CAPACITY), GRAPHS,
+                "Free memory on device (%(free)s GiB) on startup. Desired GPU memory utilization "
+                "is (%(utilization)s, 125.82 GiB). Actual usage is 33.1 GiB for consumed memory "
+                "(weights + non-torch), 1.46 GiB for peak activation, and 0.94 GiB for CUDAGraph "
+                "memory. Replace gpu_memory_utilization config with `--kv-cache-memory=453691361` "
+                "(0.42 GiB) to fit into requested memory.")),
+    "0.14.1+sem.prefixos": ("", "", "", (CONFIG, *MEMORY, *CAPACITY, GRAPHS))}
+
+
+def engine_log(version="0.33.0", **changes):
+    """O texto de um início do motor nas palavras de uma versão; None tira a linha."""
+    said = dict(SAID, version=version, model="meta-llama/Llama-3.3-70B-Instruct", tp=4, pp=1, dp=1,
+                speculative="None", extra="", kv_dtype="auto", args="", free="139.2/139.8",
+                utilization="0.92")
+    said.update(changes)
+    said["thousands"], said["tokens"] = ("{:,}".format(said[name] or 0)
+                                         for name in ("length", "tokens"))
+    api, engine, worker, lines = WORDINGS[version]
+    text = ["Loading safetensors checkpoint shards: 100% Completed | 9/9 [00:29<00:00,  3.28s/it]"]
+    for line in lines:
+        if any(said[name] is None for name in re.findall(r"%\((\w+)\)", line)):
+            continue
+        if worker and ("Model loading" in line or "Available" in line):
+            text += [worker % (rank, rank) + line % said for rank in range(said["tp"])]
+        else:
+            text.append((api if line == ARGUMENTS else engine) + line % said)
+    return "\n".join(text) + "\n"
+
+
+class LogDoMotor(Case):
+    """--engine-log: o que um vllm serve escreveu, ao lado do previsto e no lugar dele"""
+
+    def logged(self, text, *args, **changes):
+        """O documento da pergunta sobre o Llama com este log."""
+        with temporary_file(text.encode("utf-8", "replace")) as path:
+            return json.loads(self.ok(*flags(dict(LLAMA, engine_log=path, **changes)), *args,
+                                      "--json"))
+
+    def wrong(self, text, *words, **changes):
+        with temporary_file(text if isinstance(text, bytes) else text.encode()) as path:
+            return self.refused(flags(dict(LLAMA, engine_log=path, **changes)), *words)
+
+    def figures(self, document):
+        return {row["name"]: row for row in document["engine_log"]["figures"]}
+
+    def test_palavras(self):
+        """As mesmas linhas nas palavras de quatro versões: os mesmos números e o mesmo teto"""
+        for version in WORDINGS:
+            document = self.logged(engine_log(version))
+            log, found = document["engine_log"], self.figures(document)
+            self.assertEqual({name: row["logged"] for name, row in found.items()}, {
+                "weights_gib_per_gpu": 32.89, "kv_capacity_gib_per_gpu": 90.66,
+                "cuda_graphs_gib_per_gpu": 0.94, "kv_tokens": 1188336, "max_concurrency": 9.07,
+                "max_concurrency_of_logged_kv": 9.07}, version)
+            self.assertEqual((log["version"], log["start"], log["starts"], log["max_model_len"],
+                              log["model"]),
+                             (version, 1, 1, 131072, "meta-llama/Llama-3.3-70B-Instruct"))
+            engine = document["engine"]
+            self.assertEqual((engine["source"], engine["layout"], engine["replicas_per_node"]),
+                             ("log", "tp 4", 2))
+            # 16 tokens de 80 camadas, 2 cabeças de KV por GPU de 128 dimensões, em 16 bits
+            block = 16 * 80 * 2 * 2 * 128 * 2
+            self.assertEqual(engine["kv_blocks"], 9066 * 2**30 // 100 // block)
+            self.assertEqual(engine["sessions_held"], 1 + (engine["kv_blocks"] - 1 - 625) // 625)
+            self.assertEqual((engine["weights_gib_per_gpu"], engine["kv_capacity_gib_per_gpu"]),
+                             (32.89, 90.66))
+            # a regra dos blocos, com o KV do log, dá a concorrência que ele diz
+            self.assertAlmostEqual(found["max_concurrency_of_logged_kv"]["ratio"], 1, 3)
+            ratios = [found[name]["ratio"] for name in ("kv_tokens", "max_concurrency")]
+            self.assertAlmostEqual(*ratios, 3)
+            self.assertFalse({"far_engine_log", "engine_log_model"} & set(self.codes(document)))
+
+    def test_previsto(self):
+        """O previsto é o da pergunta sem log, no comprimento e nas sequências do motor dele"""
+        sparse = {"model": "deepseek-v3.2", "server": "dgx300", "kv_precision": "fp8"}
+        for changes, tp, length, sequences, stated in (
+                ({}, 4, 131072, 300, ", 'max_num_seqs': 300"), ({}, 4, 8192, 1024, ""),
+                ({"server": "dgx-a100"}, 4, 131072, 256, ""), (sparse, 8, 131072, 1024, "")):
+            text = engine_log(tp=tp, length=length, args=stated, free=None, kv="30").replace(
+                "host': '0.0.0.0'", "gpu_memory_utilization': 0.92")
+            document = self.logged(text, **changes)
+            asked = dict(LLAMA, **changes)
+            asked.update(effective_context=length, tensor_parallel=tp, pipeline_parallel=1,
+                         gpu_memory_utilization="92%", max_num_seqs=sequences)
+            plain = json.loads(self.ok(*flags(asked), "--json"))["engine"]
+            self.assertEqual(plain["source"], "prediction")
+            found = {name: row["predicted"] for name, row in self.figures(document).items()}
+            del found["max_concurrency_of_logged_kv"]
+            self.assertEqual(found, {
+                "weights_gib_per_gpu": plain["weights_gib_per_gpu"],
+                "kv_capacity_gib_per_gpu": plain["kv_capacity_gib_per_gpu"],
+                "cuda_graphs_gib_per_gpu": plain["runtime_parts_gib_per_gpu"]["cuda_graphs"],
+                "max_concurrency": plain["sessions_logged"],
+                "kv_tokens": plain["kv_blocks"] * plain["block_tokens"]})
+            for row in self.figures(document).values():
+                self.assertAlmostEqual(row["ratio"] / (row["logged"] / row["predicted"]), 1, 6)
+
+    def test_tokens(self):
+        """O que "KV cache size" conta mudou no vLLM 0.21; o log diz qual dos dois é o dele"""
+        question = {"model": "opt-oss-120b", "kv_precision": "fp8"}
+        text = engine_log(model="openai/gpt-oss-120b", tp=1, kv="50", length=131072, weights=None,
+                          times="19.73", tokens=2586050, kv_dtype="fp8")
+        found = self.figures(self.logged(text, **question))
+        self.assertAlmostEqual(found["kv_tokens"]["ratio"], found["max_concurrency"]["ratio"], 3)
+        old = self.figures(self.logged(text.replace("2,586,050", "1,456,352"), **question))
+        # 182044 blocos de 16 tokens, divididos por dois grupos de camadas
+        self.assertAlmostEqual(old["kv_tokens"]["ratio"] / found["max_concurrency"]["ratio"], 1, 3)
+        self.assertEqual(found["max_concurrency_of_logged_kv"]["predicted"],
+                         sizing.rounded(182044 / 9225))
+        lacking = self.figures(self.logged(
+            text.replace("Maximum concurrency", "Maximum"), **question))
+        self.assertEqual((lacking["kv_tokens"]["logged"], lacking["kv_tokens"]["predicted"],
+                          lacking["max_concurrency"]["logged"]), (2586050, None, None))
+
+    def test_teto(self):
+        """Mais KV no log, mais sessões; vale o KV da GPU que tem menos"""
+        seen = []
+        for kv in ("40.5", "90.66", "95"):
+            document = self.logged(engine_log(kv=kv), "--kv-budget-ratio=95%")
+            seen.append(document["results"]["sessions_per_unit"])
+            engine = document["engine"]
+            self.assertAlmostEqual(
+                engine["weights_gib_per_gpu"] + engine["kv_capacity_gib_per_gpu"]
+                + engine["runtime_gib_per_gpu"], 0.92 * 139.8, 4)
+        self.assertEqual(seen, sorted(set(seen)))
+        text = engine_log("0.11.2")
+        fewer = text.replace("90.66 GiB", "88.1 GiB", 1).replace("32.89 GiB", "33.25 GiB", 1)
+        self.assertEqual((text.count("90.66 GiB"), fewer.count("90.66 GiB")), (4, 3))
+        found = self.figures(self.logged(fewer))
+        self.assertEqual((found["kv_capacity_gib_per_gpu"]["logged"],
+                          found["weights_gib_per_gpu"]["logged"]), (88.1, 33.25))
+        given = re.sub("Available KV cache memory: (.*) GiB", "Initial free memory 139.2 GiB, "
+                       r"reserved \1 GiB memory for KV Cache as specified by kv_cache_memory_bytes",
+                       text)
+        self.assertEqual(self.logged(given)["engine"], self.logged(text)["engine"])
+
+    def test_inicios(self):
+        """De vários inícios, o último que chegou ao KV, e os números de um não passam ao outro"""
+        first = engine_log("0.33.0", kv="70", graphs="5.5", args=", 'max_num_seqs': 7")
+        second = engine_log("0.33.0", kv="80", graphs=None)
+        failed = engine_log("0.33.0", kv=None, tokens=None, times=None, graphs=None)
+        unmarked = [text.replace("non-default", "") for text in (first, second)]
+        again = engine_log("0.11.2", kv="60")
+        grepped = ["".join(line for line in text.splitlines(True) if "KV" in line)
+                   for text in (again, again.replace("pid=", "pid=9").replace("60 GiB", "61 GiB"))]
+        rows = ((first, 70, 1, 1), (first + second, 80, 2, 2), (second + first, 70, 2, 2),
+                (first + failed, 70, 1, 2), (failed + first + second + failed, 80, 3, 4),
+                ("".join(unmarked), 80, 2, 2), ("".join(grepped), 61, 2, 2))
+        for text, kv, start, starts in rows:
+            document = self.logged(text, tensor_parallel=4, pipeline_parallel=1)
+            found, log = self.figures(document), document["engine_log"]
+            self.assertEqual((found["kv_capacity_gib_per_gpu"]["logged"], log["start"],
+                              log["starts"]), (kv, start, starts))
+            if kv == 80:
+                self.assertIsNone(found["cuda_graphs_gib_per_gpu"]["logged"])
+                self.assertIsNone(document["parameters"]["max_num_seqs"])
+        # os ranks de data parallel são de um só início
+        config = next(line for line in again.splitlines() if "LLM engine" in line)
+        other = config.replace("_DP0 pid=178", "_DP1 pid=179")
+        ranks = self.logged(again.replace(config, config + "\n" + other))
+        self.assertEqual(ranks["engine_log"]["starts"], 1)
+
+    def test_argumentos(self):
+        """O que o log diz vale como a flag; contradizê-lo é recusado, e repeti-lo, não"""
+        text = engine_log(kv_dtype="fp8_e4m3", args=(
+            ", 'max_num_seqs': 96, 'max_num_batched_tokens': 4096, 'max_model_len': 131072"))
+        plain = dict(LLAMA)
+        del plain["kv_precision"], plain["gpu_memory_utilization"]
+        stated = {"tensor_parallel": 4, "pipeline_parallel": 1, "gpu_memory_utilization": 0.92,
+                  "max_num_seqs": 96, "max_num_batched_tokens": 4096, "kv_precision": "fp8",
+                  "speculative_tokens": 0}
+        with temporary_file(text.encode()) as path:
+            plain["engine_log"] = path
+            found = json.loads(self.ok(*flags(plain), "--json"))
+            self.assertEqual({name: found["parameters"][name] for name in stated}, stated)
+            self.assertEqual(found["parameters"]["engine_log"], path)
+            same = json.loads(self.ok(*flags(dict(plain, **stated)), "--json"))
+            auto = json.loads(self.ok(*flags(dict(plain, tensor_parallel="auto")), "--json"))
+            self.assertEqual((same, auto), (found, found))
+            for name, other in {"tensor_parallel": 8, "pipeline_parallel": 2,
+                                "gpu_memory_utilization": "90%", "max_num_seqs": 97,
+                                "max_num_batched_tokens": 8192, "kv_precision": "bf16",
+                                "speculative_tokens": 1}.items():
+                self.refused(flags(dict(plain, **{name: other})),
+                             "--" + name.replace("_", "-"), "o log de --engine-log diz",
+                             str(stated[name]))
+        drafts = engine_log(speculative="SpeculativeConfig(method='eagle3', model='x', "
+                                        "num_spec_tokens=3)")
+        self.wrong(drafts, "speculative_method=eagle3")
+        self.wrong(drafts.replace("eagle3", "deepseek_mtp"), "--speculative-tokens", "mtp")
+        for extra, words in (("decode_context_parallel_size=2, ", "decode_context_parallel_size=2"),
+                             ("decode_context_parallel_size=1, ", "")):
+            if words:
+                self.wrong(engine_log(extra=extra), words)
+            else:
+                self.logged(engine_log(extra=extra))
+        self.wrong(engine_log(args=", 'num_gpu_blocks_override': 512"), "num_gpu_blocks_override")
+        self.wrong(engine_log(kv_dtype="turboquant_k8v4"), "kv_cache_dtype=turboquant_k8v4")
+
+    def test_leiaute(self):
+        """Sem a linha de configuração é preciso dizer o leiaute; um log de dp só onde há o dp"""
+        bare = "".join(line for line in engine_log("0.11.2").splitlines(True)
+                       if "LLM engine" not in line)
+        self.wrong(bare, "--engine-log", "--tensor-parallel e --pipeline-parallel, que o log não")
+        self.wrong(bare, "dar --pipeline-parallel, que", tensor_parallel=4)
+        with temporary_file(bare.encode()) as path:
+            plain = dict(LLAMA, engine_log=path, tensor_parallel=4, pipeline_parallel=1)
+            del plain["gpu_memory_utilization"]
+            self.refused(flags(plain), "é preciso dar --gpu-memory-utilization, que o log não diz")
+        document = self.logged(bare, tensor_parallel=4, pipeline_parallel=1)
+        self.assertEqual((document["engine_log"]["version"], document["engine_log"]["model"]),
+                         (None, None))
+        self.wrong(engine_log(dp=2), "data_parallel_size de 2 no log", "espera-se 1")
+        # de um modelo denso, cada rank é um motor à parte, que diz 1 na sua configuração
+        self.logged(engine_log(args=", 'data_parallel_size': 2"))
+        self.wrong(engine_log(tp=3), "--tensor-parallel")
+        mla = {"model": "deepseek-r1", "server": "dgx300", "kv_precision": "fp8"}
+        spread = engine_log("0.11.2", model="deepseek-ai/DeepSeek-R1", tp=1, dp=8, kv="120",
+                            weights="100", kv_dtype="fp8", tokens=None, times=None)
+        self.assertEqual(self.logged(spread, **mla)["engine"]["layout"], "dp 8")
+        # numa GPU, ou nas oito com as sessões de cada uma: o log diz qual
+        small = dict(mla, model="mistral-small-4-119b-2603")
+        for ranks, layout in ((1, "tp 1"), (8, "dp 8")):
+            text = spread.replace("data_parallel_size=8", "data_parallel_size=%d" % ranks)
+            self.assertEqual(self.logged(text, **small)["engine"]["layout"], layout)
+        self.wrong(spread.replace("data_parallel_size=8", "data_parallel_size=4"),
+                   "data_parallel_size de 4", "1 ou 8 ou 16", **mla)
+        self.wrong(spread.replace("data_parallel_size=8, ", ""), "tamanho não dito", **mla)
+
+    def test_outro_servidor(self):
+        """Um log de outra GPU, ou que a utilização não explica, é recusado"""
+        self.wrong(engine_log(free="78.68/79.19"), "GPUs de 79.19 GiB", "139.8 GiB")
+        self.logged(engine_log(free="138.9/139.0"))
+        self.wrong(engine_log("0.11.2", kv="96"), "128.89 GiB", "128.62 GiB",
+                   "--gpu-memory-utilization")
+        self.logged(engine_log("0.11.2", kv="96", args=", 'gpu_memory_utilization': 0.95"),
+                    gpu_memory_utilization=0.95)
+        # as medidas de um servidor não valem noutro, nem com outros pesos
+        with temporary_file(engine_log().encode()) as path:
+            shown = json.loads(self.ok(*flags(dict(LLAMA, engine_log=path)), "--explain", "--json"))
+            self.assertEqual([row["change"] for row in shown["explanation"]["alternatives"]],
+                             ["KV fp8", "n+1", "contexto 5000"])
+            line = self.refused(flags(dict(LLAMA, engine_log=path, nodes=1, concurrency=9999)),
+                                status=3)
+            self.assertNotIn("cabe em", line)
+
+    def test_avisos(self):
+        """Outro modelo, números longe dos previstos, e mais sequências que as do motor do log"""
+        def codes(text, **changes):
+            found = set(self.codes(self.logged(text, **changes)))
+            return found & {"engine_log_model", "far_engine_log", "engine_log_sequences"}
+
+        self.assertEqual(codes(engine_log()), set())
+        for name, warned in (("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", False),
+                             ("/data/models/Llama-3.3-70B-Instruct/", False),
+                             ("Qwen/Qwen2.5-72B-Instruct", True), ("/model", True)):
+            self.assertEqual(codes(engine_log(model=name)),
+                             {"engine_log_model"} if warned else set(), name)
+        for changes in ({"weights": "25"}, {"kv": "60", "times": "6.0"}, {"times": "18.1"}):
+            self.assertEqual(codes(engine_log(**changes)), {"far_engine_log"}, changes)
+        # o KV do log é de 16 bits: em fp8 a mesma memória guarda o dobro
+        self.assertEqual(codes(engine_log(), kv_precision="fp8"), {"far_engine_log"})
+        self.assertEqual(codes(engine_log(), effective_context=256), {"engine_log_sequences"})
+        self.assertEqual(codes(engine_log(args=", 'max_num_seqs': 500"), effective_context=256),
+                         set())
+
+    def test_telas(self):
+        """A primeira tela, --explain e a página dizem o que o log diz e o que se previa"""
+        with temporary_file(engine_log(graphs=None).encode()) as path:
+            question = dict(LLAMA, engine_log=path)
+            text = " ".join(self.ok(*flags(question)).split())
+            for words in ("KV do log do motor", "vLLM 0.33.0, meta-llama/Llama-3.3-70B-Instruct, "
+                          "início 1 de 1, 131072 tokens", "KV 90.66 GiB (previsto ",
+                          "grafos não dito (previsto ", "cache 1188336 tokens (previsto ",
+                          "concorrência 9.07x (previsto "):
+                self.assertIn(words, text)
+            explained = json.loads(self.ok(*flags(question), "--explain", "--json"))
+            rows = {row["name"]: row for row in explained["explanation"]["figures"]}
+            self.assertEqual([rows[name]["source"] for name in
+                              ("weights_bytes", "kv_capacity_bytes")], ["log do motor"] * 2)
+            self.assertEqual(rows["kv_blocks"]["value"], explained["engine"]["kv_blocks"])
+            for name, figure in self.figures(explained).items():
+                shown = rows.get("log_ratio_" + name)
+                self.assertEqual(shown and shown["value"], figure["ratio"])
+            self.assertIn("log_ratio_max_concurrency =", self.ok(*flags(question), "--explain"))
+            self.assertIn("90.66 GiB (previsto", self.ok(*flags(question), "--html"))
+            self.assertIn("recomendado", self.ok(*flags(question), "--scenarios"))
+            point = self.logged(engine_log(), calibrate_tpot_ms="60@50", input_tokens=1000)
+            self.assertAlmostEqual(point["engine"]["kv_capacity_gib_per_gpu"], 90.66)
+            self.assertNotEqual(point["parameters"]["tpot_scale"], 1)
+        bare = "".join(line for line in engine_log("0.11.2").splitlines(True) if "KV" in line)
+        with temporary_file(bare.encode()) as path:
+            text = " ".join(self.ok(*flags(dict(LLAMA, engine_log=path, tensor_parallel=4,
+                                                pipeline_parallel=1))).split())
+            self.assertIn("Log início 1 de 1: pesos não dito (previsto 32.89)", text)
+            self.assertIn("cache 1188336 tokens (previsto não se sabe); concorrência não dito "
+                          "(previsto não se sabe)", text)
+        self.assertNotIn("engine_log", json.loads(self.ok(*flags(LLAMA), "--json")))
+
+    def test_ruins(self):
+        """Arquivos que não são o log de um motor que iniciou: uma linha, status 2"""
+        for name, words in (("/não/existe.log", "não existe"), (ROOT, "é um diretório"),
+                            ("", "não existe"), ("a\0b", "não é um caminho")):
+            self.refused([*flags(LLAMA), "--engine-log=" + name], "--engine-log", words)
+        for content in (b"", b"\xff\xfe\0" * 5000, os.urandom(3000), b"GiB tokens\n" * 100,
+                        engine_log().encode("utf-16")):
+            self.wrong(content, "--engine-log", "nenhuma linha de memória")
+        self.wrong(engine_log(kv=None), "Available KV cache memory", "não há teto")
+        self.wrong(engine_log(kv="-2.14"), "KV de -2.14 GiB", "não iniciou")
+        self.wrong(engine_log(kv="1" * 40), "Available KV cache memory")
+        long = "x" * (3 * 2**20) + "\n"
+        self.assertEqual(self.logged(long + engine_log() + long)["engine"],
+                         self.logged(engine_log())["engine"])
+        with unittest.mock.patch.object(sizing, "MAX_LOG_BYTES", 1000), \
+                temporary_file(engine_log().encode()) as path:
+            done = in_this_process([*flags(LLAMA), "--engine-log=" + path])
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("o arquivo passa de", done.stderr)
+
+    def test_combinacoes(self):
+        """Numa comparação, ou sem os dados do teto, não há o que fazer do log"""
+        for flag, several in (("server", "dgx200,dgx300"), ("concurrency", "10,20"),
+                              ("kv_precision", "fp8,fp16")):
+            self.wrong(engine_log(), "--engine-log", "não aceita comparar",
+                       **{flag: several})
+        raw = dict(listed("models", "llama-3.3-70b"), name="sem-vocab", aliases=[], hf_id=None)
+        del raw["vocab_size"]
+        with temporary_file({"models": [raw]}) as models:
+            self.wrong(engine_log(), "--engine-log", "sem efeito", "vocab_size",
+                       model="sem-vocab", models_file=models)
 
 
 class PrimeiraTela(Case):
