@@ -1585,7 +1585,8 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
         "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
-    return {**terms, **draft_terms(q, layout, terms)}
+    terms.update(draft_terms(q, layout, terms))
+    return terms
 
 
 Parts = Dict[str, Tuple[float, float]]  # parcela → (s por passo, se lê tudo; s por sequência)
@@ -1633,11 +1634,10 @@ class Speed:
         rows = sessions / (self.data_parallel * self.stages)
         return rows if rows > 1 else 1.0
 
-    def untouched_seconds(self, sessions: int) -> tuple[float, float]:
-        """Dos especialistas que nenhum token do passo toca: (ao conferir, ao rascunhar)."""
+    def untouched_ratio(self, sessions: int) -> float:
+        """Dos especialistas, os que nenhum toca se cada sequência leva um token."""
         missed: float = (1 - self.terms["touched_ratio"])**(sessions / self.stages)
-        return (self.parts["experts"][0] * missed**self.step_tokens,
-                self.draft_experts_seconds * missed)
+        return missed
 
     def interference_seconds(self, sessions: int) -> float:
         """Enquanto um pedido gera, cada um dos outros o interrompe com um prefill."""
@@ -1646,9 +1646,10 @@ class Speed:
     def breakdown_ms(self, sessions: int) -> dict[str, float]:
         rows = self.rows(sessions)
         seconds = {part: fixed + each * rows for part, (fixed, each) in self.parts.items()}
-        for part, untouched in zip(("experts", "draft"), self.untouched_seconds(sessions)):
-            if part in seconds:
-                seconds[part] -= untouched
+        untouched = self.untouched_ratio(sessions)
+        seconds["experts"] -= self.parts["experts"][0] * untouched**self.step_tokens
+        if "draft" in seconds:
+            seconds["draft"] -= self.draft_experts_seconds * untouched
         seconds = {part: value / self.acceptance_length for part, value in seconds.items()}
         seconds["prefill_interference"] = self.interference_seconds(sessions)
         return {part: 1e3 * self.scale * value for part, value in seconds.items()}
@@ -1656,7 +1657,9 @@ class Speed:
     def tpot_ms(self, sessions: int) -> float:
         """A soma de `breakdown_ms`, que as buscas repetem."""
         fixed, each = self.step_seconds
-        step = fixed + each * self.rows(sessions) - sum(self.untouched_seconds(sessions))
+        untouched = self.untouched_ratio(sessions)
+        step = (fixed + each * self.rows(sessions) - self.draft_experts_seconds * untouched
+                - self.parts["experts"][0] * untouched**self.step_tokens)
         return 1e3 * self.scale * (
             step / self.acceptance_length + self.interference_seconds(sessions))
 

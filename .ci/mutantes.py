@@ -125,7 +125,7 @@ MUTANTS = (
     ("speculative_parts", 'each if part == "kv" else ', "", "Velocidade.test_especulacao"),
     ("speculative_parts", "drafts * t", "t", "Velocidade.test_especulacao"),
     ("draft_terms", "2 * terms", "0 * terms", "Velocidade.test_especulacao"),
-    ("Speed.untouched_seconds", "**self.step_tokens", "", "Velocidade.test_especulacao"),
+    ("Speed.breakdown_ms", "**self.step_tokens", "", "Velocidade.test_especulacao"),
     ("Speed.breakdown_ms", " / self.acceptance_length", "", "Velocidade.test_especulacao"),
     ("speculation_pays_until", "if pays(most)", "if False",
      "Velocidade.test_ate_onde_especular_compensa"),
