@@ -368,7 +368,9 @@ def sessions_fitting(room_bytes: Exact, sizes: Sizes) -> int:
     89
     """
     most = max(0, room_bytes.numerator // (room_bytes.denominator * sizes[-1][0]))
-    limit = room_bytes // mean_bytes(sizes) if most else 0
+    if len(sizes) == 1 or not most:
+        return most
+    limit = room_bytes // mean_bytes(sizes)
     return largest(limit, lambda sessions: total_fits(sessions, room_bytes, sizes), most)
 
 
