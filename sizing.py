@@ -14,7 +14,7 @@ Fórmulas (n tokens, b bytes por elemento):
     nós               ⌈concurrency · (1 + headroom) / S⌉ + reserva de HA
     TPOT              pesos + especialistas + KV + comunicação + partida + prefill dos outros;
                       com rascunhos, um passo destes gera --acceptance-length tokens
-    TTFT              81 ms + prefill de um prompt sozinho, com a partida dos kernels, + TPOT / 2
+    TTFT              prefill de um prompt sozinho + os passos em que ele anda + a fila deles
 
 TPOT e TTFT são da réplica mais cheia: ⌈concurrency / réplicas⌉ sessões no meio da geração.
 
@@ -70,7 +70,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, groupby, product
-from math import prod
+from math import inf, log, prod
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
 
 __version__ = "1.0"
@@ -593,6 +593,7 @@ class Question:
     max_tpot_ms: float | None = None
     min_tokens_per_second: float | None = None
     max_ttft_ms: float | None = None
+    max_ttft_p95_ms: float | None = None
     confidence: Fraction = EVEN
     shared_prefix_tokens: int = 0  # que todas as sessões dividem
     context_mix: tuple[tuple[int, Fraction], ...] = ()  # (tokens, parte das sessões), crescente
@@ -617,7 +618,7 @@ class Question:
     @property
     def timed(self) -> bool:
         """A velocidade entra na conta dos nós."""
-        return {self.tpot_limit_ms, self.max_ttft_ms, self.requests_per_second} != {None}
+        return bool(self.time_limits_ms) or self.requests_per_second is not None
 
     @property
     def has_measurement(self) -> bool:
@@ -630,6 +631,13 @@ class Question:
         rate = self.min_tokens_per_second
         limits = [self.max_tpot_ms, rate and 1000 / rate]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    @cached_property
+    def time_limits_ms(self) -> dict[str, float]:
+        """Os objetivos de tempo dados, por tempo, na ordem em que limitam."""
+        limits = {"tpot": self.tpot_limit_ms, "ttft": self.max_ttft_ms,
+                  "ttft_p95": self.max_ttft_p95_ms}
+        return {time: limit for time, limit in limits.items() if limit is not None}
 
     @property
     def ha_spares(self) -> int:
@@ -1385,14 +1393,20 @@ ALL_REDUCE_SECONDS = 5e-6  # latência; são dois por camada
 NETWORK_SECONDS = 30e-6  # a de uma troca entre nós ou de uma etapa à outra; sem medidas
 DECODE_LINK_RATIO, PREFILL_LINK_RATIO = 0.37, 0.52  # da banda do enlace, num sentido
 REQUEST_SECONDS = 2.5e-3  # de cada pedido que entra, além do prefill
-PREFILL_LAYER_SECONDS = 163e-6  # por camada de um prompt sozinho
-FIRST_TOKEN_SECONDS = 0.081  # servidor, tokenizador e fila do escalonador no TTFT
+# Por camada de um prompt sozinho: partida dos kernels sem grafos CUDA, tokenizador e servidor; de
+# metade, sorteada por configuração, das medidas do vLLM com menos de 50% do tempo em prefill.
+PREFILL_LAYER_SECONDS = 700e-6
 # Medido / previsto em 80% das medidas.
 TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.83, 1.24), (0.82, 1.27), (0.86, 1.14)
 TPOT_DATA_PARALLEL_RANGE, TPOT_DRAFTED_RANGE = (0.65, 1.45), (0.80, 1.37)
 TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
-TTFT_RANGE, THROUGHPUT_RANGE = (0.6, 5.3), (0.76, 1.19)
-QUEUE_RATIO = 0.70  # do tempo em prefill: daí em diante os pedidos esperam em fila
+THROUGHPUT_RANGE = (0.76, 1.19)
+# Tempo até o 1º token → (a parte dos pedidos que o passa, medido / previsto em 80% das medidas).
+FIRST_TOKENS = {"ttft": (0.50, (0.76, 2.6)), "ttft_p95": (0.05, (0.74, 2.8))}
+# A maior utilização da fila de prefills em que se prevê a espera: daí em diante 1% a mais de
+# sessões a alonga em mais de 10%, e a carga não se conhece tão bem.
+QUEUE_UTILIZATION = 0.90
+QUEUE_SESSIONS = 2**40  # até onde se procura a carga em que a fila não se prevê mais
 
 
 def missing_for_speed(q: Question) -> list[str]:
@@ -1586,7 +1600,8 @@ def speed_terms(q: Question, layout: Layout, end: int) -> dict[str, float]:
         "experts_prefill_mfu": experts_mfu[1], "replica_gpus": layout.replica_gpus,
         "stage_gpus": layout.stage_gpus, "stages": layout.pipeline_parallel,
         # Lotes de prefill em que um prompt sozinho se corta; as etapas os fazem em fila.
-        "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens))}
+        "chunks": max(1, ceil_div(q.ends[end], q.max_num_batched_tokens)),
+        "batched_tokens": q.max_num_batched_tokens}
     terms.update(draft_terms(q, layout, terms))
     return terms
 
@@ -1607,7 +1622,8 @@ class Speed:
     draft_experts_seconds: float  # ler todos os especialistas das camadas que rascunham
     data_parallel: int
     stages: int
-    prefill_seconds: float  # de um pedido entre os outros
+    prefill_seconds: float  # de um pedido entre os outros, em média
+    prefill_spread: float  # E[S²] / E[S]² desses prefills: 1 se todos os pedidos são iguais
     alone_seconds: float  # do prompt mais longo numa réplica ociosa
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
     tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
@@ -1620,11 +1636,12 @@ class Speed:
         return sum(fixed), sum(each)
 
     @cached_property
-    def margins(self) -> tuple[float, float, float]:
-        """Fatores sobre TPOT, TTFT e latência, de onde se julgam: a ponta ruim da faixa, ou 1."""
+    def margins(self) -> dict[str, float]:
+        """Fatores sobre cada tempo, de onde se julga: a ponta ruim da faixa, ou 1."""
         if not self.confident:
-            return 1.0, 1.0, 1.0
-        return self.tpot_range[1], TTFT_RANGE[1], 1 / self.throughput_range[0]
+            return dict.fromkeys(("tpot", *FIRST_TOKENS, "latency"), 1.0)
+        return {"tpot": self.tpot_range[1], "latency": 1 / self.throughput_range[0],
+                **{time: ratios[1] for time, (_, ratios) in FIRST_TOKENS.items()}}
 
     @property
     def throughput_range(self) -> tuple[float, float]:
@@ -1665,22 +1682,78 @@ class Speed:
         return 1e3 * self.scale * (
             step / self.acceptance_length + self.interference_seconds(sessions))
 
-    def ttft_ms(self, tpot_ms: float) -> float:
-        """Até o primeiro token, sem fila: prefill e meio passo de espera."""
-        return 1e3 * (FIRST_TOKEN_SECONDS + self.alone_seconds) + tpot_ms / 2
+    def prefill_ratio(self, sessions: int) -> float:
+        """A parte do tempo gasta no prefill dos outros pedidos."""
+        return 1e3 * self.scale * self.interference_seconds(sessions) / self.tpot_ms(sessions)
 
-    def prefill_ratio(self, sessions: int, tpot_ms: float) -> float:
-        """A parte do tempo gasta em prefill; de `QUEUE_RATIO` em diante não há TTFT a prever."""
-        return 1e3 * self.scale * self.interference_seconds(sessions) / tpot_ms
+    def step_ms(self, sessions: int) -> float:
+        """Um passo de decode sem prefill."""
+        own_ms = self.tpot_ms(sessions) - 1e3 * self.scale * self.interference_seconds(sessions)
+        return own_ms * self.acceptance_length
+
+    def prompt_steps(self, sessions: int) -> float:
+        """Passos em que um prompt anda, no lote que os que se geram deixam; inf se nenhum."""
+        room = self.terms["batched_tokens"] - self.rows(sessions) * self.step_tokens
+        return self.terms["mean_input_tokens"] / room if room > 0 else inf
+
+    def queue_utilization(self, sessions: int) -> float:
+        """A parte dos passos que leva um prompt dos outros; por rank de data parallel, se há.
+
+        Enquanto um pedido gera, chega um de cada outra sessão (lei de Little, contada em passos):
+        quem gera mais devagar leva na mesma medida mais tempo a prefilar, e não ganha com isso uma
+        fila menor.
+        """
+        steps = self.output_tokens / self.acceptance_length * self.stages
+        others = max(0.0, sessions / self.data_parallel - 1)
+        return others and others * self.prompt_steps(sessions) / steps
+
+    def service_ms(self, sessions: int) -> float:
+        """De um prompt na fila: o prefill, com os dos outros ranks, e os passos em que anda."""
+        steps = self.prompt_steps(sessions) * self.step_ms(sessions) / self.stages
+        return 1e3 * self.scale * self.data_parallel * self.prefill_seconds + steps
+
+    def wait_ms(self, sessions: int, time: str) -> float:
+        """Na fila de prefills, um por vez: um percentil da espera M/G/1; inf se não se prevê.
+
+        Pollaczek–Khinchine dá a média, ρ / (1 − ρ) · E[S²] / E[S] / 2; espera quem chega na
+        parte ρ do tempo, e quem espera, um tempo exponencial.
+        """
+        busy, late = self.queue_utilization(sessions), FIRST_TOKENS[time][0]
+        if busy > QUEUE_UTILIZATION:
+            return inf
+        mean_ms = self.service_ms(sessions) * self.prefill_spread / 2 / (1 - busy)
+        return mean_ms * log(max(1, busy / late))
+
+    @cached_property
+    def queue_sessions(self) -> int | None:
+        """As da maior carga em que a fila se prevê; None se em qualquer uma."""
+        most = largest(QUEUE_SESSIONS,
+                       lambda n: self.queue_utilization(n) <= QUEUE_UTILIZATION, 1)
+        return most if most < QUEUE_SESSIONS else None
+
+    def unqueued_ms(self, sessions: int) -> float:
+        """Até o primeiro token, sem fila: o prefill, meio passo de espera e os passos dele.
+
+        O último leva também prompts dos outros.
+        """
+        steps_ms = (self.terms["chunks"] - 1) * self.step_ms(sessions)
+        return 1e3 * self.alone_seconds + steps_ms + 1.5 * self.tpot_ms(
+            sessions) * self.acceptance_length
+
+    def time_ms(self, time: str, sessions: int) -> float:
+        """tpot, ttft (a mediana) ou ttft_p95, os do prompt mais longo; inf se não se prevê."""
+        if time == "tpot":
+            return self.tpot_ms(sessions)
+        return self.unqueued_ms(sessions) + self.wait_ms(sessions, time)
 
     def latency_seconds(self, sessions: int) -> float:
         """De um pedido, do envio ao último token."""
-        return (FIRST_TOKEN_SECONDS + self.alone_seconds
-                + self.tpot_ms(sessions) * (self.output_tokens - 0.5) / 1e3)
+        return (self.unqueued_ms(sessions)
+                + self.tpot_ms(sessions) * (self.output_tokens - 1)) / 1e3
 
     def planned_latency_seconds(self, sessions: int) -> float:
         """A que decide os nós de uma taxa."""
-        return self.latency_seconds(sessions) * self.margins[2]
+        return self.latency_seconds(sessions) * self.margins["latency"]
 
     def saturated_tokens_per_second(self, sessions: int) -> float:
         """Da réplica sempre cheia."""
@@ -1688,15 +1761,24 @@ class Speed:
         return sessions / (self.tpot_ms(sessions) / 1e3 + own)
 
     def missed(self, q: Question, sessions: int) -> str:
-        """O objetivo que uma réplica com estas sessões não atende: `tpot`, `ttft` ou nenhum."""
-        tpot_ms, (tpot_margin, ttft_margin, _) = self.tpot_ms(sessions), self.margins
-        limit_ms = q.tpot_limit_ms
-        if limit_ms and tpot_ms * tpot_margin > limit_ms:
-            return "tpot"
-        if q.max_ttft_ms and (self.ttft_ms(tpot_ms) * ttft_margin > q.max_ttft_ms
-                              or self.prefill_ratio(sessions, tpot_ms) >= QUEUE_RATIO):
-            return "ttft"
-        return ""
+        """O tempo que uma réplica com estas sessões não cumpre, em `time_limits_ms`, ou nenhum."""
+        return next((time for time, limit_ms in q.time_limits_ms.items()
+                     if self.time_ms(time, sessions) * self.margins[time] > limit_ms), "")
+
+
+def prefill_spread(q: Question, end: int, seconds: Callable[[float, float, float], float]
+                   ) -> float:
+    """E[S²] / E[S]², se `seconds` dá S de (tokens novos, FLOPs da atenção e do indexador)."""
+    if len(q.lengths) == 1:
+        return 1.0
+    mean = square = 0.0
+    for context, share in q.lengths:
+        new = q.new_tokens(end, context)
+        cached = context - q.output_tokens - new
+        each = seconds(new, attention_flops(q.model, new, cached),
+                       indexer_flops(q.model, new, cached))
+        mean, square = mean + float(share) * each, square + float(share) * each**2
+    return square / mean**2
 
 
 def tpot_range_of(q: Question, layout: Layout) -> tuple[float, float]:
@@ -1759,13 +1841,20 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
            + t["dispatched_bytes"] * PREFILL_COPIES / bandwidth)
     shared = experts / t["experts_prefill_mfu"]
     moved = (sent / t["senders"] + hop) / PREFILL_LINK_RATIO
-    attention, mean_attention = (
-        t[lead + "attention_flops"] / tp / (bf16 * ATTENTION_MFU)
-        + t[lead + "indexer_flops"] / (bf16 * INDEXER_MFU) for lead in ("", "mean_"))
     token = (own / dp + shared + moved) / stages
+
+    def attention_seconds(flops: float, indexer: float) -> float:
+        return flops / tp / (bf16 * ATTENTION_MFU) + indexer / (bf16 * INDEXER_MFU)
+
+    def prefill_seconds(new: float, flops: float, indexer: float) -> float:
+        """De um pedido entre os outros."""
+        return (REQUEST_SECONDS + new * token
+                + attention_seconds(flops, indexer) / dp / stages)
+
     # Um prompt sozinho enche as etapas lote a lote; sem elas, a fila é ele mesmo.
     filling = (1 + (stages - 1) / t["chunks"]) / stages
-    alone = max((q.ends[end] * (own + shared + moved) + attention) * filling,
+    alone = max((q.ends[end] * (own + shared + moved) + attention_seconds(
+        t["attention_flops"], t["indexer_flops"])) * filling,
                 parts["weights"][0] + parts["experts"][0])
     return Speed(
         input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t,
@@ -1774,8 +1863,9 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
         draft_experts_seconds=q.speculative_tokens * t.get(
             "draft_experts_ratio", 0.0) * parts["experts"][0],
         data_parallel=dp, stages=stages,
-        prefill_seconds=REQUEST_SECONDS + t["mean_input_tokens"] * token
-        + mean_attention / dp / stages,
+        prefill_seconds=prefill_seconds(*(
+            t["mean_" + name] for name in ("input_tokens", "attention_flops", "indexer_flops"))),
+        prefill_spread=prefill_spread(q, end, prefill_seconds),
         alone_seconds=tpot_scale * (alone + t["layers"] * PREFILL_LAYER_SECONDS + wait),
         scale=tpot_scale, tpot_range=tpot_range_of(q, layout),
         confident=q.confidence != EVEN or not (layout.measured or q.calibration))
@@ -1807,7 +1897,10 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
     """A velocidade da réplica mais cheia, com `sessions` nas `replicas` de `nodes` nós."""
     fullest = ceil_div(sessions, replicas)
     tpot, (low, high) = speed.tpot_ms(fullest), speed.tpot_range
-    parts, prefill_ratio = speed.breakdown_ms(fullest), speed.prefill_ratio(fullest, tpot)
+    parts, first_tokens = speed.breakdown_ms(fullest), {}
+    for time, (_, ratios) in FIRST_TOKENS.items():
+        ms = speed.time_ms(time, fullest)
+        first_tokens[time + "_ms"] = interval(ms, *ratios) if ms < inf else None
     rate, per_session = "output_tokens_per_second_per_", interval(1e3 / tpot, 1 / high, 1 / low)
     per_node = interval(sessions / nodes * speed.output_tokens / speed.latency_seconds(fullest),
                         *speed.throughput_range)
@@ -1815,13 +1908,14 @@ def performance_of(q: Question, speed: Speed, replicas: int, nodes: int, session
         "input_tokens": speed.input_tokens,
         "cached_tokens": q.prompt_tokens - speed.input_tokens, "nodes": nodes,
         "sessions": sessions, "sessions_per_replica": fullest, "tpot_ms": interval(tpot, low, high),
-        "ttft_ms": interval(speed.ttft_ms(tpot), *TTFT_RANGE) if prefill_ratio < QUEUE_RATIO
-        else None,
+        **first_tokens,
         rate + "session": per_session.pop("estimate"), rate + "session_range": per_session,
         rate + "node": per_node.pop("estimate"), rate + "node_range": per_node,
         "breakdown_ms": {part: rounded(ms) for part, ms in parts.items()},
         "binding": max(parts, key=lambda part: parts[part]),
-        "prefill_ratio": rounded(prefill_ratio)}
+        "prefill_ratio": rounded(speed.prefill_ratio(fullest)),
+        "queue_utilization": rounded(speed.queue_utilization(fullest)),
+        "queue_sessions_per_replica": speed.queue_sessions}
 
 
 # ── Nós e falhas: Offer, o que uma unidade de um leiaute admite; ha_plan_of
@@ -1903,7 +1997,7 @@ class Offer:
 
     @cached_property
     def admitted(self) -> tuple[int, str]:
-        """(sessões por unidade, o que as limita: plan, engine_memory, max_num_seqs, tpot, ttft)."""
+        """(sessões por unidade, o que as limita: como em `LIMITS`)."""
         sessions, limited_by = self.plan_sessions, "plan"
         if self.layout and self.layout.ceiling_sessions < sessions:
             sessions = self.layout.ceiling_sessions
@@ -2094,7 +2188,7 @@ class Capacity:
 def require_speed(q: Question, missing: Sequence[str]) -> None:
     """Levanta `SizingError` se a pergunta depende da velocidade e faltam dados para prevê-la."""
     flags = {"--max-tpot-ms": q.max_tpot_ms, "--min-tokens-per-second": q.min_tokens_per_second,
-             "--max-ttft-ms": q.max_ttft_ms,
+             "--max-ttft-ms": q.max_ttft_ms, "--max-ttft-p95-ms": q.max_ttft_p95_ms,
              "--requests-per-second": q.requests_per_second, "--calibrate-tpot-ms": q.calibration}
     for flag, value in flags.items():
         if missing and value:
@@ -2159,8 +2253,8 @@ def calibrated(q: Question, offers: Sequence[Offer]) -> list[Offer]:
     pergunta; se estes não se alcançam, sem eles.
     """
     bare = replace(q, calibration=None, nodes=None, concurrency=q.concurrency or 1)
-    plain = (attempt(bare) or size(replace(bare, max_tpot_ms=None, max_ttft_ms=None,
-                                           min_tokens_per_second=None))).offer
+    plain = (attempt(bare) or size(replace(bare, max_tpot_ms=None, min_tokens_per_second=None,
+                                           max_ttft_ms=None, max_ttft_p95_ms=None))).offer
     if not plain.speed:
         raise NothingFits(q, "network")
     assert q.calibration and plain.layout
@@ -2681,7 +2775,7 @@ def objectives_of(r: SizingResult) -> list[Json]:
     """Cada objetivo em cada estado da carga que ele julga."""
     q = r.question
     limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
-              "ttft_ms": q.max_ttft_ms}
+              "ttft_ms": q.max_ttft_ms, "ttft_p95_ms": q.max_ttft_p95_ms}
     return [objective_of(name, limit, case) for name, limit in limits.items() if limit
             for case in r.judged]
 
@@ -6096,7 +6190,7 @@ def model_from_hf_config(file: str, config: Any, name: str, index_bytes: int | N
 # ── Apêndice: recusas e avisos: explained, ways_out, warnings_of, extrapolations
 
 LIMITS = {"plan": "plano", "engine_memory": "memória do motor", "max_num_seqs": "max_num_seqs",
-          "tpot": "TPOT", "ttft": "TTFT"}
+          "tpot": "TPOT", "ttft": "TTFT", "ttft_p95": "P95 do TTFT"}
 Option = Tuple[str, Union[Question, None]]  # (o texto, a pergunta; None se não faz sentido)
 
 
@@ -6151,23 +6245,21 @@ def objectives_shortfall(error: NothingFits) -> str:
     q, reached = error.question, []
     alone = [(offer.speed, str(offer.layout)) for offer in error.offers
              if offer.speed and offer.layout and offer.layout.ceiling_sessions]
-    tpots_ms = {where: speed.tpot_ms(1) for speed, where in alone}
-    tpot, tpot_where = min((tpots_ms[where] * speed.margins[0], where) for speed, where in alone)
-    ttft, ttft_where = min((speed.ttft_ms(tpots_ms[where]) * speed.margins[1], where)
-                           for speed, where in alone)
-    for limit, best, where, text in (
-            (q.max_tpot_ms, tpot, tpot_where,
-             "TPOT de %s ms fora do alcance: o melhor é %s ms (%s)"),
-            (q.max_ttft_ms, ttft, ttft_where,
-             "TTFT de %s ms fora do alcance: o melhor é %s ms (%s)")):
+    best_ms = {time: min((speed.time_ms(time, 1) * speed.margins[time], where)
+                         for speed, where in alone) for time in ("tpot", *FIRST_TOKENS)}
+    for time, limit in (("tpot", q.max_tpot_ms), ("ttft", q.max_ttft_ms),
+                        ("ttft_p95", q.max_ttft_p95_ms)):
+        best, where = best_ms[time]
         if limit is not None and best > limit:
-            reached.append(text % (number_text(limit, 9), safe_text(best, ROUND_CEILING), where))
+            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
+                LIMITS[time], number_text(limit, 9), safe_text(best, ROUND_CEILING), where))
+    tpot, tpot_where = best_ms["tpot"]
     rate = q.min_tokens_per_second
     if rate is not None and tpot > 1000 / rate:
         reached.append("%s tokens/s fora do alcance: o melhor é %s (%s)" % (
             number_text(rate, 9), safe_text(1000 / tpot, ROUND_FLOOR), tpot_where))
     if not reached:
-        reached = ["os objetivos se alcançam um a um, mas não no mesmo leiaute, ou há fila"]
+        reached = ["os objetivos se alcançam um a um, mas não no mesmo leiaute"]
     confident = "" if q.confidence == EVEN else ", na ponta ruim da faixa"
     return "com uma sessão por réplica de %s em %s e %s por pedido%s: %s" % (
         q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"), confident,
@@ -6317,7 +6409,8 @@ STATES = {"nominal": "com todos os nós", "peak": "no pico", "failure": "depois 
 # Objetivo → (a ponta ruim da faixa, como se diz, o divisor do que se mostra).
 BAD_EDGES = {"tpot_ms": ("high", "TPOT de %s ms", 1),
              "tokens_per_second": ("low", "%s tokens/s", 1),
-             "ttft_ms": ("high", "1º token em %s s", 1000)}
+             "ttft_ms": ("high", "1º token em %s s", 1000),
+             "ttft_p95_ms": ("high", "95%% dos 1ºs tokens em até %s s", 1000)}
 
 
 def product_text(server: Server) -> str:
@@ -6421,10 +6514,17 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
         yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
             load_text(r, slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
     busiest = max(cases, key=lambda case: case["prefill_ratio"])
-    if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO:
+    queued = [case for case in cases if not case["ttft_ms"]]
+    if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO or queued:
         yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
             load_text(r, busiest), 100 * busiest["prefill_ratio"],
-            "" if busiest["ttft_ms"] else ", pedidos em fila")
+            "; " + queue_text(queued[0]) if queued else "")
+
+
+def queue_text(case: Json) -> str:
+    """Por que não há TTFT a prever, desde que carga, e o que fazer."""
+    return ("a fila não se prevê acima de %s por réplica: --max-ttft-ms as limita, --input-tokens "
+            "diz o que já está em cache" % sessions_text(case["queue_sessions_per_replica"]))
 
 
 def speculation_warning(r: SizingResult) -> Iterator[str]:
@@ -6563,13 +6663,41 @@ def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
         "* stages)) - experts_read_seconds * (1 - touched_ratio)**(%s_per_replica / stages) + "
         "prefill_seconds * "
         "(%s_per_replica - 1) / output_tokens)" % (lead, lead, lead))
-    ttft = "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + %s_tpot_ms / 2" % lead
     edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
     return (
         (lead + "_tpot_ms", "TPOT com " + sessions, "ms", tpot, "as parcelas do TPOT, somadas"),
         (lead + "_tpot_high_ms", edge, "ms", "tpot_margin * %s_tpot_ms" % lead, source),
-        (lead + "_ttft_ms", "TTFT com " + sessions, "ms", ttft, "sem fila"),
-        (lead + "_ttft_high_ms", edge, "ms", "ttft_margin * %s_ttft_ms" % lead, source))
+        *queue_figures(lead + "_", lead + "_per_replica", " com " + sessions),
+        (lead + "_ttft_high_ms", edge, "ms", "ttft_margin * %s_ttft_ms" % lead, source),
+        (lead + "_ttft_p95_high_ms", edge, "ms", "ttft_p95_margin * %s_ttft_p95_ms" % lead,
+         source))
+
+
+def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]:
+    """O tempo até o 1º token, sem fila e com ela, de uma réplica com `sessions` sessões."""
+    wait = ("%sunqueued_ms + %sservice_ms * prefill_spread / 2 / (1 - %squeue_utilization) * "
+            "log(max(1, %squeue_utilization / {late}))") % ((lead,) * 4)
+    return (
+        (lead + "step_ms", "um passo de decode sem prefill" + label, "ms",
+         "%stpot_ms - 1000 * scale * prefill_seconds * (%s - 1) / output_tokens"
+         % (lead, sessions), ""),
+        (lead + "unqueued_ms", "TTFT sem fila" + label, "ms",
+         "1000 * alone_seconds + (chunks - 1) * %sstep_ms + 1.5 * %stpot_ms" % (lead, lead),
+         "meio passo de espera e os do prompt; o último leva também os dos outros"),
+        (lead + "prompt_steps", "passos em que anda um prompt" + label, "",
+         "mean_input_tokens / (batched_tokens - max(1, %s / (data_parallel * stages)))" % sessions,
+         "um passo leva max_num_batched_tokens, com os que se geram"),
+        (lead + "service_ms", "um prompt na fila de prefills" + label, "ms",
+         "1000 * scale * data_parallel * prefill_seconds + %sprompt_steps * %sstep_ms / stages"
+         % (lead, lead), "nos passos dele, também se decodifica"),
+        (lead + "queue_utilization", "parte dos passos com prompts dos outros" + label, "",
+         "max(0, %s / data_parallel - 1) * %sprompt_steps / (output_tokens * stages)"
+         % (sessions, lead), "lei de Little, em passos: não depende de quanto eles duram; acima de "
+         "%s não se prevê a espera" % QUEUE_UTILIZATION),
+        (lead + "ttft_ms", "TTFT, a mediana" + label, "ms", wait.format(late=0.5),
+         "espera M/G/1, Pollaczek–Khinchine; faixa de 80% no README"),
+        (lead + "ttft_p95_ms", "TTFT, o percentil 95" + label, "ms", wait.format(late=0.05),
+         "espera M/G/1, Pollaczek–Khinchine; faixa de 80% no README"))
 
 
 # (nome, rótulo, unidade, fórmula, fonte), na ordem da conta; vale a primeira linha de cada nome em
@@ -6621,14 +6749,12 @@ FIGURES = (
     ("tpot_limit_ms", "limite do TPOT", "ms", "1000 / min_tokens_per_second", "objetivo dado"),
     ("tpot_limit_ms", "limite do TPOT", "ms", "max_tpot_ms", "objetivo dado"),
     ("max_ttft_ms", "limite do TTFT", "ms", "", "objetivo dado"),
+    ("max_ttft_p95_ms", "limite do P95 do TTFT", "ms", "", "objetivo dado"),
     ("kept_per_replica", "sessões por réplica que cumprem os objetivos", "sessões", "",
      "o maior número em que os tempos a seguir ficam nos limites"),
     *time_figures("kept", "essas sessões na réplica"),
     ("next_per_replica", "uma sessão a mais na réplica", "sessões", "kept_per_replica + 1", ""),
     *time_figures("next", "uma a mais"),
-    ("next_prefill_ratio", "parte do tempo em prefill, com uma a mais", "",
-     "1000 * scale * prefill_seconds * (next_per_replica - 1) / output_tokens / next_tpot_ms",
-     "de %s em diante os pedidos esperam em fila: não há TTFT" % QUEUE_RATIO),
     ("objective_sessions", "sessões por unidade que cumprem os objetivos", "sessões",
      "kept_per_replica * replicas_per_unit", ""),
     ("sessions_per_unit", "sessões por unidade", "sessões",
@@ -6642,10 +6768,10 @@ FIGURES = (
      "ceil(full_sessions / replicas_per_unit)", ""),
     *time_figures("full", "a réplica cheia"),
     ("full_latency_seconds", "latência de um pedido, na ponta ruim da faixa de 80%", "s",
-     "latency_margin * (FIRST_TOKEN_SECONDS + alone_seconds + full_tpot_ms * (output_tokens - "
-     "0.5) / 1000)", "--confidence 90%"),
+     "latency_margin * (full_unqueued_ms + full_tpot_ms * (output_tokens - 1)) / 1000",
+     "--confidence 90%"),
     ("full_latency_seconds", "latência de um pedido, com a réplica cheia", "s",
-     "FIRST_TOKEN_SECONDS + alone_seconds + full_tpot_ms * (output_tokens - 0.5) / 1000", ""),
+     "(full_unqueued_ms + full_tpot_ms * (output_tokens - 1)) / 1000", ""),
     ("planned_sessions", "sessões que a taxa pede, com a unidade cheia", "sessões",
      "requests_per_second * full_latency_seconds", "lei de Little"),
     ("nodes_minimum", "capacidade pura", "nós",
@@ -6731,11 +6857,10 @@ FIGURES = (
      "(hbm_bandwidth * WEIGHTS_MBU) + expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU)) "
      "+ layers * PREFILL_LAYER_SECONDS + parallel * layers * 2 * wait_seconds)",
      "ajuste a medidas públicas"),
-    ("ttft_ms", "TTFT, sem fila", "ms",
-     "1000 * (FIRST_TOKEN_SECONDS + alone_seconds) + tpot_ms / 2", "faixa de 80% no README"),
+    *queue_figures("", "replica_sessions", ""),
     ("session_rate", "tokens por segundo e sessão", "tok/s", "1000 / tpot_ms", ""),
     ("node_rate", "tokens por segundo e nó", "tok/s",
-     "concurrency / nodes_final * output_tokens / ((ttft_ms + (output_tokens - 1) * tpot_ms) / "
+     "concurrency / nodes_final * output_tokens / ((unqueued_ms + (output_tokens - 1) * tpot_ms) / "
      "1000)", "lei de Little"),
     ("node_recovery_seconds", "um nó de volta depois da falha", "s",
      "checkpoint_bytes / GB / min(throughput_read_gbps / recovering_nodes, LOADER_GBPS) + "
@@ -6810,9 +6935,22 @@ def drafted(row: FigureRow) -> FigureRow:
     return name, label, unit, formula + " / acceptance_length", source
 
 
+def drafted_queue(formula: str) -> str:
+    """A fórmula da fila de prefills quando um passo confere os rascunhados e gera os que aceita."""
+    if formula.startswith("1000 * alone"):
+        return formula + " * acceptance_length"
+    if "batched_tokens" in formula:
+        return formula.replace("- max(", "- step_tokens * max(")
+    if "stages)" in formula:
+        return formula.replace("/ (output_tokens", "* acceptance_length / (output_tokens")
+    return "acceptance_length * (%s)" % formula
+
+
 DRAFTED_FIGURES = tuple([drafted(row) for row in FIGURES if row[0] in {
     "weights", "experts", "kv", "communication", "launch",
-    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms"}])
+    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms"}] + [
+    (*row[:3], drafted_queue(row[3]), row[4]) for row in FIGURES
+    if row[0].endswith(("step_ms", "unqueued_ms", "prompt_steps", "queue_utilization"))])
 DEFAULT_ACCEPTANCE = (("acceptance_length", "tokens que um passo gera", "tokens", "",
                        "o padrão de K, de medidas públicas; o seu tráfego pode ter outro"),)
 LOGGED_FIGURES = (  # e com o log do motor
@@ -6829,7 +6967,7 @@ FORMULA_CONSTANTS = {
     "PREFILL_COPIES": PREFILL_COPIES, "REQUEST_SECONDS": REQUEST_SECONDS,
     "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
-    "FIRST_TOKEN_SECONDS": FIRST_TOKEN_SECONDS, "LOADER_GBPS": LOADER_GBPS,
+    "LOADER_GBPS": LOADER_GBPS,
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
 
 
@@ -6977,7 +7115,8 @@ def speed_names(r: SizingResult) -> Json:
         "experts_read_seconds": speed.parts["experts"][0],
         "rows": speed.rows(sessions), "parallel": int(speed.terms["stage_gpus"] > 1),
         "input_tokens": case["input_tokens"], "tpot_ms": case["tpot_ms"]["estimate"],
-        "ttft_ms": speed.ttft_ms(speed.tpot_ms(sessions)), **draft_names(r, speed),
+        "prefill_spread": speed.prefill_spread,
+        **first_token_names(speed, sessions), **draft_names(r, speed),
         "session_rate": case["output_tokens_per_second_per_session"],
         "node_rate": case["output_tokens_per_second_per_node"]}
 
@@ -7007,9 +7146,9 @@ def limit_names(r: SizingResult) -> Json:
         return {}
     names: Json = {"tpot_limit_ms": q.tpot_limit_ms}
     if speed.confident:
-        names.update(zip(("tpot_margin", "ttft_margin", "latency_margin"), speed.margins))
+        names.update({time + "_margin": margin for time, margin in speed.margins.items()})
     planned, full = offer.demand(q)
-    limited, replicas = offer.limited_by in ("tpot", "ttft"), offer.replicas_per_unit
+    limited, replicas = offer.limited_by in q.time_limits_ms, offer.replicas_per_unit
     if limited:
         kept = offer.sessions_per_unit // replicas
         names.update(objective_sessions=offer.sessions_per_unit)
@@ -7025,16 +7164,22 @@ def limit_names(r: SizingResult) -> Json:
 
 def time_names(q: Question, speed: Speed, lead: str, sessions: int) -> Json:
     """Os tempos de uma réplica com tantas sessões que algum objetivo julga."""
-    tpot_ms = speed.tpot_ms(sessions)
-    names: Json = {"per_replica": sessions, "tpot_ms": tpot_ms}
-    if q.max_ttft_ms:
-        names.update(ttft_ms=speed.ttft_ms(tpot_ms),
-                     prefill_ratio=speed.prefill_ratio(sessions, tpot_ms))
-    for limit, time, margin in ((q.tpot_limit_ms, "tpot", speed.margins[0]),
-                                (q.max_ttft_ms, "ttft", speed.margins[1])):
-        if limit:
-            names[time + "_high_ms"] = names[time + "_ms"] * margin
+    names: Json = {"per_replica": sessions, "tpot_ms": speed.tpot_ms(sessions)}
+    if q.requests_per_second is not None or set(FIRST_TOKENS) & set(q.time_limits_ms):
+        names.update(first_token_names(speed, sessions))
+    for time in q.time_limits_ms:
+        if time + "_ms" in names:
+            names[time + "_high_ms"] = names[time + "_ms"] * speed.margins[time]
     return {"%s_%s" % (lead, name): value for name, value in names.items()}
+
+
+def first_token_names(speed: Speed, sessions: int) -> Json:
+    """O TTFT sem fila e, se ela se prevê, com ela."""
+    times = {time + "_ms": speed.time_ms(time, sessions) for time in FIRST_TOKENS}
+    return {"step_ms": speed.step_ms(sessions), "unqueued_ms": speed.unqueued_ms(sessions),
+            "prompt_steps": speed.prompt_steps(sessions), "service_ms": speed.service_ms(sessions),
+            "queue_utilization": speed.queue_utilization(sessions),
+            **{name: ms for name, ms in times.items() if ms < inf}}
 
 
 def answer_names(r: SizingResult) -> Json:
@@ -7260,7 +7405,7 @@ def request_plain(r: SizingResult) -> str:
 
 LIMITING = {"plan": "o plano", "engine_memory": "a memória do motor",
             "max_num_seqs": "o max_num_seqs do motor",
-            "tpot": "a velocidade", "ttft": "o 1º token"}
+            "tpot": "a velocidade", "ttft": "o 1º token", "ttft_p95": "o P95 do 1º token"}
 
 
 def limit_plain(r: SizingResult) -> str:
@@ -7323,17 +7468,17 @@ def near_text(value: float, limit: float) -> str:
 def objectives_plain(r: SizingResult) -> str:
     """O tempo que limita, com as sessões admitidas e com uma a mais; ou todos, se não limitam."""
     q, offer, names, parts = r.question, r.offer, limit_names(r), []
-    limited = offer.limited_by in ("tpot", "ttft")
+    limited = offer.limited_by in q.time_limits_ms
     lead = "kept" if limited else "full"
-    for time, limit in (("tpot", q.tpot_limit_ms), ("ttft", q.max_ttft_ms)):
-        if not limit or (limited and time != offer.limited_by):
+    for time, limit in q.time_limits_ms.items():
+        if limited and time != offer.limited_by:
             continue
         text = "%s de %s ms (limite %s)" % (
-            time.upper(), near_text(names["%s_%s_high_ms" % (lead, time)], limit),
+            LIMITS[time], near_text(names["%s_%s_high_ms" % (lead, time)], limit),
             number_text(limit, 6))
         if limited:
-            more_ms = names["next_%s_high_ms" % time]
-            more = "%s ms" % near_text(more_ms, limit) if more_ms > limit else "já há fila"
+            more_ms = names.get("next_%s_high_ms" % time)
+            more = "%s ms" % near_text(more_ms, limit) if more_ms else "a fila não se prevê"
             text += "; com uma a mais, %s; %d × %d = %d" % (
                 more, names["kept_per_replica"], offer.replicas_per_unit, offer.sessions_per_unit)
         parts.append(text)
@@ -7385,8 +7530,10 @@ def speed_plain(r: SizingResult) -> str:
         number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[RATE + "session"]))
     text += "tokens/s; 1º token em "
     if not case["ttft_ms"]:
-        return text + "fila."
-    return text + "%s s sem fila." % number_text(case["ttft_ms"]["estimate"] / 1000)
+        return text + "fila: prevê-se até %s por réplica." % sessions_text(
+            case["queue_sessions_per_replica"])
+    return text + "%s s na mediana, %s no P95." % tuple(
+        number_text(case[name]["estimate"] / 1000) for name in ("ttft_ms", "ttft_p95_ms"))
 
 
 def failure_plain(r: SizingResult) -> str:
@@ -7450,7 +7597,7 @@ def predicted_plain(r: SizingResult) -> str:
             % tuple(map(number_text, (
                 *speed.tpot_range, case["tpot_ms"]["low"], case["tpot_ms"]["high"]))))
     if case["ttft_ms"]:
-        text += ", TTFT × %s a %s" % TTFT_RANGE
+        text += ", TTFT × %s a %s" % FIRST_TOKENS["ttft"][1]
     if q.calibration:
         text += "; calibrado por %s ms" % number_text(q.calibration[0], 9)
     outside = extrapolations(r)
@@ -7616,6 +7763,7 @@ GOALS: dict[str, tuple[Callable[[Json], Json | None], str, str, int]] = {
         lambda case: rate_of(case, "session"),
         "tokens/s", "≥ %s tokens/s", 1),
     "ttft_ms": (lambda case: case["ttft_ms"], "1º token (s)", "1º token ≤ %s s", 1000),
+    "ttft_p95_ms": (lambda case: case["ttft_p95_ms"], "", "1º token P95 ≤ %s s", 1000),
     "node": (lambda case: rate_of(case, "node"),
              "tokens/s por nó", "", 1)}
 
@@ -7842,14 +7990,9 @@ def limited_text(r: SizingResult) -> str:
             percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
     if offer.limited_by == "max_num_seqs" and offer.layout:
         return "max_num_seqs %d" % offer.layout.max_num_seqs
-    if offer.limited_by != "ttft":
-        return LIMITS[offer.limited_by]
-    text = "TTFT de %s ms" % number_text(q.max_ttft_ms or 0, 9) + edge
-    if offer.speed:
-        one_more = 1 + offer.sessions_per_unit // offer.replicas_per_unit
-        tpot_ms = offer.speed.tpot_ms(one_more)
-        if offer.speed.prefill_ratio(one_more, tpot_ms) >= QUEUE_RATIO:
-            text += "; acima disso há fila"
+    text = LIMITS[offer.limited_by]
+    if offer.limited_by in FIRST_TOKENS:
+        text += " de %s ms" % number_text(q.time_limits_ms[offer.limited_by], 9) + edge
     return text
 
 
@@ -8051,7 +8194,8 @@ def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> J
         "input_tokens": q.input_tokens, "cached_tokens": q.requested_cached_tokens,
         "output_tokens": q.output_tokens, "shared_prefix_tokens": q.shared_prefix_tokens,
         "max_tpot_ms": q.max_tpot_ms, "min_tokens_per_second": q.min_tokens_per_second,
-        "max_ttft_ms": q.max_ttft_ms, "confidence": json_number(q.confidence),
+        "max_ttft_ms": q.max_ttft_ms, "max_ttft_p95_ms": q.max_ttft_p95_ms,
+        "confidence": json_number(q.confidence),
         "requests_per_second": json_number(q.requests_per_second), "nodes": q.nodes,
         "calibration": q.calibration, "tpot_scale": tpot_scale,
         "engine_log": q.engine_log.file if q.engine_log else None, "pue": json_number(q.pue),
@@ -8212,9 +8356,9 @@ def tpot_of(r: SizingResult) -> dict[str, float]:
     return interval(r.offer.speed.tpot_ms(fullest), *r.offer.speed.tpot_range)
 
 
-def ttft_of(r: SizingResult) -> dict[str, float] | None:
-    """None se não se prevê, ou se a fila não tem fim."""
-    return (r.nominal or {}).get("ttft_ms")
+def ttft_of(r: SizingResult, name: str = "ttft_ms") -> dict[str, float] | None:
+    """Da carga nominal; None se não se prevê, ou se a fila não se prevê."""
+    return (r.nominal or {}).get(name)
 
 
 def cold_start_of(r: SizingResult) -> float | None:
@@ -8284,8 +8428,8 @@ def unit_sessions_text(r: SizingResult) -> str:
     return "%d%s" % (r.offer.sessions_per_unit, " em %d" % nodes if nodes > 1 else "")
 
 
-def ttft_text(r: SizingResult) -> str:
-    ttft_ms = ttft_of(r)
+def ttft_text(r: SizingResult, name: str = "ttft_ms") -> str:
+    ttft_ms = ttft_of(r, name)
     if ttft_ms:
         return range_text(ttft_ms)
     return "fila" if r.nominal else "-"
@@ -8320,22 +8464,24 @@ def survived_text(r: SizingResult) -> str:
         str(count) if count < 10**6 else "%.2g" % count for count in counts)
 
 
+OBJECTIVE_FLAGS = "--max-tpot-ms --min-tokens-per-second --max-ttft-ms --max-ttft-p95-ms"
 COLUMNS = (
     Column("sessões/nó", "r", unit_sessions_text),
     Column("limite", "l", lambda r: LIMITS[r.offer.limited_by]),
     Column("TPOT ms", "r", lambda r: range_text(tpot_of(r)) if r.offer.speed else "-"),
     Column("tokens/s", "r", rate_text, "--min-tokens-per-second"),
     Column("TTFT ms", "r", ttft_text, "--max-ttft-ms ttft_ms"),
+    Column("P95 ms", "r", lambda r: ttft_text(r, "ttft_p95_ms"), "--max-ttft-p95-ms"),
     Column("kW", "r", lambda r: cell_text("power_kw", r.physical["power_kw"])),
     Column("U", "r", lambda r: cell_text("rack_units", r.physical["rack_units"])),
     Column("carga", "r", load_time_text, "--storage cold_start_seconds"),
     Column("custo", "r", lambda r: money_text(r.costs["total"]) if r.costs else "-",
            "--node-price --energy-price"),
-    Column("metas", "l", verdict_text, "--max-tpot-ms --min-tokens-per-second --max-ttft-ms"),
+    Column("metas", "l", verdict_text, OBJECTIVE_FLAGS),
     Column("quedas cobertas", "r", survived_text, "--scenarios"))
 # As que saem de uma tabela larga demais, da primeira à última; todas estão em --csv.
-DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms", "carga",
-           "custo")
+DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms", "P95 ms",
+           "carga", "custo")
 
 
 @dataclass(frozen=True, eq=False)
@@ -8454,7 +8600,7 @@ def stated_request(q: Question) -> str:
 
 def stated_goals(q: Question) -> str:
     limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
-              "ttft_ms": q.max_ttft_ms}
+              "ttft_ms": q.max_ttft_ms, "ttft_p95_ms": q.max_ttft_p95_ms}
     texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
              for name, limit in limits.items() if limit]
     # Por extenso: em ASCII, os sinais ocupam duas colunas.
@@ -9353,7 +9499,9 @@ def add_question_flags(parser: Parser) -> None:
     group.add_argument("--min-tokens-per-second", metavar="TAXA",
                        help="objetivo de tokens por segundo em cada sessão")
     group.add_argument("--max-ttft-ms", metavar="MS",
-                       help="objetivo de tempo até o primeiro token")
+                       help="objetivo da mediana do tempo até o primeiro token")
+    group.add_argument("--max-ttft-p95-ms", metavar="MS",
+                       help="objetivo do percentil 95 do tempo até o primeiro token")
     group.add_argument("--confidence", metavar="NÍVEL",
                        help="50%% julga os objetivos na previsão; 90%%, na ponta ruim da faixa de "
                             "80%% (padrão: 50%%)")
@@ -9659,6 +9807,7 @@ READERS: dict[str, Reader] = {
     "--min-tokens-per-second": Quantity(
         UNITS, float, positive, "um número positivo de tokens por segundo").read,
     "--max-ttft-ms": MS_READER,
+    "--max-ttft-p95-ms": MS_READER,
     "--confidence": confidence,
     "--nodes": COUNT_READER,
     "--calibrate-tpot-ms": measured_point,
@@ -9729,6 +9878,7 @@ NEAR_FLAGS = {word: flags for words, flags in (
     ("redundancy redundancia spare spares reserva failover availability", "--ha"),
     ("tpot latency latencia itl", "--max-tpot-ms"),
     ("ttft first-token", "--max-ttft-ms"),
+    ("p95 ttft-p95 p99 ttft-p99 max-ttft-p99-ms", "--max-ttft-p95-ms"),
     ("log logs vllm-log engine-logs", "--engine-log"),
     ("disk disco armazenamento", "--storage"),
     ("price preco cost custo", "--node-price"),
@@ -10119,8 +10269,7 @@ EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights
 NEEDED = {"--weights-gib": "--hf-config", "--acceptance-length": "--speculative-tokens",
           "--energy-price": "--years",
           "--years": "--node-price --energy-price",
-          "--confidence": "--max-tpot-ms --min-tokens-per-second --max-ttft-ms "
-                          "--requests-per-second"}
+          "--confidence": OBJECTIVE_FLAGS + " --requests-per-second"}
 LOAD = {"--concurrency", "--requests-per-second"}
 REQUEST = ("--input-tokens", "--cached-tokens", "--shared-prefix-tokens", "--output-tokens",
            "--context-mix")
@@ -10134,6 +10283,7 @@ QUESTION_FIELDS = {
     "--output-tokens": "requested_output_tokens",
     "--shared-prefix-tokens": "shared_prefix_tokens", "--max-tpot-ms": "max_tpot_ms",
     "--min-tokens-per-second": "min_tokens_per_second", "--max-ttft-ms": "max_ttft_ms",
+    "--max-ttft-p95-ms": "max_ttft_p95_ms",
     "--confidence": "confidence", "--nodes": "nodes", "--calibrate-tpot-ms": "calibration",
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
