@@ -1692,9 +1692,9 @@ class Speed:
         return own_ms * self.acceptance_length
 
     def prompt_steps(self, sessions: int) -> float:
-        """Passos em que um prompt anda, no lote que os que se geram deixam; inf se nenhum."""
+        """Passos em que um prompt anda, no que os tokens que se geram deixam do lote."""
         room = self.terms["batched_tokens"] - self.rows(sessions) * self.step_tokens
-        return self.terms["mean_input_tokens"] / room if room > 0 else inf
+        return self.terms["mean_input_tokens"] / max(1.0, room)
 
     def queue_utilization(self, sessions: int) -> float:
         """A parte dos passos que leva um prompt dos outros; por rank de data parallel, se há.
@@ -1705,7 +1705,7 @@ class Speed:
         """
         steps = self.output_tokens / self.acceptance_length * self.stages
         others = max(0.0, sessions / self.data_parallel - 1)
-        return others and others * self.prompt_steps(sessions) / steps
+        return others * self.prompt_steps(sessions) / steps
 
     def service_ms(self, sessions: int) -> float:
         """De um prompt na fila: o prefill, com os dos outros ranks, e os passos em que anda."""
@@ -6685,7 +6685,8 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
          "1000 * alone_seconds + (chunks - 1) * %sstep_ms + 1.5 * %stpot_ms" % (lead, lead),
          "meio passo de espera e os do prompt; o último leva também os dos outros"),
         (lead + "prompt_steps", "passos em que anda um prompt" + label, "",
-         "mean_input_tokens / (batched_tokens - max(1, %s / (data_parallel * stages)))" % sessions,
+         "mean_input_tokens / max(1, batched_tokens - max(1, %s / (data_parallel * stages)))"
+         % sessions,
          "um passo leva max_num_batched_tokens, com os que se geram"),
         (lead + "service_ms", "um prompt na fila de prefills" + label, "ms",
          "1000 * scale * data_parallel * prefill_seconds + %sprompt_steps * %sstep_ms / stages"

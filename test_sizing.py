@@ -414,7 +414,7 @@ class Replica:
         return sizing.speed_of(self.question, self.layout, 0, self.tpot_scale)
 
     def ttft_ms(self, sessions):
-        return self.speed.ttft_ms(self.speed.tpot_ms(sessions))
+        return self.speed.time_ms("ttft", sessions)
 
     def __getattr__(self, name):
         return getattr(self.speed, name)
@@ -2997,7 +2997,7 @@ def naive_speed(name, server, tp, dp, inputs, outputs, element=1):
     attention = pairs / tp / (0.78 * bf16)
     prefill = 2.5e-3 + inputs * (own / dp + shared + around / 0.52) + attention / dp
     alone = (max(inputs * (own + shared + around / 0.52) + attention, stream + expert_read)
-             + layers * 163e-6 + wait)
+             + layers * 700e-6 + wait)
     return step, prefill, alone
 
 
@@ -3241,8 +3241,9 @@ class Velocidade(Case):
                 self.assertEqual(parts[case["binding"]], max(parts.values()))
                 self.assertAlmostEqual(case["prefill_ratio"],
                                        parts["prefill_interference"] / tpot, 6)
-                self.assertEqual(case["ttft_ms"] is None, case["prefill_ratio"] >= 0.7)
-                if case["ttft_ms"]:
+                for name in ("ttft_ms", "ttft_p95_ms"):
+                    self.assertEqual(case[name] is None, case["queue_utilization"] > 0.9)
+                if 0 < case["queue_utilization"] < 0.5:  # na mediana, nenhuma espera
                     latency = (case["ttft_ms"]["estimate"] + 1023 * tpot) / 1000
                     self.assertAlmostEqual(case["output_tokens_per_second_per_node"] * latency
                                            * case["nodes"] / (1024 * case["sessions"]), 1, 6)
@@ -3300,7 +3301,7 @@ class Velocidade(Case):
                      "TPOT de 2 ms fora do alcance: o melhor é 2.636 ms (tp 8)",
                      "em nenhum servidor", status=3)
         self.assertNotIn("nenhum servidor", self.refused(
-            flags(dict(BASE, max_ttft_ms=200)), "o melhor é 674.2 ms",
+            flags(dict(BASE, max_ttft_ms=200)), "TTFT de 200 ms fora do alcance: o melhor é ",
             "; cabe com --input-tokens 1024", status=3))
         self.refused(flags(dict(BASE, model="llama-3.1-70b", effective_context=8192,
                                 max_tpot_ms=7)), "cabe com --weights-precision fp8", status=3)
@@ -3579,6 +3580,117 @@ class Velocidade(Case):
             self.assertAlmostEqual(speed.alone_seconds / alone, 1, 9, (name, tp, inputs))
             self.assertAlmostEqual(speed.prefill_seconds / prefill, 1, 9, name)
 
+    def test_fila(self):
+        """A espera refeita: M/G/1 em passos, mediana e P95, sem fila de uma sessão só"""
+        for name, server, tp, dp, inputs, outputs in (
+                ("llama-3.1-70b", "dgx200", 8, 1, 5000, 100), ("deepseek-r1", "dgx200", 1, 8, 20000,
+                300), ("opt-oss-120b", "dgx-b200", 4, 1, 90000, 1000)):
+            replica = at(name, server, tp, dp, inputs, outputs)
+            batch = 8192 if server == "dgx200" else 16384
+            for sessions in (1, 2, 9, 33, 70):
+                tpot = replica.tpot_ms(sessions)
+                others = 1e3 * replica.prefill_seconds * (sessions - 1) / outputs
+                each = max(1, sessions / dp)
+                steps = inputs / (batch - each)
+                busy = (each - 1) * steps / outputs
+                idle = (1e3 * replica.alone_seconds + (-(-inputs // batch) - 1) * (tpot - others)
+                        + 1.5 * tpot)
+                service = 1e3 * dp * replica.prefill_seconds + steps * (tpot - others)
+                for time, late in (("ttft", 0.5), ("ttft_p95", 0.05)):
+                    seen = replica.time_ms(time, sessions)
+                    if busy > 0.9:
+                        self.assertEqual(seen, math.inf)
+                        continue
+                    wait = service / 2 / (1 - busy) * math.log(busy / late) if busy > late else 0
+                    self.assertAlmostEqual(seen / (idle + wait), 1, 9, (name, sessions))
+            last = replica.queue_sessions
+            self.assertLess(replica.time_ms("ttft", last), math.inf)
+            self.assertEqual(replica.time_ms("ttft", last + 1), math.inf)
+            self.assertEqual(replica.time_ms("ttft_p95", 1), replica.time_ms("ttft", 1))
+        short = at("llama-3.1-70b", "dgx200", 8, 1, 1, 10**5)
+        self.assertGreater(short.queue_sessions, 1000)
+
+    def test_fila_da_mistura(self):
+        """Comprimentos diferentes alongam a espera por E[S²] / E[S]²; iguais, não"""
+        def spread(context=0, **changes):
+            question = asking("llama-3.1-8b", "dgx200", 1, context, output_tokens=512, **changes)
+            return Replica(question, sizing.layout_of(
+                question, sizing.replica_of(question, 8, 1, 1, 1)))
+
+        def mix(*parts):
+            return tuple((tokens, Fraction(percent, 100)) for tokens, percent in parts)
+
+        mixed = spread(context_mix=mix((4096, 80), (65536, 20)))
+        each = [spread(tokens).prefill_seconds for tokens in (4096, 65536)]
+        square = 0.8 * each[0]**2 + 0.2 * each[1]**2
+        self.assertAlmostEqual(mixed.prefill_spread / (
+            square / (0.8 * each[0] + 0.2 * each[1])**2), 1, 9)
+        self.assertGreater(mixed.prefill_spread, 2)
+        alike = spread(context_mix=mix((8192, 50), (8193, 50)))
+        self.assertAlmostEqual(alike.prefill_spread, 1, 6)
+        self.assertEqual(spread(8192).prefill_spread, 1)
+
+    SLOWER = ({"kv_precision": "fp16"}, {"server": {"hbm_bandwidth_tbps": 2}},
+              {"server": {"tflops_bf16": 2, "tflops_fp8": 2, "tflops_fp4": 2}})
+
+    def test_mais_lento_nunca_cumpre_mais(self):
+        """Em todo modelo e servidor, KV de 16 bits, meia banda ou meio pico nunca dão menos TTFT"""
+        kept = 0
+        for model, server in itertools.product(entries_of("models"), entries_of("servers")):
+            question = asking(model, server, 1, min(32768, model.max_position_embeddings))
+            if sizing.missing_for_ceiling(question) or sizing.missing_for_speed(question):
+                continue
+            replica = sizing.replica_of(question, server.gpus, 1, 1, 1)
+            fast = sizing.speed_of(question, replica, 0)
+            for changes in self.SLOWER:
+                halves = changes.get("server", {})
+                other = changed(question, **dict(changes, server=changed(server, **{
+                    name: getattr(server, name) and getattr(server, name) / Fraction(ratio)
+                    for name, ratio in halves.items()})))
+                if "kv_precision" in changes and model.compressed:
+                    continue
+                slow = sizing.speed_of(other, replica, 0)
+                for sessions in (1, 7, 60, 700):
+                    for time in ("ttft", "ttft_p95"):
+                        times = (fast.time_ms(time, sessions), slow.time_ms(time, sessions))
+                        self.assertLessEqual(times[0], times[1] * (1 + 1e-9),
+                                             (model.name, server.name, changes, sessions))
+                        kept += times[0] < math.inf
+        self.assertGreater(kept, 5000)
+
+    def test_mais_lento_nunca_compra_menos(self):
+        """Com objetivos, KV de 16 bits, meia banda ou limites mais justos nunca pedem menos nós"""
+        generator, compared = random.Random(16), 0
+
+        def nodes(question):
+            try:
+                return answer(question).nodes_final
+            except SizingError:  # não cabe, ou faltam dados
+                return math.inf
+
+        for model in entries_of("models"):
+            server = generator.choice([server for server in entries_of("servers")
+                                       if server.hbm_bandwidth_tbps])
+            goals = generator.choice(({"max_ttft_ms": 3000.0}, {"max_ttft_p95_ms": 4000.0},
+                                      {"max_ttft_ms": 1500.0, "max_tpot_ms": 50.0}))
+            context = min(generator.choice((8192, 131072)), model.max_position_embeddings)
+            question = asking(model, server, 10**6, context, **goals)
+            half = changed(server, hbm_bandwidth_tbps=server.hbm_bandwidth_tbps / 2)
+            slower = [{"server": half}, {name: ms * 0.7 for name, ms in goals.items()},
+                      {"max_tpot_ms": 30.0}]
+            if not model.compressed:
+                slower.append({"kv_precision": "fp16"})
+            least = nodes(question)
+            for changes in slower if least < math.inf else ():
+                with self.subTest(model=model.name, server=server.name, goals=goals, to=changes):
+                    self.assertGreaterEqual(nodes(changed(question, **changes)), least)
+                    compared += 1
+        self.assertGreater(compared, 200)
+        gemma = [self.sized(model="gemma-3-27b", concurrency=10**6, max_ttft_ms=3000,
+                            max_tpot_ms=50, kv_precision=kv)["results"]["nodes_final"]
+                 for kv in ("fp8", "fp16")]
+        self.assertLessEqual(*gemma)
+
     def test_atencao_esparsa_e_linear(self):
         """DSA, DeepSeek V4 e estados lineares: FLOPs do prefill e leituras do decode, à mão"""
         every = 5000**2 / 2 + 5000 * 100000
@@ -3607,6 +3719,56 @@ class Velocidade(Case):
         read = 61 * 128 * 512 + 30 * 1024 * 512 + 31 * (mean // 128) * 512
         self.assertAlmostEqual(four, read / band + 30 * (mean // 4) * 132 / index_band + 2 * 128 * 1024 * (
             30 * 1024 + 31 * mean / 128) / 8 / peak)
+
+    def test_p95(self):
+        """O objetivo do P95: limita, recusa com um valor que serve, e está em toda saída"""
+        asked = dict(BASE, model="llama-3.1-70b", server="dgx200", concurrency=100,
+                     effective_context=32768)
+        free = self.sized(**asked)
+        figures = [free["performance"][name]["estimate"] for name in ("ttft_ms", "ttft_p95_ms")]
+        self.assertLess(*figures)
+        limit = "%.9g" % (0.9 * figures[1])
+        tight = self.sized(**dict(asked, max_ttft_p95_ms=limit))
+        self.assertEqual(tight["results"]["limited_by"], "ttft_p95")
+        self.assertGreater(tight["results"]["nodes_final"], free["results"]["nodes_final"])
+        self.assertEqual(tight["parameters"]["max_ttft_p95_ms"], float(limit))
+        judged = [item for item in tight["objectives"] if item["name"] == "ttft_p95_ms"]
+        self.assertEqual([item["state"] for item in judged][:2], ["nominal", "peak"])
+        self.assertNotIn("missed", [item["verdict"] for item in judged][:2])
+        loose = self.sized(**dict(asked, max_ttft_ms=limit))["results"]["nodes_final"]
+        self.assertLessEqual(loose, tight["results"]["nodes_final"])  # o P95 é o mais apertado
+        sure = self.sized(**dict(asked, max_ttft_p95_ms=8000, confidence="90%"))["results"]
+        self.assertGreaterEqual(sure["nodes_final"], self.sized(
+            **dict(asked, max_ttft_p95_ms=8000))["results"]["nodes_final"])
+        text = self.ok(*flags(dict(asked, max_ttft_p95_ms=limit)))
+        self.assertIn("1º token P95 ≤ ", text)
+        self.assertIn("limite: P95 do TTFT de ", text)
+        for flag in ("max_ttft_ms", "max_ttft_p95_ms"):
+            words = self.refused(flags(dict(asked, **{flag: 10})), "fora do alcance", status=3)
+            best = re.search(r"o melhor é ([0-9.]+) ms", words)[1]
+            self.assertEqual(self.sized(**dict(asked, **{flag: best}))["question"], "nodes")
+            least = "%.4g" % (float(best) * 0.999)
+            self.refused(flags(dict(asked, **{flag: least})), "fora do alcance", status=3)
+        table = self.ok(*flags(dict(asked, server="dgx200,dgx300", max_ttft_p95_ms=4000)))
+        self.assertIn("| P95 ms |", re.sub(" +", " ", table))
+        self.refused([*flags(BASE), "--p95", "9"], "'--max-ttft-p95-ms'")
+        self.refused([*flags(BASE), "--max-ttft-p95-ms", "-1"], "--max-ttft-p95-ms")
+
+    def test_fim_da_fila(self):
+        """Onde a fila não se prevê, o aviso diz até que carga se prevê e o que fazer"""
+        document = self.sized()
+        case = document["performance"]
+        self.assertEqual((case["ttft_ms"], case["ttft_p95_ms"]), (None, None))
+        last = case["queue_sessions_per_replica"]
+        self.assertLess(last, case["sessions_per_replica"])
+        warning = next(text for text in document["warnings"] if text.startswith("heavy_prefill"))
+        self.assertIn("a fila não se prevê acima de %d sessões por réplica: " % last, warning)
+        self.assertIn("--input-tokens", warning)
+        page = " ".join(json.loads(self.ok(*flags(BASE), "--explain", "--json"))["explanation"][
+            "plain"])
+        self.assertIn("1º token em fila: prevê-se até %d sessões por réplica." % last, page)
+        fixed = self.sized(concurrency=last, nodes=1, tensor_parallel=8)
+        self.assertIsNotNone(fixed["performance"]["ttft_ms"])
 
     def test_limites_exatos(self):
         """No objetivo exato passa; a ponta única com 1024; a calibração e as sessões"""
@@ -3808,8 +3970,8 @@ class Velocidade(Case):
                              ("1e-9", "0.000000001 pedidos/s (1 sessão)")):
             self.assertIn(words, self.ok(*flags(dict(rate, requests_per_second=value))))
         queue = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=1848,
-                     effective_context=8192, output_tokens=256, max_ttft_ms=5000)
-        self.assertIn("limite: TTFT de 5000 ms; acima disso há fila", self.ok(*flags(queue)))
+                     effective_context=8192, output_tokens=64, max_ttft_ms=5000)
+        self.assertIn("limite: TTFT de 5000 ms", self.ok(*flags(queue)))
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7150")),
                      "TPOT de 2.715 ms fora do alcance: o melhor é 2.718 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
@@ -4048,11 +4210,12 @@ def any_question(generator):
 
 def evaluated(text, exact):
     """O valor de uma conta de --explain: em frações exatas, ou em ponto flutuante."""
-    from math import ceil, floor
+    from math import ceil, floor, log
 
     if exact:
         text = re.sub(r"(?<![\w.])\d+(\.\d+)?(e[+-]?\d+)?", r"Fraction('\g<0>')", text)
-    return eval(text, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max})
+    return eval(text, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max,
+                       "log": log})
 
 
 def csv_expected(document, columns):
@@ -5050,7 +5213,7 @@ class Explicacao(Case):
                 known |= {figure[end] / figure["estimate"] for end in ("low", "high")}
         texts = {text for value in known for text in written(value)}
         for text in paragraphs_of(result):
-            for name in (document["model"]["name"], document["server"]["product"] or "", "1º",
+            for name in (document["model"]["name"], document["server"]["product"] or "", "1º", "P95",
                          "de 80%", "percentil 99", "acima de 32768"):
                 text = text.replace(name, "")
             if text.startswith(("Motor", "Pergunta")):  # tp 8, kv fp8
@@ -5086,7 +5249,7 @@ class Explicacao(Case):
                 "Velocidade: até {replica_sessions} sessões por réplica, "
                 "{tpot_ms:.3g} ms por token (TPOT), {prefill_interference:.3g} de prefill dos "
                 "outros pedidos: "
-                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s sem fila.",
+                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s na mediana, {p95_s:.3g} no P95.",
                 "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
                 "Previsto: tempos e memória. Faixa de 80%: TPOT × 0.88 a 1.2 "
                 "({low:.3g} a {high:.3g} ms), TTFT × 0.6 a 5.3."]),
@@ -5109,7 +5272,8 @@ class Explicacao(Case):
             names = {row["name"]: row["value"] for row in document["explanation"]["figures"]}
             names.update(document["results"], low=speed["tpot_ms"]["low"],
                          replicas_per_node=document["engine"]["replicas_per_node"],
-                         ttft_s=names["ttft_ms"] / 1000, high=speed["tpot_ms"]["high"],
+                         ttft_s=names.get("ttft_ms", 0) / 1000,
+                         p95_s=names.get("ttft_p95_ms", 0) / 1000, high=speed["tpot_ms"]["high"],
                          nodes_after_failure=document["ha_plan"]["nodes_after_failure"],
                          full_sessions=names.get("full_per_replica", 0) * document["engine"][
                              "replicas_per_node"])  # sem as que sobram da divisão
@@ -6170,8 +6334,8 @@ class Pedido(Case):
                 for context in (8192, 40960)]
         self.assertAlmostEqual(mixed["kv"] / (0.75 * read[0] + 0.25 * read[1]), 1, places=6)
         _, longest, other = parts(effective_context=40960, input_tokens=600)
-        # o prompt sozinho é o do mais longo; só a espera de meio passo muda
-        self.assertAlmostEqual(ttft["estimate"] - tpot / 2, longest["estimate"] - other / 2,
+        # o prompt sozinho é o do mais longo; só os passos em que ele anda mudam
+        self.assertAlmostEqual(ttft["estimate"] - 1.5 * tpot, longest["estimate"] - 1.5 * other,
                                places=4)
         # com todo o prompt novo, o prefill dos outros também é o médio
         mixed, ttft, tpot = parts(context_mix="8k:75%,40k:25%")
