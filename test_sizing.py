@@ -3027,7 +3027,7 @@ class Velocidade(Case):
         for name, (_, median, p90) in SPEED_GROUPS.items():
             held = speed_errors_of(False, group=name)
             seen = median_and_p90(1 / ratio - 1 for ratio in held)
-            self.assertGreaterEqual(len(held), 5, name)
+            self.assertGreaterEqual(len(held), 4, name)
             self.assertLessEqual(seen[0], median, name)
             self.assertLessEqual(seen[1], p90, name)
 
@@ -3975,7 +3975,7 @@ class Velocidade(Case):
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7150")),
                      "TPOT de 2.715 ms fora do alcance: o melhor é 2.718 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
-        self.assertIn(" 0.07 (0.06-0.08) ", slow)
+        self.assertIn(" 0.10 (0.08-0.11) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
         many = self.ok(*flags(dict(BASE, concurrency=10**7)))
         self.screen(many, 25)
