@@ -6658,14 +6658,17 @@ DRAFT_SHARE = "a parte dos bytes do modelo que uma camada MTP tem"
 
 def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
     """Os tempos de uma réplica com `<lead>_per_replica` sessões; `high`: os que se julgam a 90%."""
-    tpot = (
+    step = (
         "1000 * scale * (step_seconds + sequence_seconds * max(1, %s_per_replica / (data_parallel "
-        "* stages)) - experts_read_seconds * (1 - touched_ratio)**(%s_per_replica / stages) + "
-        "prefill_seconds * "
-        "(%s_per_replica - 1) / output_tokens)" % (lead, lead, lead))
+        "* stages)) - experts_read_seconds * (1 - touched_ratio)**(%s_per_replica / stages))"
+        % (lead, lead))
     edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
     return (
-        (lead + "_tpot_ms", "TPOT com " + sessions, "ms", tpot, "as parcelas do TPOT, somadas"),
+        (lead + "_step_ms", "um passo de decode sem prefill com " + sessions, "ms", step,
+         "as parcelas do TPOT, somadas"),
+        (lead + "_tpot_ms", "TPOT com " + sessions, "ms",
+         "%s_step_ms + 1000 * scale * prefill_seconds * (%s_per_replica - 1) / output_tokens"
+         % (lead, lead), "e o prefill dos outros"),
         (lead + "_tpot_high_ms", edge, "ms", "tpot_margin * %s_tpot_ms" % lead, source),
         *queue_figures(lead + "_", lead + "_per_replica", " com " + sessions),
         (lead + "_ttft_high_ms", edge, "ms", "ttft_margin * %s_ttft_ms" % lead, source),
@@ -6678,9 +6681,6 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
     wait = ("%sunqueued_ms + %sservice_ms * prefill_spread / 2 / (1 - %squeue_utilization) * "
             "log(max(1, %squeue_utilization / {late}))") % ((lead,) * 4)
     return (
-        (lead + "step_ms", "um passo de decode sem prefill" + label, "ms",
-         "%stpot_ms - 1000 * scale * prefill_seconds * (%s - 1) / output_tokens"
-         % (lead, sessions), ""),
         (lead + "unqueued_ms", "TTFT sem fila" + label, "ms",
          "1000 * alone_seconds + (chunks - 1) * %sstep_ms + 1.5 * %stpot_ms" % (lead, lead),
          "meio passo de espera e os do prompt; o último leva também os dos outros"),
@@ -6848,6 +6848,10 @@ FIGURES = (
     ("tpot_ms", "TPOT", "ms",
      "weights + experts + kv + communication + launch + prefill_interference",
      "faixa de 80% no README"),
+    ("step_ms", "um passo de decode sem prefill", "ms",
+     "(weights + experts + kv + communication + launch + draft) * acceptance_length", ""),
+    ("step_ms", "um passo de decode sem prefill", "ms",
+     "weights + experts + kv + communication + launch", ""),
     ("plain_tpot_ms", "TPOT da mesma carga sem rascunhar", "ms", "", "as mesmas parcelas"),
     ("speculation_pays_until", "sessões na réplica até as quais rascunhar compensa", "sessões", "",
      "o maior número em que o TPOT é menor que sem rascunhar"),
@@ -6922,13 +6926,12 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
 def drafted(row: FigureRow) -> FigureRow:
     """A parcela ou o TPOT quando um passo confere os rascunhados e gera os que aceita."""
     name, label, unit, formula, source = row
-    scaled, step = "1000 * scale * ", formula.split(" + prefill_seconds", 1)
-    if len(step) > 1:  # o prefill dos outros, por token gerado, é o mesmo
-        lead, draft = name.split("_", 1)[0], " - draft_experts_seconds * (1 - touched_ratio)**"
-        whole = step[0].replace(" / stages)", " * step_tokens / stages)")
-        whole = whole.replace(scaled + "(", scaled + "((", 1) + draft + (
-            "(%s_per_replica / stages)) / acceptance_length" % lead)
-        return name, label, unit, " + prefill_seconds".join([whole, step[1]]), source
+    if name.endswith("tpot_ms"):  # o prefill dos outros, por token gerado, é o mesmo
+        return name, label, unit, formula.replace("_ms ", "_ms / acceptance_length "), source
+    if name.endswith("step_ms"):
+        draft = " - draft_experts_seconds * (1 - touched_ratio)**(%s_per_replica / stages))"
+        whole = formula[:-1].replace(" / stages)", " * step_tokens / stages)")
+        return name, label, unit, whole + draft % name.split("_", 1)[0], source
     if name != "kv":  # a conta do KV já tem a atenção de todos
         formula = formula.replace("rows * ", "rows * step_tokens * ")
     formula = formula.replace("(replica_sessions / stages)",
@@ -6942,16 +6945,15 @@ def drafted_queue(formula: str) -> str:
         return formula + " * acceptance_length"
     if "batched_tokens" in formula:
         return formula.replace("- max(", "- step_tokens * max(")
-    if "stages)" in formula:
-        return formula.replace("/ (output_tokens", "* acceptance_length / (output_tokens")
-    return "acceptance_length * (%s)" % formula
+    return formula.replace("/ (output_tokens", "* acceptance_length / (output_tokens")
 
 
 DRAFTED_FIGURES = tuple([drafted(row) for row in FIGURES if row[0] in {
     "weights", "experts", "kv", "communication", "launch",
-    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms"}] + [
+    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms",
+    "kept_step_ms", "next_step_ms", "full_step_ms"}] + [
     (*row[:3], drafted_queue(row[3]), row[4]) for row in FIGURES
-    if row[0].endswith(("step_ms", "unqueued_ms", "prompt_steps", "queue_utilization"))])
+    if row[0].endswith(("unqueued_ms", "prompt_steps", "queue_utilization"))])
 DEFAULT_ACCEPTANCE = (("acceptance_length", "tokens que um passo gera", "tokens", "",
                        "o padrão de K, de medidas públicas; o seu tráfego pode ter outro"),)
 LOGGED_FIGURES = (  # e com o log do motor
@@ -7165,7 +7167,8 @@ def limit_names(r: SizingResult) -> Json:
 
 def time_names(q: Question, speed: Speed, lead: str, sessions: int) -> Json:
     """Os tempos de uma réplica com tantas sessões que algum objetivo julga."""
-    names: Json = {"per_replica": sessions, "tpot_ms": speed.tpot_ms(sessions)}
+    names: Json = {"per_replica": sessions, "step_ms": speed.step_ms(sessions),
+                   "tpot_ms": speed.tpot_ms(sessions)}
     if q.requests_per_second is not None or set(FIRST_TOKENS) & set(q.time_limits_ms):
         names.update(first_token_names(speed, sessions))
     for time in q.time_limits_ms:
