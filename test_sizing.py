@@ -3583,10 +3583,11 @@ class Velocidade(Case):
 
     def test_fila(self):
         """A espera refeita: M/G/1 em passos, mediana e P95, sem fila de uma sessão só"""
-        for name, server, tp, dp, inputs, outputs in (
-                ("llama-3.1-70b", "dgx200", 8, 1, 5000, 100), ("deepseek-r1", "dgx200", 1, 8, 20000,
-                300), ("opt-oss-120b", "dgx-b200", 4, 1, 90000, 1000)):
-            replica = at(name, server, tp, dp, inputs, outputs)
+        for model, server, tp, dp, inputs, outputs in (
+                ("llama-3.1-70b", "dgx200", 8, 1, 5000, 100),
+                ("deepseek-r1", "dgx200", 1, 8, 20000, 300),
+                ("opt-oss-120b", "dgx-b200", 4, 1, 90000, 1000)):
+            replica = at(model, server, tp, dp, inputs, outputs)
             batch = 8192 if server == "dgx200" else 16384
             for sessions in (1, 2, 9, 33, 70):
                 tpot = replica.tpot_ms(sessions)
@@ -3597,13 +3598,13 @@ class Velocidade(Case):
                 idle = (1e3 * replica.alone_seconds + (-(-inputs // batch) - 1) * (tpot - others)
                         + 1.5 * tpot)
                 service = 1e3 * dp * replica.prefill_seconds + steps * (tpot - others)
-                for time, late in (("ttft", 0.5), ("ttft_p95", 0.05)):
-                    seen = replica.time_ms(time, sessions)
+                for name, late in (("ttft", 0.5), ("ttft_p95", 0.05)):
+                    seen = replica.time_ms(name, sessions)
                     if busy > 0.9:
                         self.assertEqual(seen, math.inf)
                         continue
                     wait = service / 2 / (1 - busy) * math.log(busy / late) if busy > late else 0
-                    self.assertAlmostEqual(seen / (idle + wait), 1, 9, (name, sessions))
+                    self.assertAlmostEqual(seen / (idle + wait), 1, 9, (server, sessions))
             last = replica.queue_sessions
             self.assertLess(replica.time_ms("ttft", last), math.inf)
             self.assertEqual(replica.time_ms("ttft", last + 1), math.inf)
@@ -3646,14 +3647,14 @@ class Velocidade(Case):
             for changes in self.SLOWER:
                 halves = changes.get("server", {})
                 other = changed(question, **dict(changes, server=changed(server, **{
-                    name: getattr(server, name) and getattr(server, name) / Fraction(ratio)
-                    for name, ratio in halves.items()})))
+                    field: getattr(server, field) and getattr(server, field) / Fraction(ratio)
+                    for field, ratio in halves.items()})))
                 if "kv_precision" in changes and model.compressed:
                     continue
                 slow = sizing.speed_of(other, replica, 0)
                 for sessions in (1, 7, 60, 700):
-                    for time in ("ttft", "ttft_p95"):
-                        times = (fast.time_ms(time, sessions), slow.time_ms(time, sessions))
+                    for name in ("ttft", "ttft_p95"):
+                        times = [speed.time_ms(name, sessions) for speed in (fast, slow)]
                         self.assertLessEqual(times[0], times[1] * (1 + 1e-9),
                                              (model.name, server.name, changes, sessions))
                         kept += times[0] < math.inf
@@ -5215,8 +5216,8 @@ class Explicacao(Case):
                 known |= {figure[end] / figure["estimate"] for end in ("low", "high")}
         texts = {text for value in known for text in written(value)}
         for text in paragraphs_of(result):
-            for name in (document["model"]["name"], document["server"]["product"] or "", "1º", "P95",
-                         "de 80%", "percentil 99", "acima de 32768"):
+            for name in (document["model"]["name"], document["server"]["product"] or "", "1º",
+                         "P95", "de 80%", "percentil 99", "acima de 32768"):
                 text = text.replace(name, "")
             if text.startswith(("Motor", "Pergunta")):  # tp 8, kv fp8
                 text = re.sub(r"[a-z]+ ?\d+\)|n?[a-z]+\d+|N\+\d", "", text)
@@ -5251,7 +5252,8 @@ class Explicacao(Case):
                 "Velocidade: até {replica_sessions} sessões por réplica, "
                 "{tpot_ms:.3g} ms por token (TPOT), {prefill_interference:.3g} de prefill dos "
                 "outros pedidos: "
-                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s na mediana, {p95_s:.3g} no P95.",
+                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s na mediana, "
+                "{p95_s:.3g} no P95.",
                 "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
                 "Previsto: tempos e memória. Faixa de 80%: TPOT × 0.83 a 1.24 "
                 "({low:.3g} a {high:.3g} ms), TTFT × 0.76 a 2.6."]),
