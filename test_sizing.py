@@ -24,6 +24,7 @@ import io
 import itertools
 import json
 import math
+import operator
 import os
 import random
 import re
@@ -3210,6 +3211,42 @@ class Velocidade(Case):
                 / (tp - 1) for server, tp in (("h100-nvl-8x", 2), ("h100-nvl-8x", 4))}
         # NVLink: 4.8 TB/s / 8 / 2 = 300 GB/s; PCIe: 64 GB/s
         self.assertAlmostEqual(sent["h100-nvl-8x", 4] / sent["h100-nvl-8x", 2], 300 / 64)
+
+    def test_especialistas(self):
+        """O que se alcança do pico nos especialistas, pela precisão e pela GPU"""
+        rows = (("kimi-k2.5", "dgx-b200", 0.046, 0.13), ("deepseek-r1", "dgx200", 0.13, 0.099),
+                ("opt-oss-120b", "dgx200", 0.13, 0.19), ("opt-oss-120b", "dgx-b200", 0.13, 0.30),
+                ("qwen3-30b-a3b", "dgx200", 0.13, 0.20), ("deepseek-r1", "dgx-a100", 0.13, 0.20))
+        for name, server, decode, prefill in rows:
+            terms = at(name, server, 8).speed.terms
+            self.assertEqual((terms["experts_decode_mfu"], terms["experts_prefill_mfu"]),
+                             (decode, prefill), (name, server))
+
+    def test_silicio(self):
+        """Com mais banda e mais contas, a mesma carga nunca é prevista mais lenta, em GPU alguma"""
+        def figures(server):
+            per_gpu = float(server.nvlink_bandwidth_tbps or 0) / server.gpus
+            return [float(getattr(server, name) or 0) for name in (
+                "hbm_bandwidth_tbps", "tflops_bf16", "tflops_fp8", "tflops_fp4")] + [per_gpu]
+
+        pairs = [(fast, slow) for fast, slow in itertools.permutations(entries_of("servers"), 2)
+                 if slow.tflops_bf16 and all(map(operator.ge, figures(fast), figures(slow)))]
+        self.assertGreater(len(pairs), 20)
+        wide = {server.name: [tp for tp in (1, 4, 8) if tp <= server.gpus and (
+            tp == 1 or server.nvlink_reaches(tp))] for server in entries_of("servers")}
+        models = rounds(entries_of("models"), entries_of("models")[::4])
+        for number, (model, (fast, slow)) in enumerate(itertools.product(models, pairs)):
+            tp = (1, 4, 8)[number % 3]
+            if tp not in wide[fast.name] or tp not in wide[slow.name]:
+                continue
+            choices = {"weights_precision": (None, "fp8", "nvfp4")[number % 5 % 3]}
+            quick, other = [at(model, server, tp, 1, 8192, 1024, **choices).speed
+                            for server in (fast, slow)]
+            for sessions in (1, 64, 1024):
+                self.assertLessEqual(
+                    quick.tpot_ms(sessions), other.tpot_ms(sessions) * (1 + 1e-12),
+                    (model.name, fast.name, slow.name, tp, sessions, choices))
+            self.assertLessEqual(quick.alone_seconds, other.alone_seconds * (1 + 1e-12))
 
     def test_faixas(self):
         """A faixa de 80% de densos, MoE, attention-DP, depois de calibrar e sem medidas"""
