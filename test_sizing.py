@@ -9229,12 +9229,12 @@ Pedido: 131072 tokens: 130048 novos (ou 1024, resto em cache), 1024 gerados ·
   vLLM 0.33, tp 8
 
 Previsto                      3 nós, 1000        2 nós, 1000   2 nós, pico 1200
-tokens/s, novo              4.7 (3.4-7.7)     3.16 (2.3-5.2)     2.64 (1.9-4.3)
+tokens/s, novo             4.98 (3.9-6.1)     3.34 (2.6-4.1)     2.79 (2.2-3.4)
 1º token (s), novo                   fila               fila               fila
-tokens/s por nó, novo     1.56k (1.2-1.9)    1.58k (1.2-1.9)    1.58k (1.2-1.9)
-tokens/s, cache              40.9 (29-67)         29 (21-48)       24.7 (18-41)
-1º token (s), cache      0.11 (0.06-0.56)   0.11 (0.07-0.59)   0.11 (0.07-0.60)
-tokens/s por nó, cache      13.6k (10-16)      14.5k (11-17)      14.8k (11-18)
+tokens/s por nó, novo       1.65k (1.3-2)      1.67k (1.3-2)      1.67k (1.3-2)
+tokens/s, cache              37.1 (29-45)       25.9 (20-32)         22 (17-27)
+1º token (s), cache      0.07 (0.05-0.19)   0.09 (0.07-0.23)   0.10 (0.08-0.26)
+tokens/s por nó, cache     12.4k (9.4-15)       13k (9.8-15)      13.2k (10-16)
 
 Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (motor ~809; log 648x)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
@@ -9243,10 +9243,11 @@ HBM por nó  2142 GiB: ▓ pesos 69 ▒ motor 34 █ KV 1381 ░ livre 444 . for
 [▓▓▓▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
 Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
-! slow_decode: prompt novo, 2 nós, no pico: 2.64 tokens/s por sessão, abaixo de
+! slow_decode: prompt novo, 2 nós, no pico: 2.79 tokens/s por sessão, abaixo de
   10
-! heavy_prefill: prompt novo, 2 nós, no pico: 90% do tempo em prefill, pedidos
-  em fila
+! heavy_prefill: prompt novo, 2 nós, no pico: 88% do tempo em prefill; a fila
+  não se prevê acima de 116 sessões por réplica: --max-ttft-ms as limita,
+  --input-tokens diz o que já está em cache
 ! tight_capacity: no pico sobram 26 vagas, 4.2% do último nó (abaixo de 10%)
 Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 """)
