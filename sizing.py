@@ -605,6 +605,7 @@ class Question:
     node_price: Exact | None = None
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
+    disaggregated: str = "no"  # prefill e decode em nós apart: yes; auto, o que compra menos nós
 
     @property
     def asks(self) -> str:
@@ -1401,6 +1402,7 @@ TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.83, 1.24), (0.82, 1.27), 
 TPOT_DATA_PARALLEL_RANGE, TPOT_DRAFTED_RANGE = (0.65, 1.45), (0.80, 1.37)
 TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
 THROUGHPUT_RANGE = (0.76, 1.19)
+APART_THROUGHPUT_RANGE = (0.61, 1.83)  # em 849 medidas de prefill e decode apart
 # Tempo até o 1º token → (a parte dos pedidos que o passa, medido / previsto em 80% das medidas).
 FIRST_TOKENS = {"ttft": (0.50, (0.76, 2.6)), "ttft_p95": (0.05, (0.74, 2.8))}
 # A maior utilização da fila de prefills em que se prevê a espera: daí em diante 1% a mais de
@@ -1628,6 +1630,7 @@ class Speed:
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
     tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
     confident: bool  # julga-se pela ponta ruim: a pedido, ou por não haver medidas
+    pool: tuple[float, float] | None = None  # do lote de prefill: (a parte ocupada, ms de um prompt)
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -1645,6 +1648,8 @@ class Speed:
 
     @property
     def throughput_range(self) -> tuple[float, float]:
+        if self.pool:
+            return APART_THROUGHPUT_RANGE
         low, high = self.tpot_range
         return THROUGHPUT_RANGE if (low, high) != TPOT_UNMEASURED_RANGE else (1 / high, 1 / low)
 
@@ -1703,12 +1708,16 @@ class Speed:
         quem gera mais devagar leva na mesma medida mais tempo a prefilar, e não ganha com isso uma
         fila menor.
         """
+        if self.pool:
+            return self.pool[0]
         steps = self.output_tokens / self.acceptance_length * self.stages
         others = max(0.0, sessions / self.data_parallel - 1)
         return others * self.prompt_steps(sessions) / steps
 
     def service_ms(self, sessions: int) -> float:
         """De um prompt na fila: o prefill, com os dos outros ranks, e os passos em que anda."""
+        if self.pool:
+            return self.pool[1]
         steps = self.prompt_steps(sessions) * self.step_ms(sessions) / self.stages
         return 1e3 * self.scale * self.data_parallel * self.prefill_seconds + steps
 
@@ -1727,6 +1736,8 @@ class Speed:
     @cached_property
     def queue_sessions(self) -> int | None:
         """As da maior carga em que a fila se prevê; None se em qualquer uma."""
+        if self.pool:
+            return None
         most = largest(QUEUE_SESSIONS,
                        lambda n: self.queue_utilization(n) <= QUEUE_UTILIZATION, 1)
         return most if most < QUEUE_SESSIONS else None
@@ -1842,6 +1853,7 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
     shared = experts / t["experts_prefill_mfu"]
     moved = (sent / t["senders"] + hop) / PREFILL_LINK_RATIO
     token = (own / dp + shared + moved) / stages
+    t.update(own_seconds=own, shared_seconds=shared, moved_seconds=moved)
 
     def attention_seconds(flops: float, indexer: float) -> float:
         return flops / tp / (bf16 * ATTENTION_MFU) + indexer / (bf16 * INDEXER_MFU)
@@ -1943,6 +1955,7 @@ class Offer:
     predictable: bool  # há dados para prever a velocidade
     tpot_scale: float = 1.0  # medido / previsto, da calibração
     end: int = 0  # a ponta da carga, em `Question.ends`
+    first_seconds: float = 0.0  # que o decode deixa ao prefill de outro lote e à fila dele
 
     @cached_property
     def nodes_per_unit(self) -> int:
@@ -1977,7 +1990,15 @@ class Offer:
         network = self.nodes_per_unit == 1 or self.question.server.network_gbps_per_gpu
         if not self.layout or not self.predictable or not network:
             return None
-        return speed_of(self.question, self.layout, self.end, self.tpot_scale)
+        return self.served(self.question, self.layout)
+
+    def served(self, q: Question, layout: Layout) -> Speed:
+        """Sem os prefills, se eles são de outro lote."""
+        speed = speed_of(q, layout, self.end, self.tpot_scale)
+        if q.disaggregated != "yes":
+            return speed
+        return replace(speed, pool=(0.0, 0.0), prefill_seconds=0.0,
+                       alone_seconds=self.first_seconds, terms={**speed.terms, "chunks": 1})
 
     @cached_property
     def plain_speed(self) -> Speed | None:
@@ -1985,7 +2006,7 @@ class Offer:
         if not self.speed or not self.layout or not self.question.speculative_tokens:
             return None
         plain = replace(self.question, speculative_tokens=0, requested_acceptance_length=None)
-        return speed_of(plain, self.layout, self.end, self.tpot_scale)
+        return self.served(plain, self.layout)
 
     @cached_property
     def speculation_pays_until(self) -> int | None:
@@ -2093,6 +2114,216 @@ def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
         "meets_objectives": covers if q.timed else None}
 
 
+# ── Prefill e decode apart: Prefill, as réplicas do prompt; Pools, os dois lotes de nós
+
+DISAGGREGATED = ("no", "yes", "auto")
+PREFILL_UTILIZATION = 0.8  # da réplica de prefill, no pico
+
+
+@dataclass(frozen=True, eq=False)
+class Prefill:
+    """Réplicas que só fazem o prefill, um por vez, e mandam o KV às de decode pela rede.
+
+    Os tokens em cache o estão nos dois lotes: só se calcula, e só viaja, o que é novo.
+    """
+
+    question: Question
+    layout: Layout
+    receiving_tp: int  # o do decode
+    end: int = 0
+
+    @cached_property
+    def speed(self) -> Speed:
+        return speed_of(self.question, self.layout, self.end)
+
+    @cached_property
+    def service_seconds(self) -> float:
+        """De um prompt, um por vez na réplica."""
+        return self.speed.scale * self.speed.prefill_seconds
+
+    @cached_property
+    def transfer_bytes(self) -> tuple[int, float]:
+        """O KV dos tokens novos do prompt mais longo: (ao todo, na GPU que mais envia ou recebe).
+
+        O tp divide as cabeças; o que o decode repete viaja uma vez por cópia.
+        """
+        q, tp, receiving = self.question, self.layout.tensor_parallel, self.receiving_tp
+        sizes = [(group.session_bytes(q.ends[self.end], q.element_bytes),
+                  min(receiving, group.shards)) for group in q.model.kv_groups]
+        sent = sum([size * max(1 / min(tp, shards), receiving / shards / tp)
+                    for size, shards in sizes])
+        return sum([size for size, _ in sizes]), sent
+
+    @property
+    def transfer_seconds(self) -> float:
+        network = float(self.question.server.network_gbps_per_gpu or 0) * GB * PREFILL_LINK_RATIO
+        return self.transfer_bytes[1] / network
+
+    @property
+    def first_seconds(self) -> float:
+        """O prefill de um prompt sozinho e o envio do KV."""
+        return self.speed.alone_seconds + self.transfer_seconds
+
+    def serving(self, decode: Speed, utilization: float) -> Speed:
+        """A do decode, com o prefill e a fila deste lote."""
+        return replace(decode, alone_seconds=self.first_seconds, confident=(
+            decode.confident or self.speed.confident), prefill_spread=self.speed.prefill_spread,
+            pool=(utilization, 1e3 * self.service_seconds))
+
+    def missed(self, decode: Speed, sessions: int, utilization: float) -> str:
+        """O TTFT que não se cumpre com esta parte do tempo ocupada, ou nenhum."""
+        speed = self.serving(decode, utilization)
+        return next((time for time, limit_ms in self.question.time_limits_ms.items()
+                     if time != "tpot"
+                     and speed.time_ms(time, sessions) * speed.margins[time] > limit_ms), "")
+
+    def most_utilization(self, decode: Speed, sessions: int) -> float:
+        """A maior, em milésimos, até a do plano; 0 se nem sem fila se cumpre o TTFT."""
+        most = int(1000 * PREFILL_UTILIZATION)
+        return largest(most, lambda part: not self.missed(decode, sessions, part / 1000)) / 1000
+
+    def nodes(self, rate: float, utilization: float) -> int:
+        busy = Fraction(rate * self.service_seconds * self.speed.margins["latency"])
+        return nodes_for(ceil_div(busy / Fraction(utilization), 1),
+                         self.layout.replicas_per_unit, self.layout.nodes_per_unit)
+
+    def replicas(self, nodes: int) -> int:
+        return nodes // self.layout.nodes_per_unit * self.layout.replicas_per_unit
+
+
+@dataclass(frozen=True, eq=False)
+class Pools:
+    """Os dois lotes: os nós de cada um, (capacidade pura, com o pico, com a reserva)."""
+
+    question: Question
+    prefill: Prefill
+    decode: Offer
+    prefill_nodes: tuple[int, int, int]
+    decode_nodes: tuple[int, int, int]
+
+    @property
+    def nodes(self) -> tuple[int, int, int]:
+        minimum, peak, final = map(sum, zip(self.prefill_nodes, self.decode_nodes))
+        return minimum, peak, final
+
+    @cached_property
+    def most_utilization(self) -> float:
+        """Com a réplica de decode cheia, o pior que o TTFT encontra."""
+        assert self.decode.speed
+        return self.prefill.most_utilization(self.decode.speed, ceil_div(
+            self.decode.sessions_per_unit, self.decode.replicas_per_unit))
+
+    def arrivals(self, headroom: Exact, decode_nodes: int) -> tuple[int, int]:
+        """(As sessões em andamento, as da réplica de decode mais cheia)."""
+        units = decode_nodes // self.decode.nodes_per_unit
+        sessions = self.decode.sessions_in_progress(
+            self.question, self.decode.speed, headroom, units)
+        return sessions, ceil_div(sessions, units * self.decode.replicas_per_unit)
+
+    def rate(self, prefill: Prefill, headroom: Exact, decode_nodes: int) -> float:
+        """Pedidos por segundo: a taxa dada, ou a lei de Little, sem a fila."""
+        q, speed = self.question, self.decode.speed
+        if q.requests_per_second is not None or not speed:
+            return float((q.requests_per_second or 0) * (1 + headroom))
+        sessions, fullest = self.arrivals(headroom, decode_nodes)
+        return sessions / prefill.serving(speed, 0.0).latency_seconds(fullest)
+
+    def plans(self, concurrency: int) -> tuple[Json, Json]:
+        """O `ha_plan_of` de cada lote: (prefill, decode)."""
+        offer = Offer(self.question, self.prefill.layout, True)
+        return (ha_plan_of(self.question, offer, concurrency, *self.prefill_nodes),
+                ha_plan_of(self.question, self.decode, concurrency, *self.decode_nodes))
+
+    def speed_and_case(self, end: int, headroom: Exact, up: tuple[int, int]
+                       ) -> tuple[Speed, Json]:
+        """A velocidade com `up` nós de (prefill, decode) no ar; a fila sem fim não tem TTFT."""
+        q, offer, units = self.question, self.decode, up[1] // self.decode.nodes_per_unit
+        prefill = replace(self.prefill, end=end) if end else self.prefill
+        speed = replace(offer, end=end).speed if end else offer.speed
+        assert speed
+        rate, replicas = self.rate(prefill, headroom, up[1]), prefill.replicas(up[0])
+        busy = rate / replicas * prefill.service_seconds
+        speed, engines = prefill.serving(speed, busy), units * offer.replicas_per_unit
+        sessions = offer.sessions_in_progress(q, speed, headroom, units)
+        if busy >= 1:  # o prefill dita o ritmo: sessões / latência é o que ele dá
+            late = sessions * prefill.service_seconds / replicas - speed.latency_seconds(
+                ceil_div(sessions, engines))
+            speed = replace(speed, alone_seconds=speed.alone_seconds + max(0.0, late))
+        case = performance_of(q, speed, engines, sum(up), sessions)
+        covered = (offer.nodes(q, headroom) <= up[1]
+                   and prefill.nodes(rate, self.most_utilization) <= up[0])
+        return speed, {"covered": covered, **case}
+
+
+def decode_nodes_of(q: Question, offer: Offer) -> tuple[int, int, int]:
+    return offer.nodes(q, 0), offer.nodes(q, q.peak_headroom_ratio), offer.nodes_with_spares(q)
+
+
+def pools_of(q: Question, offer: Offer, layouts: Sequence[Layout],
+             given: tuple[int, int, int] | None = None) -> Pools:
+    """Os dois lotes, com os nós de decode dados ou os da carga. Levanta `NothingFits`.
+
+    Os prompts chegam como com todo o decode no ar; vale o leiaute que compra menos nós de prefill.
+    """
+    found: list[tuple[Any, Pools]] = []
+    assert offer.layout and offer.speed
+    decode_nodes, best_ms = given or decode_nodes_of(q, offer), inf
+    full = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)
+    for layout in layouts:
+        prefill = Prefill(q, layout, offer.layout.tensor_parallel)
+        pools = Pools(q, prefill, offer, (0, 0, 0), decode_nodes)
+        calm = prefill.serving(offer.speed, 0.0)
+        best_ms = min(best_ms, calm.unqueued_ms(full) * calm.margins["ttft"])
+        if not pools.most_utilization:
+            continue
+        minimum, peak = [prefill.nodes(pools.rate(prefill, headroom, decode_nodes[2]),
+                                       pools.most_utilization)
+                         for headroom in (0, q.peak_headroom_ratio)]
+        unit = layout.nodes_per_unit
+        final = peak + q.ha_spares * unit
+        found.append(((final, unit, not layout.measured, prefill.first_seconds),
+                      replace(pools, prefill_nodes=(minimum, peak, final))))
+    if not found:
+        raise prefill_refusal(q, offer, best_ms)
+    return min(found, key=lambda item: item[0])[1]
+
+
+def planned_first_seconds(q: Question, offer: Offer, layouts: Sequence[Layout]) -> float:
+    """O que o decode deixa ao prefill: o do leiaute mais rápido e, à fila, até outro tanto."""
+    tp = offer.layout.tensor_parallel if offer.layout else 1
+    fastest = min([Prefill(q, layout, tp).first_seconds for layout in layouts], default=0.0)
+    limits = [limit_ms / 1e3 for time, limit_ms in q.time_limits_ms.items() if time != "tpot"]
+    return fastest + min([fastest, *[max(0.0, limit - fastest) / 2 for limit in limits]])
+
+
+def pools_within(pools: Pools, layouts: Sequence[Layout], nodes: int) -> Pools:
+    """Os mesmos em todos os nós dados: os que sobram ao prefill são de decode."""
+    q, offer, (least, peak, final) = pools.question, pools.decode, pools.decode_nodes
+
+    def split(prefill_nodes: int) -> Pools:
+        unit = offer.nodes_per_unit
+        decode = (nodes - prefill_nodes) // unit * unit
+        return pools_of(q, offer, layouts, (least, peak, decode))
+
+    fewest = 1 + largest(nodes - final - 1, lambda n: split(n).prefill_nodes[2] > n)
+    pools = split(fewest)
+    unit = pools.prefill.layout.nodes_per_unit
+    return replace(pools, prefill_nodes=(*pools.prefill_nodes[:2], fewest // unit * unit))
+
+
+def pooled_ha_plan(prefill: Json, decode: Json) -> Json:
+    """O dos dois lotes, se em cada um caem os nós que a HA cobre, ou um."""
+    both, up = {**decode}, prefill["nodes_after_failure"] and decode["nodes_after_failure"]
+    both["nodes_after_failure"] = up and up + prefill["nodes_after_failure"]
+    both["sessions_after_failure"] = decode["sessions_after_failure"] if up else 0
+    for name in ("covers_concurrency", "covers_peak", "failures_covered_nominal",
+                 "failures_covered_peak"):
+        both[name] = min(prefill[name], decode[name])
+    if both["meets_objectives"] is not None:
+        both["meets_objectives"] = both["covers_concurrency"]
+    return both
+
+
 # ── Storage, energia e dinheiro: storage_plan_of, load_seconds, physical_of, costs_of
 
 # Tempos medidos por Run:ai, InstantTensor, ServerlessLLM e ModelExpress.
@@ -2120,10 +2351,11 @@ def recompute_seconds(q: Question, offer: Offer) -> float | None:
     return speed_of(whole, offer.layout, 0, offer.tpot_scale).alone_seconds
 
 
-def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int) -> Json:
+def storage_plan_of(q: Question, offer: Offer, nodes: int, sessions: int,
+                    holding_nodes: int) -> Json:
     """Os tempos de carga, o KV guardado e o espaço; None é o que o catálogo não diz."""
     checkpoint, shared = checkpoint_bytes(q), q.storage.shared
-    parked = sessions if shared else ceil_div(sessions, nodes)
+    parked = sessions if shared else ceil_div(sessions, holding_nodes)
     parked_bytes = kv_total_bytes(q, parked, 1)
     restore = kv_per_session_bytes(q) / GB / float(q.storage.throughput_read_gbps)
     recompute, faster = recompute_seconds(q, offer), None
@@ -2189,7 +2421,8 @@ def require_speed(q: Question, missing: Sequence[str]) -> None:
     """Levanta `SizingError` se a pergunta depende da velocidade e faltam dados para prevê-la."""
     flags = {"--max-tpot-ms": q.max_tpot_ms, "--min-tokens-per-second": q.min_tokens_per_second,
              "--max-ttft-ms": q.max_ttft_ms, "--max-ttft-p95-ms": q.max_ttft_p95_ms,
-             "--requests-per-second": q.requests_per_second, "--calibrate-tpot-ms": q.calibration}
+             "--requests-per-second": q.requests_per_second, "--calibrate-tpot-ms": q.calibration,
+             "--disaggregated": q.disaggregated == "yes"}
     for flag, value in flags.items():
         if missing and value:
             raise SizingError(flag, "não há velocidade a prever: " + missing_text(missing))
@@ -2208,7 +2441,7 @@ def capacity_of(q: Question) -> Capacity:
     offers = [Offer(q, None, False)] if missing else unit_offers(q, not speed_missing)
     if q.calibration:
         offers = calibrated(q, offers)
-    if q.timed or q.calibration:
+    if q.timed or q.calibration or q.disaggregated == "yes":
         offers = [offer for offer in offers if offer.speed]
         if not offers:
             raise NothingFits(q, "network")
@@ -2297,10 +2530,32 @@ class SizingResult:
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
+    pools: Pools | None = None  # com prefill e decode apart; os nós acima são a soma
 
     @property
     def offer(self) -> Offer:
+        """A de decode, se o prefill é de outro lote."""
         return self.offers[0]
+
+    @property
+    def served_nodes(self) -> tuple[int, int, int]:
+        """(capacidade pura, com o pico, com a reserva) dos nós que guardam as sessões."""
+        own = (self.nodes_minimum, self.nodes_with_headroom, self.nodes_final)
+        return self.pools.decode_nodes if self.pools else own
+
+    @property
+    def units(self) -> int:
+        return self.served_nodes[2] // self.offer.nodes_per_unit
+
+    @cached_property
+    def other_mode(self) -> SizingResult | SizingError | None:
+        """A resposta com um só lote de nós, ou com os dois; None se não se compara."""
+        if self.asked.disaggregated == "no":
+            return None
+        try:
+            return size(replace(self.asked, disaggregated="no" if self.pools else "yes"))
+        except SizingError as error:
+            return explained(error)
 
     @property
     def answer(self) -> int:
@@ -2309,16 +2564,35 @@ class SizingResult:
 
     @cached_property
     def ha_plan(self) -> Json:
-        return ha_plan_of(self.question, self.offer, self.concurrency, self.nodes_minimum,
-                          self.nodes_with_headroom, self.nodes_final)
+        if self.pools:
+            return pooled_ha_plan(*self.pools.plans(self.concurrency))
+        return ha_plan_of(self.question, self.offer, self.concurrency, *self.served_nodes)
 
     def performance_with(self, speed: Speed, state: str, nodes: int, headroom: Exact) -> Json:
         """De uma ponta da carga, com `nodes` nós no ar."""
         q, offer = self.question, self.offer
+        if self.pools:
+            return {"state": state, **self.pooled(speed, state, headroom)[1]}
         units = nodes // offer.nodes_per_unit
         sessions = offer.sessions_in_progress(q, speed, headroom, units)
         case = performance_of(q, speed, units * offer.replicas_per_unit, nodes, sessions)
         return {"state": state, "covered": offer.nodes(q, headroom) <= nodes, **case}
+
+    def pooled(self, speed: Speed, state: str, headroom: Exact) -> tuple[Speed, Json]:
+        """(A velocidade, a carga) com os dois lotes, na ponta que `speed` tem."""
+        assert self.pools
+        up = self.pools.prefill_nodes[2], self.pools.decode_nodes[2]
+        if "failure" in state:
+            prefill, decode = self.pools.plans(self.concurrency)
+            up = prefill["nodes_after_failure"], decode["nodes_after_failure"]
+        end = self.question.ends.index(speed.input_tokens)
+        return self.pools.speed_and_case(end, headroom, up)
+
+    @cached_property
+    def nominal_speed(self) -> Speed | None:
+        """A de `nominal`: com a fila do prefill, se ele tem o seu lote."""
+        speed = self.offer.speed
+        return self.pooled(speed, "nominal", 0)[0] if speed and self.pools else speed
 
     @cached_property
     def nominal(self) -> Json | None:
@@ -2360,7 +2634,8 @@ class SizingResult:
 
     @cached_property
     def storage_plan(self) -> Json:
-        return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency)
+        return storage_plan_of(self.question, self.offer, self.nodes_final, self.concurrency,
+                               self.served_nodes[2])
 
     @cached_property
     def physical(self) -> Json:
@@ -2381,8 +2656,12 @@ def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
     asked, asks = q, q.asks
     if asks == "context":
         q, capacity = longest_context(q), None
+    if q.disaggregated == "auto":
+        return size_either(asked, q)
     capacity = capacity or capacity_of(q)
     offers = ranked_offers(q, capacity)
+    if q.disaggregated == "yes":
+        return size_pools(asked, q, capacity, offers)
     offer, unit, limited = offers[0], offers[0].nodes_per_unit, q
     if asks == "sessions":
         q = replace(q, concurrency=max(1, offer.max_concurrency(q)))
@@ -2401,6 +2680,57 @@ def size(q: Question, capacity: Capacity | None = None) -> SizingResult:
         peak_sessions=peak, spare_sessions=units * offer.sessions_per_unit - peak,
         nodes_minimum=offer.nodes(q, 0), nodes_with_headroom=nodes_with_headroom,
         nodes_final=nodes_final)
+
+
+def size_either(asked: Question, q: Question) -> SizingResult:
+    """A melhor resposta, com um lote de nós ou com dois; no empate, um."""
+    modes = [replace(q, disaggregated=mode) for mode in ("no", "yes")]
+    found = [r for r in map(attempt, modes) if r] or [size(modes[0])]  # que diz o que falta
+    order = {"nodes": lambda r: r.nodes_final, "sessions": lambda r: -r.concurrency}
+    best = min(found, key=order.get(q.asks, lambda r: 0))
+    return replace(best, asked=asked, asks=asked.asks)
+
+
+def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequence[Offer]
+               ) -> SizingResult:
+    """Com os dois lotes. Levanta `SizingError` se não há rede ou prompt, ou se nada cabe."""
+    missing = lacking(q.server, "network_gbps_per_gpu")
+    if missing or not q.ends[0]:
+        raise SizingError("--disaggregated", missing_text(missing) or "o pedido não tem prompt")
+    layouts = [offer.layout for offer in capacity.offers
+               if offer.layout and offer.layout.sessions_per_replica > 1]
+    offers = [replace(offer, first_seconds=planned_first_seconds(q, offer, layouts))
+              for offer in offers]
+
+    def pools_for(sessions: int | None) -> Pools:
+        """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts, e não vale."""
+        loaded = replace(q, concurrency=sessions)
+        free = replace(loaded, nodes=None)
+        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), layouts)
+
+    sessions = q.concurrency
+    if q.asks == "sessions":
+        nodes = q.nodes or 0
+        most = max([offer.max_concurrency(q) for offer in offers])
+        sessions = max(1, largest(most, lambda number: pools_for(number).nodes[2] <= nodes))
+    pools = pools_for(sessions)
+    if q.nodes:
+        if pools.nodes[2] > q.nodes:
+            raise NothingFits(q, "nodes", "%d × %s: a carga pede %d de prefill e %d de decode" % (
+                q.nodes, q.server.name, pools.prefill_nodes[2], pools.decode_nodes[2]),
+                offers=offers, nodes_needed=pools.nodes[2])
+        pools = pools_within(pools, layouts, q.nodes)
+    q, offer, unit = pools.question, pools.decode, pools.decode.nodes_per_unit
+    units, up = pools.decode_nodes[2] // unit - q.ha_spares, (
+        pools.prefill_nodes[2], pools.decode_nodes[2])
+    peak = offer.sessions_in_progress(q, offer.speed, q.peak_headroom_ratio, units)
+    return SizingResult(
+        asked=asked, question=q, asks=asked.asks, capacity=capacity,
+        offers=(offer, *[item for item in offers if item.nodes_per_unit == unit
+                         and item.layout is not offer.layout]),
+        concurrency=pools.speed_and_case(0, 0, up)[1]["sessions"], peak_sessions=peak,
+        spare_sessions=units * offer.sessions_per_unit - peak, pools=pools,
+        **dict(zip(("nodes_minimum", "nodes_with_headroom", "nodes_final"), pools.nodes)))
 
 
 def attempt(q: Question) -> SizingResult | None:
@@ -2658,6 +2988,16 @@ def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: 
     return SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
 
 
+def prefill_refusal(q: Question, offer: Offer, ttft_ms: float) -> NothingFits:
+    """Se nenhum leiaute de prefill serve."""
+    text = "nenhum leiaute de %s em %s guarda um prompt em cálculo e outro em envio" % (
+        q.model.name, q.server.name)
+    if ttft_ms < inf:
+        text = "TTFT fora do alcance com prefill apart: o melhor, sem fila, é %s ms" % safe_text(
+            ttft_ms, ROUND_CEILING)
+    return NothingFits(q, "objectives", text, offers=[offer])
+
+
 def missing_text(fields: Sequence[str]) -> str:
     verb = "falta" if len(fields) == 1 else "faltam"
     return "%s no catálogo %s" % (verb, ", ".join(fields)) if fields else ""
@@ -2675,7 +3015,7 @@ def gib(size_bytes: Exact) -> float:
 def results_of(r: SizingResult) -> Json:
     """A memória e os nós: bytes inteiros, GiB arredondados."""
     q, offer, kv_bytes = r.question, r.offer, kv_per_session_bytes(r.question)
-    copies = r.nodes_final // offer.nodes_per_unit * offer.prefix_copies
+    copies = r.units * offer.prefix_copies
     budget, total = kv_budget_bytes(q), kv_total_bytes(q, r.concurrency, copies)
     block = {
         "kv_per_session_gib": gib(kv_bytes), "kv_per_session_bytes": kv_bytes,
@@ -2798,8 +3138,48 @@ def nodes_other_end(r: SizingResult) -> int | None:
     q, others = r.question, [offer.other_end for offer in r.offers if offer.other_end]
     if r.asks != "nodes" or not q.timed or not others:
         return None
+    if r.pools:
+        other = attempt(replace(r.asked, input_tokens=TURN_TOKENS, disaggregated="yes",
+                                requested_context=q.effective_context))
+        return other.nodes_final if other else None
     best = min(others, key=lambda offer: offer.preference(q))
     return best.nodes_with_spares(q) if best.sessions_per_unit else None
+
+
+def pools_of_result(r: SizingResult) -> Json | None:
+    """Os dois lotes e o que o outro modo compraria; None se não se perguntou."""
+    if r.asked.disaggregated == "no":
+        return None
+    other, pools = r.other_mode, r.pools
+    refused = isinstance(other, SizingError)
+    block: Json = {
+        "taken": bool(pools), "other_answer": None if refused else getattr(other, "answer", None),
+        "other_refused": str(other) if refused else None}
+    if not pools:
+        return block
+    prefill, decode, most = pools.prefill, pools.decode, pools.most_utilization
+    rate, replicas = (pools.rate(prefill, 0, pools.decode_nodes[2]),
+                      prefill.replicas(pools.prefill_nodes[2]))
+    full = ceil_div(decode.sessions_per_unit, decode.replicas_per_unit)
+    assert decode.speed
+    counts = ("nodes_minimum", "nodes_with_headroom", "nodes_final")
+    return {
+        **block, "transfer_bytes": prefill.transfer_bytes[0],
+        "transfer_seconds": rounded(prefill.transfer_seconds),
+        "prefill": {
+            **dict(zip(counts, pools.prefill_nodes)), "layout": str(prefill.layout),
+            "nodes_per_unit": prefill.layout.nodes_per_unit, "replicas": replicas,
+            "limited_by": "utilization" if most == PREFILL_UTILIZATION else prefill.missed(
+                decode.speed, full, most + 0.001), "most_utilization": most, **{
+                name: rounded(value) for name, value in (
+                    ("prompts_per_second", rate),
+                    ("utilization", rate / replicas * prefill.service_seconds),
+                    ("service_seconds", prefill.service_seconds),
+                    ("alone_seconds", prefill.speed.alone_seconds))}},
+        "decode": {
+            **dict(zip(counts, pools.decode_nodes)), "layout": str(decode.layout),
+            "nodes_per_unit": decode.nodes_per_unit, "limited_by": decode.limited_by,
+            "sessions_per_unit": decode.sessions_per_unit}}
 
 
 # ── Apêndice: catálogos: load_catalogue, check_document, find_entry e as regras
@@ -6484,9 +6864,14 @@ def load_warnings(r: SizingResult) -> Iterator[str]:
         yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
             bought, "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
             "" if q.nodes else "; --ha n+1 acrescenta " + bought)
-    if q.nodes and q.nodes % unit:
+    if r.pools and not q.ha_spares and min(
+            plan["nodes_after_failure"] for plan in r.pools.plans(r.concurrency)) == 0:
+        yield ("single_node: um lote só tem %s, sem HA: se cair, o serviço para%s" % (
+            plural(unit, "nó"), "" if q.nodes else "; --ha n+1 acrescenta um nó a cada lote"))
+    idle = (q.nodes or 0) - r.nodes_final if r.pools else (q.nodes or 0) % unit
+    if q.nodes and idle:
         yield "idle_nodes: uma réplica ocupa %d nós: dos %d nós dados, %s" % (
-            unit, q.nodes, plural(q.nodes % unit, "fica ocioso", "ficam ociosos"))
+            unit, q.nodes, plural(idle, "fica ocioso", "ficam ociosos"))
 
 
 def speed_gap(r: SizingResult) -> str:
@@ -6523,6 +6908,9 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
 
 def queue_text(case: Json) -> str:
     """Por que não há TTFT a prever, desde que carga, e o que fazer."""
+    if case["queue_sessions_per_replica"] is None:
+        return "a fila do lote de prefill não se prevê acima de %d%% do tempo ocupado" % (
+            100 * QUEUE_UTILIZATION)
     return ("a fila não se prevê acima de %s por réplica: --max-ttft-ms as limita, --input-tokens "
             "diz o que já está em cache" % sessions_text(case["queue_sessions_per_replica"]))
 
@@ -6961,6 +7349,38 @@ LOGGED_FIGURES = (  # e com o log do motor
      "o que o log não deu a pesos e KV"),
     ("kv_capacity_bytes", "KV por GPU", "B", "", "log do motor"))
 LOGGED_WEIGHTS = (("weights_bytes", "pesos por GPU", "B", "", "log do motor"),)
+POOL_PREFILL = ("own_seconds", "shared_seconds", "moved_seconds", "prefill_seconds",
+                "alone_seconds")
+# Com prefill e decode apart, antes dos nós; `prefill_*` são as grandezas do lote de prefill.
+POOL_FIGURES: tuple[FigureRow, ...] = (
+    ("prefill_service_seconds", "prefill de um pedido, um por vez na réplica", "s",
+     "prefill_scale * prefill_prefill_seconds", ""),
+    ("prefill_service_seconds", "prefill de um pedido, um por vez na réplica", "s", "",
+     "média sobre os comprimentos"),
+    ("transfer_seconds", "envio do KV ao decode", "s",
+     "transfer_gpu_bytes / (network_gbps_per_gpu * GB * PREFILL_LINK_RATIO)",
+     "o dos tokens novos, na GPU mais ocupada"),
+    *[(lead + "_per_second", "prompts por segundo, " + load, "1/s", lead + formula, source)
+      for lead, load in (("prefill_prompts", "sem pico"), ("peak_prompts", "no pico"))
+      for formula, source in (
+          ("_sessions / %s_latency_seconds" % lead, "lei de Little, com todo o decode no ar"),
+          ("_ratio * requests_per_second", "taxa dada"))],
+    ("prefill_most_utilization", "parte do tempo que o prefill pode ocupar", "", "",
+     "até %s, ou a que a fila do TTFT deixa" % PREFILL_UTILIZATION),
+    *[("prefill_" + nodes, "nós de prefill, " + load, "nós",
+       "ceil(ceil(%s_per_second * prefill_service_seconds * prefill_margin / "
+       "prefill_most_utilization) / "
+       "prefill_replicas_per_unit) * prefill_nodes_per_unit" % lead, "") for nodes, load, lead in (
+           ("nodes_minimum", "sem pico", "prefill_prompts"),
+           ("nodes_with_headroom", "no pico", "peak_prompts"))])
+POOL_BUSY = "prefill_prompts_per_second * prefill_service_seconds / prefill_replicas"
+POOL_FORMULAS = {  # no lugar das de FIGURES
+    **dict.fromkeys((*POOL_PREFILL, "prompt_steps")), "max_concurrency": "",
+    "alone_seconds": "prefill_alone_seconds + transfer_seconds",
+    "full_latency_seconds": "latency_margin * (full_unqueued_ms + full_tpot_ms * (output_tokens - "
+                            "1) + 1000 * (planned_first_seconds - alone_seconds)) / 1000",
+    "service_ms": "1000 * prefill_service_seconds", "queue_utilization": POOL_BUSY,
+    "nodes_bought": "nodes_with_headroom + ha_spares * (nodes_per_unit + prefill_nodes_per_unit)"}
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
@@ -6996,10 +7416,14 @@ def figures_of(r: SizingResult) -> list[Json]:
         DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else (),
         LOGGED_FIGURES if q.engine_log else (),
         LOGGED_WEIGHTS if q.engine_log and q.engine_log.weights_bytes else ())}
-    for row in FIGURES:
+    for row in pooled_figures() if r.pools else FIGURES:
         if row[0] == "kv_blocks" and r.offer.layout:
             rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
-        name, label, unit, formula, source = special.get(row[0], row)
+        kept = r.pools and pool_formula(row[0], "none") != "none"
+        name, label, unit, formula, source = row if kept else special.get(row[0], row)
+        if r.pools:  # as sessões estão nos nós de decode
+            formula = re.sub(r"\bnodes_(final|after_failure) / nodes_per_unit",
+                             r"decode_nodes_\1 / nodes_per_unit", formula)
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
@@ -7017,6 +7441,30 @@ def logged_rows(r: SizingResult) -> Iterator[Json]:
             yield dict(figure(names, "log_ratio", label + ", log / previsto", "",
                               "logged_%s / predicted_%s" % (name, name),
                               "log do motor"), name="log_ratio_" + name)
+
+
+def pool_formula(name: str, formula: str) -> str | None:
+    """A de uma grandeza, ou das que julgam objetivos, com prefill e decode apart."""
+    bare = re.sub("^(kept|next|full)_", "", name)
+    return POOL_FORMULAS.get(name, POOL_FORMULAS.get(bare, formula))
+
+
+def pooled_figures() -> Iterator[FigureRow]:
+    """As linhas de FIGURES com prefill e decode apart."""
+    for name, label, unit, formula, source in FIGURES:
+        if name in POOL_PREFILL:
+            in_pool = re.sub(QUANTITY_NAME, lambda match: match[0] if match[0].isupper()
+                             else "prefill_" + match[0], formula)
+            yield "prefill_" + name, label + ", no lote de prefill", unit, in_pool, source
+        if name == POOL_PREFILL[-1]:
+            yield from POOL_FIGURES
+        if name in ("nodes_minimum", "nodes_with_headroom"):
+            yield "decode_" + name, "nós de decode, " + label, unit, formula, source
+            formula = "decode_%s + prefill_%s" % (name, name)
+        replaced = pool_formula(name, formula)
+        if replaced is not None:
+            yield name, label, unit, replaced, source or (
+                "os dois lotes nos nós dados" * (not replaced))
 
 
 def figure(names: Mapping[str, Any], name: str, label: str, unit: str, formula: str,
@@ -7099,14 +7547,14 @@ def names_of_figures(r: SizingResult) -> Mapping[str, Any]:
     costs = {name: cost or 0 for name, cost in r.costs.items()}
     per_node = {name + "_per_node": value for name, value in fields_of(q.server).items()}
     return ChainMap(
-        speed_names(r), limit_names(r), answer_names(r), costs, r.physical, r.storage_plan,
-        r.ha_plan, results_of(r), layout_names(r), fields_of(q), fields_of(q.storage), per_node,
-        fields_of(q.server), fields_of(q.model), FORMULA_CONSTANTS)
+        pool_names(r), speed_names(r), limit_names(r), answer_names(r), costs, r.physical,
+        r.storage_plan, r.ha_plan, results_of(r), layout_names(r), fields_of(q),
+        fields_of(q.storage), per_node, fields_of(q.server), fields_of(q.model), FORMULA_CONSTANTS)
 
 
 def speed_names(r: SizingResult) -> Json:
     """As grandezas da velocidade na carga nominal, com todos os nós."""
-    case, speed = r.nominal, r.offer.speed
+    case, speed = r.nominal, r.nominal_speed
     if not case or not speed:
         return {}
     sessions = case["sessions_per_replica"]
@@ -7142,9 +7590,39 @@ def draft_names(r: SizingResult, speed: Speed) -> Json:
             "draft_sequence_seconds": speed.parts["draft"][1]}
 
 
+def pool_names(r: SizingResult) -> Json:
+    """As grandezas dos dois lotes, com o nome do lote à frente."""
+    q, pools, block = r.question, r.pools, pools_of_result(r)
+    if not pools or not pools.decode.speed or not block:
+        return {}
+    prefill, speed, decode_nodes = pools.prefill, pools.prefill.speed, pools.decode_nodes[2]
+    left = pools.plans(r.concurrency)[1]["nodes_after_failure"]
+    names: Json = {
+        **block, "transfer_gpu_bytes": prefill.transfer_bytes[1], "prefill_seconds": 0,
+        "planned_first_seconds": pools.decode.first_seconds,
+        "latency_margin": pools.decode.speed.margins["latency"],
+        "decode_nodes_after_failure": left if r.ha_plan["nodes_after_failure"] else 0}
+    for lead, headroom in (("prefill_prompts", Fraction(0)), ("peak_prompts",
+                                                              q.peak_headroom_ratio)):
+        names.update({lead + "_ratio": 1 + headroom,
+                      lead + "_per_second": pools.rate(prefill, headroom, decode_nodes)})
+        if q.requests_per_second is None:
+            sessions, fullest = pools.arrivals(headroom, decode_nodes)
+            names.update({lead + "_sessions": sessions, lead + "_latency_seconds": prefill.serving(
+                pools.decode.speed, 0.0).latency_seconds(fullest)})
+    own = {"scale": speed.scale, "tpot_scale": 1,
+           "prefill_seconds": None if q.context_mix else speed.prefill_seconds,
+           "margin": speed.margins["latency"], "parallel": int(speed.terms["stage_gpus"] > 1)}
+    for lead, blocks in (("prefill_", (fields_of(q.model), fields_of(prefill.layout), speed.terms,
+                                       block["prefill"], own)), ("decode_", (block["decode"],))):
+        for values in blocks:
+            names.update({lead + name: value for name, value in values.items()})
+    return names
+
+
 def limit_names(r: SizingResult) -> Json:
     """Os tempos que decidem: em torno do limite dos objetivos ou, se sobram, na réplica cheia."""
-    q, offer, speed = r.question, r.offer, r.offer.speed
+    q, offer, speed = r.question, r.offer, r.nominal_speed
     if not speed or not q.timed:
         return {}
     names: Json = {"tpot_limit_ms": q.tpot_limit_ms}
@@ -7278,8 +7756,25 @@ def launch_lines(r: SizingResult) -> list[str]:
     q, layout = r.question, r.offer.layout
     if layout is None:
         return ["# sem o teto físico não há leiaute; " + missing_text(r.capacity.missing)]
-    words = [word.replace(" ", GLUE) for word in launch_words(r, layout)]
-    command = " \\\n".join(folded(" ".join(words), 4, WIDTH - 2))
+    engines = layout.replicas_per_unit * layout.data_parallel
+    sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, engines)
+    if not r.pools:
+        return launch_command(q, layout, sequences)
+    prompts = r.pools.prefill.layout
+    return [
+        "# um roteador (llm-d, Dynamo) manda cada prompt a um prefill, e daí a um decode;",
+        "# VLLM_NIXL_SIDE_CHANNEL_HOST é o IP do nó; a _PORT, uma por processo", "# prefill:",
+        *launch_command(q, prompts, min(sequences, prompts.max_num_seqs), "kv_producer"),
+        "# decode:", *launch_command(q, layout, sequences, "kv_consumer")]
+
+
+def launch_command(q: Question, layout: Layout, sequences: int, kv_role: str = "") -> list[str]:
+    words = launch_words(q, layout, sequences)
+    if kv_role:
+        words += ["--kv-transfer-config", "'%s'" % json.dumps(
+            {"kv_connector": "NixlConnector", "kv_role": kv_role})]
+    command = " \\\n".join(folded(" ".join(
+        word.replace(" ", GLUE) for word in words), 4, WIDTH - 2))
     return [*launch_notes(q, layout), *command.splitlines()]
 
 
@@ -7314,10 +7809,9 @@ def draft_words(hf_id: str | None, drafts: int) -> list[str]:
         {"method": "mtp", "num_speculative_tokens": drafts})]
 
 
-def launch_words(r: SizingResult, layout: Layout) -> list[str]:
-    q, tp, dp = r.question, layout.tensor_parallel, layout.data_parallel
-    nodes, replicas, gpus = layout.nodes_per_unit, layout.replicas_per_unit, q.server.gpus
-    sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, replicas * dp)
+def launch_words(q: Question, layout: Layout, sequences: int) -> list[str]:
+    tp, dp, gpus = layout.tensor_parallel, layout.data_parallel, q.server.gpus
+    nodes, replicas = layout.nodes_per_unit, layout.replicas_per_unit
     words = []
     if replicas > 1:
         words.append("CUDA_VISIBLE_DEVICES=" + ",".join(map(str, range(layout.replica_gpus))))
@@ -7366,7 +7860,7 @@ def plain_paragraphs(r: SizingResult) -> list[str]:
     """O que se pediu, o que limita, cada passo, a convenção, a medida e a previsão."""
     return [text for text in (part(r) for part in (
         asked_plain, request_plain, limit_plain, memory_plain, plan_plain, engine_plain,
-        objectives_plain, nodes_plain, speed_plain, failure_plain, convention_plain,
+        objectives_plain, nodes_plain, pools_plain, speed_plain, failure_plain, convention_plain,
         measured_plain, predicted_plain)) if text]
 
 
@@ -7495,14 +7989,15 @@ def objectives_plain(r: SizingResult) -> str:
 
 
 def nodes_plain(r: SizingResult) -> str:
-    q, offer = r.question, r.offer
+    q, offer, (minimum, with_peak, final) = r.question, r.offer, r.served_nodes
     (planned, full), spares = offer.demand(q), offer.nodes_per_unit * q.ha_spares
+    lead = "Nós de decode" if r.pools else "Nós"
     each = "%d por %s" % (full, unit_text(offer.nodes_per_unit))
     if full < offer.sessions_per_unit:  # as que sobram da divisão pelas réplicas não servem
         each += " (%d por réplica)" % (full // offer.replicas_per_unit)
     if r.asks == "sessions":
-        return "Nós: %d%s, a %s%s: %s." % (
-            r.nodes_final, " menos %d de reserva" % spares if spares else "", each,
+        return "%s: %d%s, a %s%s: %s." % (
+            lead, final, " menos %d de reserva" % spares if spares else "", each,
             " e com o pico à parte" if q.peak_headroom_ratio else "", sessions_text(r.concurrency))
     load = sessions_text(int(planned))
     if q.requests_per_second is not None:
@@ -7511,16 +8006,20 @@ def nodes_plain(r: SizingResult) -> str:
             number_text(float(planned / q.requests_per_second), 4),
             " (ponta ruim)" if offer.speed and offer.speed.confident else "",
             number_text(float(planned), 4))
-    text = "Nós: %s, a %s: %d" % (load, each, r.nodes_minimum)
+    text = "%s: %s, a %s: %d" % (lead, load, each, minimum)
     if q.peak_headroom_ratio:
-        text += "; com o pico, %d" % r.nodes_with_headroom
+        text += "; com o pico, %d" % with_peak
     if spares:
-        text += "; com %d de reserva, %d" % (spares, r.nodes_with_headroom + spares)
+        text += "; com %d de reserva, %d" % (spares, with_peak + spares)
     if q.nodes:
         text += ", de %s" % plural(q.nodes, "dado")
     if r.asks == "context" and q.effective_context < q.model.max_position_embeddings:
         text += "; um contexto maior não cabe"
     return text + "."
+
+
+def pools_plain(r: SizingResult) -> str:
+    return ". ".join("%s: %s" % row for row in pools_rows(r)) + "." * bool(r.other_mode)
 
 
 def speed_plain(r: SizingResult) -> str:
@@ -7551,7 +8050,7 @@ def failure_plain(r: SizingResult) -> str:
         " e volta em ~" + seconds_text(back) if back else "")
     if not left:
         return text + (" Com %d quedas, o serviço para." % failed if failed > 1 else "")
-    text += " Com %s, " % plural(failed, "queda")
+    text += " Com %s%s, " % (plural(failed, "queda"), " em cada lote" * bool(r.pools))
     if r.question.requests_per_second is not None:
         return text + "%s no ar; a taxa pede %d, e o pico, %d." % (
             plural(left, "nó"), r.nodes_minimum, r.nodes_with_headroom)
@@ -7640,7 +8139,7 @@ def headline(r: SizingResult) -> list[str]:
 
 
 def purchase_headline(r: SizingResult) -> str:
-    q, spares = r.question, r.question.ha_spares * r.offer.nodes_per_unit
+    q, spares = r.question, r.nodes_final - r.nodes_with_headroom
     for_peak = r.nodes_with_headroom
     verb = "atende" if for_peak == 1 else "atendem"
     text = "%d %s o pico, sem reserva" % (for_peak, verb)
@@ -7710,7 +8209,7 @@ def question_texts(r: SizingResult) -> list[str]:
         q.model.name, q.weights_precision, source, q.kv_precision, load)
     asked = [request_text(r)]
     if r.offer.layout:
-        asked.append(("%s, %s" % (ENGINE, r.offer.layout)).replace(" ", GLUE))
+        asked.append(("%s, %s" % (ENGINE, layouts_text(r))).replace(" ", GLUE))
     if q.gpu_memory_utilization != DEFAULT_GPU_MEMORY_UTILIZATION:
         asked.append(percent_text(q.gpu_memory_utilization) + " da HBM")
     asked += ["%s %d" % (name, value) for name, value in (
@@ -7729,6 +8228,12 @@ def question_texts(r: SizingResult) -> list[str]:
             number_text(r.offer.tpot_scale), number_text(q.calibration[0], 9),
             sessions_text(q.calibration[1]), r.offer.layout))
     return [about, "Pedido: " + " · ".join(asked)]
+
+
+def layouts_text(r: SizingResult) -> str:
+    if not r.pools:
+        return str(r.offer.layout)
+    return "prefill %s, decode %s" % (r.pools.prefill.layout, r.offer.layout)
 
 
 def request_text(r: SizingResult) -> str:
@@ -7863,9 +8368,11 @@ def goal_lines(r: SizingResult) -> list[str]:
 
 def limit_rows(r: SizingResult, servers: Sequence[Server]) -> list[tuple[str, str]]:
     """(rótulo, texto): o que limita, a memória, a falha e o que mudaria a resposta."""
-    rows = [("Sessões/" + unit_text(r.offer.nodes_per_unit), limit_text(r)),
+    each = "Decode/" if r.pools else "Sessões/"
+    rows = [(each + unit_text(r.offer.nodes_per_unit), limit_text(r)),
             ("KV", session_kv_text(r)),
-            ("Nós", "%s; storage %s" % (nodes_text(r), r.question.storage.name))]
+            ("Nós", "%s; storage %s" % (nodes_text(r), r.question.storage.name)),
+            *pools_rows(r)]
     contexts = by_context(r.question) if r.asks == "sessions" else []
     if contexts:
         rows.append(("Contextos", " · ".join(
@@ -7896,6 +8403,30 @@ def log_text(q: Question, layout: Layout, log: EngineLog) -> str:
             label, "não dito" if said is None else number_text(said, 7) + unit,
             "não se sabe" if predicted is None else number_text(predicted, 4)))
     return "%s: %s" % (", ".join(about), "; ".join(parts))
+
+
+def pools_rows(r: SizingResult) -> Iterator[tuple[str, str]]:
+    """Os dois lotes, e o que se compraria do outro modo; nada, se não se perguntou."""
+    block, unit = pools_of_result(r), ANSWERS[r.asks]
+    if block is None:
+        return
+    for name, label in (("prefill", "Prefill"), ("decode", "Decode")) if block["taken"] else ():
+        pool = block[name]
+        text = "%d → com pico %d → %s, %s" % (
+            pool["nodes_minimum"], pool["nodes_with_headroom"],
+            plural(pool["nodes_final"], "nó"), pool["layout"])
+        if name == "prefill":
+            text += "; %s prompts/s, %d%% do tempo; prefill %s + envio %s" % (
+                number_text(pool["prompts_per_second"]), 100 * pool["utilization"],
+                *map(seconds_text, (pool["alone_seconds"], block["transfer_seconds"])))
+        yield label, text
+    text, answer = "não cabe: %s" % block["other_refused"], block["other_answer"]
+    if answer is not None:
+        text = plural(answer, *unit)
+        if r.asks in ("nodes", "sessions") and answer != r.answer:
+            text += ", %d a %s" % (abs(answer - r.answer),
+                                   "mais" if answer > r.answer else "menos")
+    yield "Um só lote" if block["taken"] else "Dois lotes", text
 
 
 def limit_lines(r: SizingResult, servers: Sequence[Server]) -> list[str]:
@@ -8002,6 +8533,8 @@ def limited_text(r: SizingResult) -> str:
 
 def failure_label(r: SizingResult) -> str:
     failed = r.ha_plan["failed_nodes"]
+    if r.pools:  # em cada lote
+        return "Se %d+%d caem" % (failed, failed)
     return "Se 1 cair" if failed == 1 else "Se %d caem" % failed
 
 
@@ -8014,9 +8547,12 @@ def refused_text(r: SizingResult) -> str:
         return ("taxa nominal coberta, o pico não" if plan["covers_concurrency"]
                 else "a taxa pede %d nós" % r.nodes_minimum)
     now, at_peak = (max(0, load - admitted) for load in (r.concurrency, r.peak_sessions))
+    behind = ""
+    if r.pools and not r.pools.plans(r.concurrency)[0]["covers_peak"]:
+        behind = ", prefill além de %d%% no pico" % (100 * PREFILL_UTILIZATION)
     if now == at_peak:
-        return plural(now, "recusada")
-    return "%s (%d no pico)" % (plural(now, "recusada"), at_peak)
+        return plural(now, "recusada") + behind
+    return "%s (%d no pico)%s" % (plural(now, "recusada"), at_peak, behind)
 
 
 def failure_text(r: SizingResult) -> str:
@@ -8180,8 +8716,9 @@ def catalogue_json(q: Question) -> Json:
 
 def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
     """`requested_context` é 0 quando o contexto é o que se pergunta."""
+    apart = {} if q.disaggregated == "no" else {"disaggregated": q.disaggregated}
     return {
-        "requested_context": q.requested_context or q.effective_context,
+        **apart, "requested_context": q.requested_context or q.effective_context,
         "context_source": q.context_source,
         "context_mix": [[tokens, float(share)] for tokens, share in q.context_mix] or None,
         "kv_precision": q.kv_precision,
@@ -8212,7 +8749,7 @@ def answer_json(r: SizingResult) -> Json:
     results = results_of(r)
     if r.asks == "sessions":
         results["by_context"] = by_context(r.question)
-    document = {
+    document: Json = {
         "schema_version": 1, "question": r.asks,
         "parameters": dict(parameters_json(r.question, r.concurrency, r.offer.tpot_scale),
                            context_source=context_source(r)),
@@ -8221,6 +8758,10 @@ def answer_json(r: SizingResult) -> Json:
         "ha_plan": r.ha_plan, "physical": numbers(r.physical)}
     if r.costs:
         document["costs"] = numbers(r.costs)
+    pools = pools_of_result(r)
+    if pools:
+        document["disaggregated"] = pools
+        document["parameters"]["disaggregated"] = r.asked.disaggregated
     document["warnings"] = warnings_of(r)
     return document
 
@@ -8256,7 +8797,7 @@ def performance_json(r: SizingResult) -> Json | None:
     saturated = (offer.speed.saturated_tokens_per_second(fullest) * offer.sessions_per_unit
                  / fullest / offer.nodes_per_unit)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
-                saturated_output_tokens_per_second_per_node=rounded(saturated),
+                saturated_output_tokens_per_second_per_node=None if r.pools else rounded(saturated),
                 nodes_other_end=nodes_other_end(r), cases=r.performance, **speculation_json(r))
 
 
@@ -8356,7 +8897,7 @@ def context_text(q: Question) -> str:
 def tpot_of(r: SizingResult) -> dict[str, float]:
     """O TPOT de `r.nominal`, o que uma tabela mostra da velocidade."""
     assert r.offer.speed
-    fullest = ceil_div(r.concurrency, r.nodes_final * r.offer.replicas_per_unit)
+    fullest = ceil_div(r.concurrency, r.units * r.offer.replicas_per_unit)
     return interval(r.offer.speed.tpot_ms(fullest), *r.offer.speed.tpot_range)
 
 
@@ -8644,6 +9185,8 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
         common["nós"] = plural(q.nodes, "nó") + " por linha"
     if "--storage" in asked:
         common["--storage"] = q.storage.name
+    if q.disaggregated != "no":
+        common["lotes"] = "prefill e decode apart" + " se melhor" * (q.disaggregated == "auto")
     return ", ".join(text.replace(" ", GLUE) for flag, text in common.items()
                      if text and flag not in varied)
 
@@ -9224,13 +9767,13 @@ def nodes_chart(r: SizingResult) -> Markup:
     q, unit, rate = r.question, r.offer.nodes_per_unit, r.question.requests_per_second
     planned, full = r.offer.demand(q)
     load_of = rate / planned if rate else 1  # de uma sessão: o eixo é o da carga pedida
-    peak, units = with_headroom(planned, q.peak_headroom_ratio), r.nodes_final // unit + 1
+    minimum, with_peak, final = r.served_nodes
+    peak, units = with_headroom(planned, q.peak_headroom_ratio), final // unit + 1
     edges = [*range(0, units, ceil_div(units, 100)), units]  # um degrau menor não se veria
     steps = [(edge * full * load_of, upper * unit) for lower, upper in zip(edges, edges[1:])
              for edge in (lower, upper)]
     axes = Axes(float(units * full * load_of), float(units * unit))
-    points = {"box": (peak, r.nodes_final), "ring": (peak, r.nodes_with_headroom),
-              "dot": (planned, r.nodes_minimum)}
+    points = {"box": (peak, final), "ring": (peak, with_peak), "dot": (planned, minimum)}
 
     def text(sessions: Exact) -> str:
         return number_text(sessions * load_of) + " pedidos/s" if rate else sessions_text(
@@ -9239,11 +9782,12 @@ def nodes_chart(r: SizingResult) -> Markup:
     drawing = [axes.frame("pedidos por segundo" if rate else "sessões em andamento", "nós", True),
                axes.path(steps, "curve"), *(MARKS[kind](*axes.at(sessions * load_of, nodes))
                                             for kind, (sessions, nodes) in points.items())]
-    return html_chart("nos", "Nós pela carga", Markup("".join(drawing)), [
+    title = "Nós de decode pela carga" if r.pools else "Nós pela carga"
+    return html_chart("nos", title, Markup("".join(drawing)), [
         ("curve", "sem reserva, %s por %s" % (text(full), unit_text(unit))),
-        ("dot", "carga: %s, %s" % (text(planned), plural(r.nodes_minimum, "nó"))),
-        ("ring", "pico: %s, %s" % (text(peak), plural(r.nodes_with_headroom, "nó"))),
-        ("box", "na resposta: " + plural(r.nodes_final, "nó"))])
+        ("dot", "carga: %s, %s" % (text(planned), plural(minimum, "nó"))),
+        ("ring", "pico: %s, %s" % (text(peak), plural(with_peak, "nó"))),
+        ("box", "na resposta: " + plural(final, "nó"))])
 
 
 STATE_MARKS = {"nominal": "dot", "peak": "box", "failure": "ring", "failure_peak": "box"}
@@ -9536,6 +10080,9 @@ def add_policy_flags(parser: Parser) -> None:
                        help="pico acima da concorrência (padrão: 20%%)")
     group.add_argument("--ha", metavar="MODO",
                        help="nós de reserva: none, n+1 ou n+2 (padrão: none)")
+    group.add_argument("--disaggregated", metavar="MODO",
+                       help="prefill e decode em nós apart: no, yes ou auto, o que compra menos "
+                            "nós (padrão: no)")
     group.add_argument("--gpu-memory-utilization", metavar="RAZÃO",
                        help="parte da HBM de cada GPU que o motor usa (padrão: 0.90)")
     group.add_argument("--tensor-parallel", metavar="GPUS",
@@ -9825,6 +10372,7 @@ READERS: dict[str, Reader] = {
         RATIO, Fraction, lambda ratio: ratio >= 0,
         "uma razão de 0 em diante, como 0.2 ou 20%").read,
     "--ha": choice(*HA_SPARES),
+    "--disaggregated": choice(*DISAGGREGATED),
     "--gpu-memory-utilization": RATIO_READER,
     "--tensor-parallel": auto_or("GPUs"),
     "--pipeline-parallel": auto_or("etapas"),
@@ -9872,6 +10420,8 @@ NEAR_FLAGS = {word: flags for words, flags in (
      "--speculative-tokens"),
     ("acceptance accept-length accepted acceptance-rate al synthetic-acceptance-length "
      "spec-accept-length aceitacao", "--acceptance-length"),
+    ("disagg disaggregation disaggregate pd pd-disaggregation prefill-decode desagregado",
+     "--disaggregated"),
     ("modelo model-name models llm", "--model"),
     ("precision precisao", "--kv-precision --weights-precision"),
     ("dtype quantization quant pesos weights", "--weights-precision"),
@@ -10267,7 +10817,7 @@ EXCLUSIVE = {"--hf-config": "--model --models-file", "--weights-gib": "--weights
              "--requests-per-second": "--concurrency", "--json": "--csv --csv-excel",
              "--html": "--json --csv --csv-excel --explain",
              "--csv": "--csv-excel", "--explain": "--csv --csv-excel --scenarios",
-             "--scenarios": "--ha",
+             "--scenarios": "--ha", "--disaggregated": "--calibrate-tpot-ms --engine-log",
              "--context-mix": "--effective-context --cached-tokens --calibrate-tpot-ms"}
 # Flag → as que lhe dão efeito: é preciso dar uma delas.
 NEEDED = {"--weights-gib": "--hf-config", "--acceptance-length": "--speculative-tokens",
@@ -10291,7 +10841,7 @@ QUESTION_FIELDS = {
     "--confidence": "confidence", "--nodes": "nodes", "--calibrate-tpot-ms": "calibration",
     "--kv-budget-ratio": "kv_budget_ratio",
     "--runtime-overhead-gib": "requested_runtime_overhead_gib",
-    "--peak-headroom-ratio": "peak_headroom_ratio",
+    "--peak-headroom-ratio": "peak_headroom_ratio", "--disaggregated": "disaggregated",
     "--gpu-memory-utilization": "gpu_memory_utilization",
     "--pipeline-parallel": "pipeline_parallel", "--max-num-seqs": "requested_max_num_seqs",
     "--max-num-batched-tokens": "requested_max_num_batched_tokens",
@@ -10490,7 +11040,7 @@ def capacity_or_refusal(given: Flags, q: Question) -> Capacity | SizingError | N
         require_room(given, q)
         refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
                        "falta power_kw no catálogo, em " + q.server.name)
-        return None if q.asks == "context" else capacity_of(q)
+        return None if q.asks == "context" or q.disaggregated == "auto" else capacity_of(q)
     except SizingError as error:
         return explained(error).with_traceback(None)
 

@@ -5886,6 +5886,291 @@ def interpolated(points, at):
     return min(points, key=lambda point: abs(point[0] - at))[1]
 
 
+class Desagregado(Case):
+    """--disaggregated: prefill e decode em dois lotes de nós"""
+
+    CHAT = {"model": "deepseek-r1", "server": "dgx300", "concurrency": 1000,
+            "input_tokens": 4000, "output_tokens": 500, "max_tpot_ms": 30}
+    COUNTS = ("nodes_minimum", "nodes_with_headroom", "nodes_final")
+
+    def asked(self, mode="yes", **changes):
+        """O JSON da pergunta com as mudanças."""
+        asked = {name: value for name, value in dict(
+            self.CHAT, disaggregated=mode, **changes).items() if value is not None}
+        return json.loads(self.ok(*flags(asked), "--json"))
+
+    def question(self, model="deepseek-r1", server="dgx300", **changes):
+        """A pergunta, para as propriedades."""
+        return asking(model, server, **{
+            "concurrency": 1000, "context": None, "input_tokens": 4000, "output_tokens": 500,
+            "disaggregated": "yes", **changes})
+
+    def test_contas(self):
+        """Cada conta de --explain fecha; o texto, a página e o JSON se escrevem"""
+        mix = ((8192, Fraction(7, 10)), (32768, Fraction(3, 10)))
+        rows = ({"max_tpot_ms": 30.0, "max_ttft_ms": 2000.0, "ha_mode": "n+1"},
+                {"concurrency": None, "requests_per_second": Fraction(20), "max_tpot_ms": 30.0},
+                {"concurrency": None, "requests_per_second": Fraction(20),
+                 "max_ttft_ms": 9000.0, "confidence": sizing.CONFIDENT},
+                {"concurrency": None, "nodes": 10, "max_tpot_ms": 30.0},
+                {"nodes": 10, "concurrency": 90, "input_tokens": None},
+                {"input_tokens": None, "context_mix": mix, "shared_prefix_tokens": 1000,
+                 "concurrency": 300, "node_price": 4, "ha_mode": "n+2"},
+                {"input_tokens": None, "context": 2, "output_tokens": None, "concurrency": 1})
+        for model, server in (("deepseek-r1", "dgx300"), ("llama-3.3-70b", "dgx-h100"),
+                              ("kimi-k2", "dgx-h100"), ("gemma-3-27b", "l40s-8x")):
+            for changes in rows:
+                result = answer(self.question(model, server, **changes))
+                figures = figures_of(result)
+                Explicacao.check(self, changes, figures)
+                names = [row["name"] for row in figures]
+                self.assertEqual(len(names), len(set(names)))
+                self.assertLessEqual({
+                    "prefill_own_seconds", "prefill_alone_seconds", "transfer_seconds",
+                    "queue_utilization", "service_ms",
+                    "prefill_nodes_with_headroom", "prefill_most_utilization"}, set(names))
+                block = document_of(result)["disaggregated"]
+                self.assertTrue(block["taken"])
+                for text in (sizing.text_report(result.internal), explanation_of(result)[1]):
+                    self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+                self.assertIn("Nós de decode", sizing.html_page(result.internal, []))
+
+    def test_lotes(self):
+        """Os nós são a soma dos lotes; uso, fila e TTFT, refeitos; a potência, de todos"""
+        for changes in ({}, {"ha": "n+1"}, {"ha": "n+2", "max_ttft_ms": 900},
+                        {"concurrency": None, "requests_per_second": 30}):
+            document = self.asked(**changes)
+            pools, results = document["disaggregated"], document["results"]
+            prefill, decode, case = pools["prefill"], pools["decode"], document["performance"]
+            for name in self.COUNTS:
+                self.assertEqual(results[name], prefill[name] + decode[name])
+            spares = int(changes.get("ha", "n+0")[-1])
+            for pool in (prefill, decode):
+                self.assertEqual(pool["nodes_final"] - pool["nodes_with_headroom"],
+                                 spares * pool["nodes_per_unit"])
+            self.assertEqual(document["physical"]["power_kw"], 15 * results["nodes_final"])
+            self.assertEqual(case["nodes"], results["nodes_final"])
+            rate, service = prefill["prompts_per_second"], prefill["service_seconds"]
+            used = rate * service / prefill["replicas"]
+            self.assertAlmostEqual(prefill["utilization"], used, places=6)
+            self.assertAlmostEqual(case["queue_utilization"], used, places=6)
+            calm = 1e3 * (prefill["alone_seconds"] + pools["transfer_seconds"]) + (
+                1.5 * case["tpot_ms"]["estimate"])
+            for name, late in (("ttft_ms", 0.5), ("ttft_p95_ms", 0.05)):
+                wait = 1e3 * service / 2 / (1 - used) * math.log(max(1, used / late))
+                self.assertAlmostEqual(case[name]["estimate"], calm + wait, places=3)
+            self.assertEqual(case["breakdown_ms"]["prefill_interference"], 0)
+            for state in document["performance"]["cases"]:
+                if "failure" not in state["state"] or spares:
+                    self.assertTrue(state["covered"], state)
+                    self.assertLessEqual(state["queue_utilization"], 0.8)
+
+    def test_minimo(self):
+        """Um nó de prefill a menos passaria de 80% no pico; e o lote de decode também é o menor"""
+        for concurrency in (300, 1000, 4000):
+            pools = sizing.size(self.question(
+                concurrency=concurrency, max_tpot_ms=30.0)).pools
+            prefill, (_, peak, _) = pools.prefill, pools.prefill_nodes
+            rate = pools.rate(prefill, sizing.DEFAULT_PEAK_HEADROOM_RATIO, pools.decode_nodes[2])
+            used = [rate * prefill.service_seconds / prefill.replicas(nodes)
+                    for nodes in (peak - 1, peak) if nodes]
+            self.assertLessEqual(used[-1], 0.8)
+            self.assertTrue(len(used) == 1 or used[0] > 0.8)
+            full = pools.decode.sessions_per_unit
+            self.assertEqual(pools.decode_nodes[1], -(-concurrency * 12 // 10 // full))
+            self.assertLessEqual(pools.decode.speed.tpot_ms(full), 30)
+
+    def test_mistura(self):
+        """Numa mistura, a fila conta a variância: prompts desiguais esperam mais"""
+        mix = ((2000, Fraction(1, 2)), (10000, Fraction(1, 2)))
+        mixed = sizing.size(self.question(input_tokens=None, context_mix=mix)).pools
+        each = [sizing.Prefill(self.question(input_tokens=None, context=context),
+                               mixed.prefill.layout, 1).service_seconds for context, _ in mix]
+        self.assertAlmostEqual(mixed.prefill.service_seconds, sum(each) / 2, places=9)
+        speed = mixed.prefill.serving(mixed.decode.speed, 0.7)
+        self.assertAlmostEqual(
+            speed.wait_ms(1, "ttft"), 1e3 * sum(x**2 for x in each) / sum(each) / 2 / 0.3
+            * math.log(1.4), places=6)
+
+    def test_ttft(self):
+        """Um limite mais apertado nunca compra menos; o prometido se cumpre; o impossível não"""
+        free, bought = self.asked()["disaggregated"], []
+        calm_ms = 1e3 * (free["prefill"]["alone_seconds"] + free["transfer_seconds"]) + 1.5 * 30
+        for limit in (None, 8 * calm_ms, 3 * calm_ms, 1.5 * calm_ms, 1.2 * calm_ms, 1.05 * calm_ms):
+            document = self.asked(max_ttft_ms=limit, ha="n+1")
+            bought.append(document["disaggregated"]["prefill"]["nodes_with_headroom"])
+            for item in document["objectives"]:
+                self.assertNotEqual(item["verdict"], "missed")
+        self.assertEqual(bought, sorted(bought))
+        self.assertGreater(bought[-1], bought[0])
+        self.assertEqual(document["disaggregated"]["prefill"]["limited_by"], "ttft")
+        with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
+            sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
+        self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
+                     "TTFT fora do alcance com prefill apart", status=3)
+
+    def test_envio(self):
+        """O KV dos tokens novos vai pela rede; o vetor latente, inteiro a cada GPU do decode"""
+        def sent(model, prefill_tp, decode_tp, **changes):
+            question = self.question(model, "dgx-b200", kv_precision="fp8", **changes)
+            layout = sizing.layout_of(question, sizing.replica_of(question, prefill_tp, 1, 1, 1))
+            prefill = sizing.Prefill(question, layout, decode_tp)
+            return prefill.transfer_bytes, prefill.transfer_seconds
+
+        heads, latent = (session_bytes(in_catalogue("models", model), 4000, "fp8")
+                         for model in ("llama-3.1-70b", "deepseek-r1"))
+        for prefill_tp, decode_tp, ratio in ((8, 8, 8), (8, 4, 4), (4, 8, 4), (8, 1, 1)):
+            self.assertEqual(sent("llama-3.1-70b", prefill_tp, decode_tp)[0],
+                             (heads, heads / ratio))
+        for prefill_tp, decode_tp, copies in ((8, 8, 1), (8, 1, 1), (4, 8, 2)):
+            self.assertEqual(sent("deepseek-r1", prefill_tp, decode_tp)[0],
+                             (latent, latent * copies))
+        bytes_per_second = 50 * sizing.GB * sizing.PREFILL_LINK_RATIO
+        self.assertAlmostEqual(sent("deepseek-r1", 8, 8)[1], latent / bytes_per_second)
+        cached = sent("deepseek-r1", 8, 8, cached_tokens=20000)[0]
+        self.assertEqual(cached, (latent, latent))
+
+    def test_sem_rede(self):
+        """Sem a rede no catálogo não há dois lotes, e auto fica com um, dizendo por quê"""
+        server = changed(in_catalogue("servers", "dgx300"), network_gbps_per_gpu=None)
+        with self.assertRaisesRegex(SizingError, "falta no catálogo network_gbps_per_gpu"):
+            sizing.size(self.question(server=server))
+        result = sizing.size(self.question(server=server, disaggregated="auto"))
+        self.assertIsNone(result.pools)
+        block = sizing.pools_of_result(result)
+        self.assertIn("network_gbps_per_gpu", block["other_refused"])
+        self.assertIn("network_gbps_per_gpu", sizing.text_report(result).replace("\n", ""))
+
+    def test_falhas(self):
+        """Cai um nó em cada lote; sem reserva e com um só, o serviço para, e o aviso o diz"""
+        document = self.asked(ha="n+1")
+        plan, results = document["ha_plan"], document["results"]
+        self.assertEqual(plan["nodes_after_failure"], results["nodes_final"] - 2)
+        decode = document["disaggregated"]["decode"]
+        self.assertEqual(plan["sessions_after_failure"],
+                         (decode["nodes_final"] - 1) * decode["sessions_per_unit"])
+        self.assertTrue(plan["covers_peak"] and plan["failures_covered_peak"] == 1)
+        alone = self.asked(concurrency=5, max_tpot_ms=None)
+        self.assertEqual((alone["results"]["nodes_final"], alone["ha_plan"]["nodes_after_failure"],
+                          alone["ha_plan"]["sessions_after_failure"]), (2, 0, 0))
+        self.assertIn("single_node", self.codes(alone))
+        self.assertEqual({case["state"] for case in alone["performance"]["cases"]},
+                         {"nominal", "peak"})
+        def minimum(document):
+            return [document["disaggregated"][pool]["nodes_minimum"] for pool in (
+                "prefill", "decode")]
+
+        one_decode = self.asked(concurrency=200, input_tokens=16000, max_tpot_ms=None)
+        self.assertGreater(*minimum(one_decode))
+        self.assertEqual(one_decode["disaggregated"]["decode"]["nodes_final"], 1)
+        self.assertEqual(one_decode["ha_plan"]["nodes_after_failure"], 0)
+        rate, short = next((rate, document) for rate, document in (
+            (rate, self.asked(concurrency=None, requests_per_second=rate))
+            for rate in range(5, 100, 5)) if 1 < document["disaggregated"]["prefill"][
+                "nodes_final"] == minimum(document)[0] and minimum(document)[1] < (
+                document["disaggregated"]["decode"]["nodes_final"]) and any(
+                case["queue_utilization"] >= 1 for case in document["performance"]["cases"]))
+        self.assertEqual((short["ha_plan"]["covers_concurrency"],
+                          short["ha_plan"]["failures_covered_nominal"]), (False, 0))
+        over = [case for case in short["performance"]["cases"] if case["queue_utilization"] >= 1]
+        self.assertTrue(over)
+        for case in over:  # o prefill dita o ritmo
+            self.assertIsNone(case["ttft_ms"])
+            self.assertFalse(case["covered"])
+            self.assertAlmostEqual(
+                case["output_tokens_per_second_per_node"] * case["nodes"] / 500,
+                rate / case["queue_utilization"] * (1.2 if "peak" in case["state"] else 1),
+                delta=0.2)
+
+    def test_auto(self):
+        """auto toma o que compra menos nós; no empate, um lote, com a resposta de sempre"""
+        seen = set()
+        for changes in ({}, {"max_tpot_ms": None}, {"concurrency": None, "nodes": 10},
+                        {"concurrency": 20}):
+            one, two, auto = (self.asked(mode, **changes) for mode in ("no", "yes", "auto"))
+            self.assertNotIn("disaggregated", {**one, **one["parameters"]})
+            name = "max_concurrency" if "nodes" in changes else "nodes_final"
+            answers = [document["results"][name] for document in (one, two)]
+            taken = answers[1] > answers[0] if "nodes" in changes else answers[1] < answers[0]
+            best, block = (two if taken else one), auto["disaggregated"]
+            self.assertEqual(auto["results"], best["results"])
+            self.assertEqual((block["taken"], block["other_answer"]), (taken, answers[not taken]))
+            self.assertEqual(two["disaggregated"]["other_answer"], answers[0])
+            self.assertEqual(auto["parameters"]["disaggregated"], "auto")
+            seen.add(taken)
+        self.assertEqual(seen, {True, False})
+        self.assertIn("Um só lote", self.ok(*flags(dict(self.CHAT, disaggregated="auto"))))
+
+    def test_nos_dados(self):
+        """A carga cabe nos nós que ela compra e não em um a menos; e o máximo é o máximo"""
+        for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0}):
+            fixed = dict(changes, context=4500, peak_headroom_ratio=Fraction(0))
+            needed = sizing.size(self.question(**fixed)).nodes_final
+            given = sizing.size(self.question(nodes=needed + 3, **fixed))
+            self.assertEqual((given.asks, given.nodes_final), ("load", needed + 3))
+            self.assertTrue(all(case["covered"] for case in given.judged[:1]))
+            with self.assertRaisesRegex(SizingError, "de prefill e"):
+                sizing.size(self.question(nodes=needed - 1, **fixed))
+            most = sizing.size(self.question(concurrency=None, nodes=10, **changes)).concurrency
+            buys = [sizing.size(self.question(concurrency=sessions, **changes)).nodes_final
+                    for sessions in (most, most + 1)]
+            self.assertLessEqual(buys[0], 10)
+            self.assertGreater(buys[1], 10)
+        longest = sizing.size(self.question(nodes=10, input_tokens=None, output_tokens=None))
+        self.assertEqual(longest.asks, "context")
+        self.assertTrue(longest.pools and longest.nodes_final <= 10)
+
+    def test_propriedades(self):
+        """Mais carga ou mais confiança nunca compra menos, e a rede pior não melhora o TTFT"""
+        for model in ("deepseek-r1", "llama-3.3-70b", "gpt-oss-120b", "qwen3-next-80b"):
+            bought = [nodes_for(self.question(
+                model, "dgx-b200", concurrency=None, requests_per_second=Fraction(rate),
+                max_tpot_ms=60.0, confidence=level)) for level in (sizing.EVEN, sizing.CONFIDENT)
+                for rate in (1, 30, 200)]
+            self.assertEqual(bought[:3], sorted(bought[:3]))
+            self.assertTrue(all(a <= b for a, b in zip(bought, bought[3:])), bought)
+            slow = changed(in_catalogue("servers", "dgx-b200"), network_gbps_per_gpu=1)
+            ttfts = [sizing.size(self.question(model, server)).nominal["ttft_ms"]["estimate"]
+                     for server in ("dgx-b200", slow)]
+            self.assertLess(*ttfts)
+
+    def test_comandos(self):
+        """Um comando para cada lote, com o papel de cada um na troca do KV"""
+        result = answer(self.question(max_tpot_ms=30.0))
+        text = " ".join(sizing.launch_lines(result.internal)).replace(" \\ ", " ")
+        sent = [json.loads(found) for found in re.findall(
+            r"--kv-transfer-config +'(\{.*?\})'", re.sub(" +", " ", text))]
+        self.assertEqual(sent, [{"kv_connector": "NixlConnector", "kv_role": role}
+                                for role in ("kv_producer", "kv_consumer")])
+        pools = result.internal.pools
+        self.assertIn("--tensor-parallel-size %d " % pools.prefill.layout.tensor_parallel, text)
+        plain = sizing.launch_lines(sizing.size(self.question(disaggregated="no")))
+        self.assertNotIn("kv-transfer", " ".join(plain))
+
+    def test_interface(self):
+        """Compara listas; recusa o que não se combina, o valor errado e a flag quase certa"""
+        chat = dict(self.CHAT, server="dgx300,dgx-b200", disaggregated="yes")
+        table = self.ok(*flags(chat))
+        self.assertIn("prefill e decode apart", table)
+        rows = list(csv.DictReader(io.StringIO(self.ok(*flags(chat), "--csv"))))
+        for row in rows:
+            alone = self.asked(server=row["server"])
+            self.assertEqual(int(row["nodes_final"]), alone["results"]["nodes_final"])
+        self.ok(*flags(dict(chat, disaggregated="auto")), "--json")
+        self.ok(*flags(dict(self.CHAT, disaggregated="auto")), "--scenarios")
+        chat["server"] = "dgx300"
+        self.refused([*flags(chat), "--calibrate-tpot-ms", "30@8"], "--disaggregated",
+                     "não se combina com --calibrate-tpot-ms")
+        self.refused(flags(dict(chat, disaggregated="maybe")), "no, yes, auto")
+        self.refused([*flags(self.CHAT), "--pd", "yes"], "talvez '--disaggregated'")
+        self.refused(flags({"model": "gpt-oss-20b", "server": "dgx300", "concurrency": 1,
+                            "effective_context": 1, "disaggregated": "yes"}),
+                     "--disaggregated", "prompt")
+        self.refused(flags({name: value for name, value in dict(chat, server="dgx-spark").items()
+                            if name != "max_tpot_ms"}),
+                     "--disaggregated", "falta no catálogo tflops_bf16")
+
+
 class StorageECusto(Case):
     """Storage, falha, energia e dinheiro: contas à mão"""
 
@@ -9592,7 +9877,7 @@ class Documentos(Case):
 
     def test_comandos(self):
         """Cada comando de README, QUICKREF e USE_CASES dá a saída mostrada"""
-        for name, least in zip(DOCUMENTS, (6, 3, 8)):
+        for name, least in zip(DOCUMENTS, (5, 3, 8)):
             blocks = list(console_blocks(text_of(name)))
             self.assertGreaterEqual(len(blocks), least, name)
             for _, _, command, shown in blocks:
