@@ -605,7 +605,7 @@ class Question:
     node_price: Exact | None = None
     energy_price: Exact | None = None  # por kWh
     years: Exact | None = None
-    disaggregated: str = "no"  # prefill e decode em nós apart: yes; auto, o que compra menos nós
+    disaggregated: str = "no"  # prefill e decode em nós separados: yes; auto, se compra menos
 
     @property
     def asks(self) -> str:
@@ -1402,7 +1402,7 @@ TPOT_RANGE, TPOT_MOE_RANGE, TPOT_CALIBRATED_RANGE = (0.83, 1.24), (0.82, 1.27), 
 TPOT_DATA_PARALLEL_RANGE, TPOT_DRAFTED_RANGE = (0.65, 1.45), (0.80, 1.37)
 TPOT_UNMEASURED_RANGE = (0.5, 2.0)  # de etapas ou vários nós: sem medidas, larga
 THROUGHPUT_RANGE = (0.76, 1.19)
-APART_THROUGHPUT_RANGE = (0.61, 1.83)  # em 849 medidas de prefill e decode apart
+APART_THROUGHPUT_RANGE = (0.61, 1.83)  # em 849 medidas de prefill e decode separados
 # Tempo até o 1º token → (a parte dos pedidos que o passa, medido / previsto em 80% das medidas).
 FIRST_TOKENS = {"ttft": (0.50, (0.76, 2.6)), "ttft_p95": (0.05, (0.74, 2.8))}
 # A maior utilização da fila de prefills em que se prevê a espera: daí em diante 1% a mais de
@@ -1630,7 +1630,7 @@ class Speed:
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
     tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
     confident: bool  # julga-se pela ponta ruim: a pedido, ou por não haver medidas
-    pool: tuple[float, float] | None = None  # do lote de prefill: (a parte ocupada, ms de um prompt)
+    pool: tuple[float, float] | None = None  # do lote de prefill: (uso, ms de um prompt)
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -2114,7 +2114,7 @@ def ha_plan_of(q: Question, offer: Offer, concurrency: int, nodes_minimum: int,
         "meets_objectives": covers if q.timed else None}
 
 
-# ── Prefill e decode apart: Prefill, as réplicas do prompt; Pools, os dois lotes de nós
+# ── Prefill e decode separados: Prefill, as réplicas do prompt; Pools, os dois lotes de nós
 
 DISAGGREGATED = ("no", "yes", "auto")
 PREFILL_UTILIZATION = 0.8  # da réplica de prefill, no pico
@@ -2530,7 +2530,7 @@ class SizingResult:
     nodes_minimum: int
     nodes_with_headroom: int
     nodes_final: int
-    pools: Pools | None = None  # com prefill e decode apart; os nós acima são a soma
+    pools: Pools | None = None  # com prefill e decode separados; os nós acima são a soma
 
     @property
     def offer(self) -> Offer:
@@ -2703,7 +2703,7 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
               for offer in offers]
 
     def pools_for(sessions: int | None) -> Pools:
-        """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts, e não vale."""
+        """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
         loaded = replace(q, concurrency=sessions)
         free = replace(loaded, nodes=None)
         return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), layouts)
@@ -2993,8 +2993,8 @@ def prefill_refusal(q: Question, offer: Offer, ttft_ms: float) -> NothingFits:
     text = "nenhum leiaute de %s em %s guarda um prompt em cálculo e outro em envio" % (
         q.model.name, q.server.name)
     if ttft_ms < inf:
-        text = "TTFT fora do alcance com prefill apart: o melhor, sem fila, é %s ms" % safe_text(
-            ttft_ms, ROUND_CEILING)
+        text = ("TTFT fora do alcance com o prefill separado: o melhor, sem fila, é %s ms"
+                % safe_text(ttft_ms, ROUND_CEILING))
     return NothingFits(q, "objectives", text, offers=[offer])
 
 
@@ -7351,7 +7351,7 @@ LOGGED_FIGURES = (  # e com o log do motor
 LOGGED_WEIGHTS = (("weights_bytes", "pesos por GPU", "B", "", "log do motor"),)
 POOL_PREFILL = ("own_seconds", "shared_seconds", "moved_seconds", "prefill_seconds",
                 "alone_seconds")
-# Com prefill e decode apart, antes dos nós; `prefill_*` são as grandezas do lote de prefill.
+# Com prefill e decode separados, antes dos nós; `prefill_*` são as grandezas do lote de prefill.
 POOL_FIGURES: tuple[FigureRow, ...] = (
     ("prefill_service_seconds", "prefill de um pedido, um por vez na réplica", "s",
      "prefill_scale * prefill_prefill_seconds", ""),
@@ -7444,13 +7444,13 @@ def logged_rows(r: SizingResult) -> Iterator[Json]:
 
 
 def pool_formula(name: str, formula: str) -> str | None:
-    """A de uma grandeza, ou das que julgam objetivos, com prefill e decode apart."""
+    """A de uma grandeza, ou das que julgam objetivos, com prefill e decode separados."""
     bare = re.sub("^(kept|next|full)_", "", name)
     return POOL_FORMULAS.get(name, POOL_FORMULAS.get(bare, formula))
 
 
 def pooled_figures() -> Iterator[FigureRow]:
-    """As linhas de FIGURES com prefill e decode apart."""
+    """As linhas de FIGURES com prefill e decode separados."""
     for name, label, unit, formula, source in FIGURES:
         if name in POOL_PREFILL:
             in_pool = re.sub(QUANTITY_NAME, lambda match: match[0] if match[0].isupper()
@@ -8716,10 +8716,9 @@ def catalogue_json(q: Question) -> Json:
 
 def parameters_json(q: Question, concurrency: int, tpot_scale: float = 1.0) -> Json:
     """`requested_context` é 0 quando o contexto é o que se pergunta."""
-    apart = {} if q.disaggregated == "no" else {"disaggregated": q.disaggregated}
     return {
-        **apart, "requested_context": q.requested_context or q.effective_context,
-        "context_source": q.context_source,
+        "requested_context": q.requested_context or q.effective_context,
+        "context_source": q.context_source, "disaggregated": q.disaggregated,
         "context_mix": [[tokens, float(share)] for tokens, share in q.context_mix] or None,
         "kv_precision": q.kv_precision,
         "runtime_overhead_gib": json_number(q.runtime_overhead_gib), "concurrency": concurrency,
@@ -9186,7 +9185,7 @@ def common_text(q: Question, server: str, varied: Sequence[str], asked: Sequence
     if "--storage" in asked:
         common["--storage"] = q.storage.name
     if q.disaggregated != "no":
-        common["lotes"] = "prefill e decode apart" + " se melhor" * (q.disaggregated == "auto")
+        common["lotes"] = "prefill e decode separados" + " se melhor" * (q.disaggregated == "auto")
     return ", ".join(text.replace(" ", GLUE) for flag, text in common.items()
                      if text and flag not in varied)
 
@@ -10081,8 +10080,8 @@ def add_policy_flags(parser: Parser) -> None:
     group.add_argument("--ha", metavar="MODO",
                        help="nós de reserva: none, n+1 ou n+2 (padrão: none)")
     group.add_argument("--disaggregated", metavar="MODO",
-                       help="prefill e decode em nós apart: no, yes ou auto, o que compra menos "
-                            "nós (padrão: no)")
+                       help="prefill e decode em nós separados: no, yes ou auto, o que "
+                            "compra menos nós (padrão: no)")
     group.add_argument("--gpu-memory-utilization", metavar="RAZÃO",
                        help="parte da HBM de cada GPU que o motor usa (padrão: 0.90)")
     group.add_argument("--tensor-parallel", metavar="GPUS",

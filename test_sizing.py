@@ -771,6 +771,7 @@ class Valores(Case):
             "context_source": "model", "context_mix": None, "shared_prefix_tokens": 0,
             "tensor_parallel": None, "pipeline_parallel": None, "max_num_seqs": None,
             "max_num_batched_tokens": 16384, "speculative_tokens": 0, "acceptance_length": None,
+            "disaggregated": "no",
             "weights_precision": "mxfp4", "input_tokens": None,
             "cached_tokens": None, "output_tokens": 1024, "max_tpot_ms": None,
             "min_tokens_per_second": None, "max_ttft_ms": None, "max_ttft_p95_ms": None,
@@ -3251,10 +3252,10 @@ class Velocidade(Case):
     def test_faixas(self):
         """A faixa de 80% de densos, MoE, attention-DP, depois de calibrar e sem medidas"""
         rows = (({}, (0.82, 1.27)), ({"model": "llama-3.1-8b"}, (0.83, 1.24)),
-                ({"model": "deepseek-r1", "server": "dgx200", "tensor_parallel": 1, "concurrency": 9,
-                  "effective_context": 8192}, (0.65, 1.45)),
-                ({"model": "deepseek-r1", "server": "dgx200", "tensor_parallel": 8, "concurrency": 9,
-                  "effective_context": 8192, "speculative_tokens": 3}, (0.80, 1.37)),
+                ({"model": "deepseek-r1", "server": "dgx200", "tensor_parallel": 1,
+                  "concurrency": 9, "effective_context": 8192}, (0.65, 1.45)),
+                ({"model": "deepseek-r1", "server": "dgx200", "tensor_parallel": 8,
+                  "concurrency": 9, "effective_context": 8192, "speculative_tokens": 3}, (0.80, 1.37)),
                 ({"model": "llama-3.1-405b", "server": "dgx-h100", "weights_precision": "bf16",
                   "effective_context": 8192}, (0.5, 2)),
                 ({"calibrate_tpot_ms": "40@300", "nodes": 2}, (0.86, 1.14)))
@@ -3756,7 +3757,8 @@ class Velocidade(Case):
                                + 61 * 2 * 128 * 1088 * 2048 / 8 / peak)
         four = at("deepseek-v4", "dgx200", 8, 1, 104000, 1000).each_seconds("kv")
         read = 61 * 128 * 512 + 30 * 1024 * 512 + 31 * (mean // 128) * 512
-        self.assertAlmostEqual(four, read / band + 30 * (mean // 4) * 132 / index_band + 2 * 128 * 1024 * (
+        keys = 30 * (mean // 4) * 132 / index_band
+        self.assertAlmostEqual(four, read / band + keys + 2 * 128 * 1024 * (
             30 * 1024 + 31 * mean / 128) / 8 / peak)
 
     def test_p95(self):
@@ -6007,7 +6009,7 @@ class Desagregado(Case):
         with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
             sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
         self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
-                     "TTFT fora do alcance com prefill apart", status=3)
+                     "TTFT fora do alcance com o prefill separado", status=3)
 
     def test_envio(self):
         """O KV dos tokens novos vai pela rede; o vetor latente, inteiro a cada GPU do decode"""
@@ -6151,7 +6153,7 @@ class Desagregado(Case):
         """Compara listas; recusa o que não se combina, o valor errado e a flag quase certa"""
         chat = dict(self.CHAT, server="dgx300,dgx-b200", disaggregated="yes")
         table = self.ok(*flags(chat))
-        self.assertIn("prefill e decode apart", table)
+        self.assertIn("prefill e decode separados", table)
         rows = list(csv.DictReader(io.StringIO(self.ok(*flags(chat), "--csv"))))
         for row in rows:
             alone = self.asked(server=row["server"])

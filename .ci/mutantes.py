@@ -486,7 +486,7 @@ MUTANTS = (
     ("risk_texts", "risky or confidence_changes(r)", "risky", "PrimeiraTela Objetivos"),
     ("confidence_changes", "not r.confident or ", "", "PrimeiraTela Objetivos"),
     ("by_context", "context_mix=()", "context_mix=q.context_mix", "Invertida Pedido"),
-    # Prefill e decode apart
+    # Prefill e decode separados
     ("PREFILL_UTILIZATION", "0.8", "0.95", "Desagregado.test_minimo"),
     ("Prefill.transfer_bytes", "max(1 / min(tp, shards), receiving / shards / tp)",
      "1 / min(tp, shards)", "Desagregado.test_envio"),
