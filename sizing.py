@@ -2129,12 +2129,9 @@ class Prefill:
 
     question: Question
     layout: Layout
-    receiving_tp: int  # o do decode
+    speed: Speed
+    receiving_tp: int = 1  # o do decode
     end: int = 0
-
-    @cached_property
-    def speed(self) -> Speed:
-        return speed_of(self.question, self.layout, self.end)
 
     @cached_property
     def service_seconds(self) -> float:
@@ -2172,14 +2169,17 @@ class Prefill:
 
     def missed(self, decode: Speed, sessions: int, utilization: float) -> str:
         """O TTFT que não se cumpre com esta parte do tempo ocupada, ou nenhum."""
-        speed = self.serving(decode, utilization)
-        return next((time for time, limit_ms in self.question.time_limits_ms.items()
-                     if time != "tpot"
-                     and speed.time_ms(time, sessions) * speed.margins[time] > limit_ms), "")
+        limits = dict(self.question.time_limits_ms)
+        limits.pop("tpot", None)
+        speed = self.serving(decode, utilization) if limits else decode
+        return next((time for time, limit_ms in limits.items()
+                     if speed.time_ms(time, sessions) * speed.margins[time] > limit_ms), "")
 
     def most_utilization(self, decode: Speed, sessions: int) -> float:
         """A maior, em milésimos, até a do plano; 0 se nem sem fila se cumpre o TTFT."""
         most = int(1000 * PREFILL_UTILIZATION)
+        if not self.missed(decode, sessions, PREFILL_UTILIZATION):
+            return PREFILL_UTILIZATION
         return largest(most, lambda part: not self.missed(decode, sessions, part / 1000)) / 1000
 
     def nodes(self, rate: float, utilization: float) -> int:
@@ -2238,7 +2238,9 @@ class Pools:
                        ) -> tuple[Speed, Json]:
         """A velocidade com `up` nós de (prefill, decode) no ar; a fila sem fim não tem TTFT."""
         q, offer, units = self.question, self.decode, up[1] // self.decode.nodes_per_unit
-        prefill = replace(self.prefill, end=end) if end else self.prefill
+        prefill = self.prefill
+        if end:
+            prefill = replace(prefill, end=end, speed=speed_of(q, prefill.layout, end))
         speed = replace(offer, end=end).speed if end else offer.speed
         assert speed
         rate, replicas = self.rate(prefill, headroom, up[1]), prefill.replicas(up[0])
@@ -2259,7 +2261,7 @@ def decode_nodes_of(q: Question, offer: Offer) -> tuple[int, int, int]:
     return offer.nodes(q, 0), offer.nodes(q, q.peak_headroom_ratio), offer.nodes_with_spares(q)
 
 
-def pools_of(q: Question, offer: Offer, layouts: Sequence[Layout],
+def pools_of(q: Question, offer: Offer, prefills: Sequence[Prefill],
              given: tuple[int, int, int] | None = None) -> Pools:
     """Os dois lotes, com os nós de decode dados ou os da carga. Levanta `NothingFits`.
 
@@ -2269,8 +2271,8 @@ def pools_of(q: Question, offer: Offer, layouts: Sequence[Layout],
     assert offer.layout and offer.speed
     decode_nodes, best_ms = given or decode_nodes_of(q, offer), inf
     full = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)
-    for layout in layouts:
-        prefill = Prefill(q, layout, offer.layout.tensor_parallel)
+    for prefill in prefills:
+        prefill = replace(prefill, receiving_tp=offer.layout.tensor_parallel)
         pools = Pools(q, prefill, offer, (0, 0, 0), decode_nodes)
         calm = prefill.serving(offer.speed, 0.0)
         best_ms = min(best_ms, calm.unqueued_ms(full) * calm.margins["ttft"])
@@ -2279,31 +2281,31 @@ def pools_of(q: Question, offer: Offer, layouts: Sequence[Layout],
         minimum, peak = [prefill.nodes(pools.rate(prefill, headroom, decode_nodes[2]),
                                        pools.most_utilization)
                          for headroom in (0, q.peak_headroom_ratio)]
-        unit = layout.nodes_per_unit
+        unit = prefill.layout.nodes_per_unit
         final = peak + q.ha_spares * unit
-        found.append(((final, unit, not layout.measured, prefill.first_seconds),
+        found.append(((final, unit, not prefill.layout.measured, prefill.first_seconds),
                       replace(pools, prefill_nodes=(minimum, peak, final))))
     if not found:
         raise prefill_refusal(q, offer, best_ms)
     return min(found, key=lambda item: item[0])[1]
 
 
-def planned_first_seconds(q: Question, offer: Offer, layouts: Sequence[Layout]) -> float:
+def planned_first_seconds(q: Question, tp: int, prefills: Sequence[Prefill]) -> float:
     """O que o decode deixa ao prefill: o do leiaute mais rápido e, à fila, até outro tanto."""
-    tp = offer.layout.tensor_parallel if offer.layout else 1
-    fastest = min([Prefill(q, layout, tp).first_seconds for layout in layouts], default=0.0)
+    fastest = min([replace(prefill, receiving_tp=tp).first_seconds for prefill in prefills],
+                  default=0.0)
     limits = [limit_ms / 1e3 for time, limit_ms in q.time_limits_ms.items() if time != "tpot"]
     return fastest + min([fastest, *[max(0.0, limit - fastest) / 2 for limit in limits]])
 
 
-def pools_within(pools: Pools, layouts: Sequence[Layout], nodes: int) -> Pools:
+def pools_within(pools: Pools, prefills: Sequence[Prefill], nodes: int) -> Pools:
     """Os mesmos em todos os nós dados: os que sobram ao prefill são de decode."""
     q, offer, (least, peak, final) = pools.question, pools.decode, pools.decode_nodes
 
     def split(prefill_nodes: int) -> Pools:
         unit = offer.nodes_per_unit
         decode = (nodes - prefill_nodes) // unit * unit
-        return pools_of(q, offer, layouts, (least, peak, decode))
+        return pools_of(q, offer, prefills, (least, peak, decode))
 
     fewest = 1 + largest(nodes - final - 1, lambda n: split(n).prefill_nodes[2] > n)
     pools = split(fewest)
@@ -2697,16 +2699,18 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
     missing = lacking(q.server, "network_gbps_per_gpu")
     if missing or not q.ends[0]:
         raise SizingError("--disaggregated", missing_text(missing) or "o pedido não tem prompt")
-    layouts = [offer.layout for offer in capacity.offers
-               if offer.layout and offer.layout.sessions_per_replica > 1]
-    offers = [replace(offer, first_seconds=planned_first_seconds(q, offer, layouts))
-              for offer in offers]
+    prefills = [Prefill(q, offer.layout, speed_of(q, offer.layout, 0)) for offer in capacity.offers
+                if offer.layout and offer.layout.sessions_per_replica > 1]
+    first = {tp: planned_first_seconds(q, tp, prefills) for tp in {
+        offer.layout.tensor_parallel for offer in offers if offer.layout}}
+    offers = [replace(offer, first_seconds=first[offer.layout.tensor_parallel])
+              for offer in offers if offer.layout]
 
     def pools_for(sessions: int | None) -> Pools:
         """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
         loaded = replace(q, concurrency=sessions)
         free = replace(loaded, nodes=None)
-        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), layouts)
+        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), prefills)
 
     sessions = q.concurrency
     if q.asks == "sessions":
@@ -2719,7 +2723,7 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
             raise NothingFits(q, "nodes", "%d × %s: a carga pede %d de prefill e %d de decode" % (
                 q.nodes, q.server.name, pools.prefill_nodes[2], pools.decode_nodes[2]),
                 offers=offers, nodes_needed=pools.nodes[2])
-        pools = pools_within(pools, layouts, q.nodes)
+        pools = pools_within(pools, prefills, q.nodes)
     q, offer, unit = pools.question, pools.decode, pools.decode.nodes_per_unit
     units, up = pools.decode_nodes[2] // unit - q.ha_spares, (
         pools.prefill_nodes[2], pools.decode_nodes[2])

@@ -5987,8 +5987,9 @@ class Desagregado(Case):
         """Numa mistura, a fila conta a variância: prompts desiguais esperam mais"""
         mix = ((2000, Fraction(1, 2)), (10000, Fraction(1, 2)))
         mixed = sizing.size(self.question(input_tokens=None, context_mix=mix)).pools
-        each = [sizing.Prefill(self.question(input_tokens=None, context=context),
-                               mixed.prefill.layout, 1).service_seconds for context, _ in mix]
+        layout = mixed.prefill.layout
+        each = [sizing.Prefill(q, layout, sizing.speed_of(q, layout, 0)).service_seconds
+                for q in (self.question(input_tokens=None, context=context) for context, _ in mix)]
         self.assertAlmostEqual(mixed.prefill.service_seconds, sum(each) / 2, places=9)
         speed = mixed.prefill.serving(mixed.decode.speed, 0.7)
         self.assertAlmostEqual(
@@ -6017,7 +6018,8 @@ class Desagregado(Case):
         def sent(model, prefill_tp, decode_tp, **changes):
             question = self.question(model, "dgx-b200", kv_precision="fp8", **changes)
             layout = sizing.layout_of(question, sizing.replica_of(question, prefill_tp, 1, 1, 1))
-            prefill = sizing.Prefill(question, layout, decode_tp)
+            prefill = sizing.Prefill(question, layout, sizing.speed_of(question, layout, 0),
+                                     decode_tp)
             return prefill.transfer_bytes, prefill.transfer_seconds
 
         heads, latent = (session_bytes(in_catalogue("models", model), 4000, "fp8")

@@ -496,7 +496,7 @@ MUTANTS = (
     ("Prefill.nodes", ' * self.speed.margins["latency"]', "", "Desagregado.test_contas"),
     ("Pools.speed_and_case", "max(0.0, late)", "0.0", "Desagregado.test_falhas"),
     ("Pools.speed_and_case", "sum(up)", "up[1]", "Desagregado.test_lotes"),
-    ("pools_of", "spares * layout.nodes_per_unit", "0", "Desagregado.test_lotes"),
+    ("pools_of", "q.ha_spares * unit", "0", "Desagregado.test_lotes"),
     ("pools_within", "1 + largest(", "(", "Desagregado.test_nos_dados"),
     ("pooled_ha_plan", "up and up + prefill", "up + prefill", "Desagregado.test_falhas"),
     ("pooled_ha_plan", "min(prefill[name], decode[name])", "decode[name]",
