@@ -2927,7 +2927,7 @@ def speed_table():
 
 
 def speed_family_table():
-    """A mediana do erro do TPOT por família e GPU, no ajuste e fora dele, no README."""
+    """A mediana do erro da velocidade por família e GPU, no ajuste e fora dele, no README."""
     gpus = list(SPEED_SERVERS.values())
     lines = ["| no ajuste · fora dele | %s | viés, fora |" % " | ".join(gpus), "|---" * 7 + "|"]
     for family in SPEED_FAMILIES:
