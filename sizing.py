@@ -2228,6 +2228,19 @@ class Pools:
         sessions, fullest = self.arrivals(headroom, decode_nodes)
         return sessions / prefill.serving(speed, 0.0).latency_seconds(fullest)
 
+    def sessions_carried(self, up: tuple[int, int]) -> int:
+        """As que os dois lotes levam com `up` nós de (prefill, decode)."""
+        most = up[1] // self.decode.nodes_per_unit * self.decode.sessions_per_unit
+        if self.question.requests_per_second is not None:
+            return most  # os prompts não mudam com elas
+
+        def served(sessions: int) -> bool:
+            loaded = replace(self, question=replace(self.question, concurrency=sessions))
+            rate = loaded.rate(self.prefill, 0, up[1])
+            return self.prefill.nodes(rate, self.most_utilization) <= up[0]
+
+        return largest(most, served)
+
     def plans(self, concurrency: int) -> tuple[Json, Json]:
         """O `ha_plan_of` de cada lote: (prefill, decode)."""
         offer = Offer(self.question, self.prefill.layout, True)
@@ -2268,14 +2281,11 @@ def pools_of(q: Question, offer: Offer, prefills: Sequence[Prefill],
     Os prompts chegam como com todo o decode no ar; vale o leiaute que compra menos nós de prefill.
     """
     found: list[tuple[Any, Pools]] = []
-    assert offer.layout and offer.speed
-    decode_nodes, best_ms = given or decode_nodes_of(q, offer), inf
-    full = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)
+    assert offer.layout
+    decode_nodes = given or decode_nodes_of(q, offer)
     for prefill in prefills:
         prefill = replace(prefill, receiving_tp=offer.layout.tensor_parallel)
         pools = Pools(q, prefill, offer, (0, 0, 0), decode_nodes)
-        calm = prefill.serving(offer.speed, 0.0)
-        best_ms = min(best_ms, calm.unqueued_ms(full) * calm.margins["ttft"])
         if not pools.most_utilization:
             continue
         minimum, peak = [prefill.nodes(pools.rate(prefill, headroom, decode_nodes[2]),
@@ -2286,7 +2296,7 @@ def pools_of(q: Question, offer: Offer, prefills: Sequence[Prefill],
         found.append(((final, unit, not prefill.layout.measured, prefill.first_seconds),
                       replace(pools, prefill_nodes=(minimum, peak, final))))
     if not found:
-        raise prefill_refusal(q, offer, best_ms)
+        raise prefill_refusal(q, offer, prefills)
     return min(found, key=lambda item: item[0])[1]
 
 
@@ -2299,18 +2309,24 @@ def planned_first_seconds(q: Question, tp: int, prefills: Sequence[Prefill]) -> 
 
 
 def pools_within(pools: Pools, prefills: Sequence[Prefill], nodes: int) -> Pools:
-    """Os mesmos em todos os nós dados: os que sobram ao prefill são de decode."""
+    """Os mesmos em todos os nós dados, divididos para levar mais sessões."""
     q, offer, (least, peak, final) = pools.question, pools.decode, pools.decode_nodes
 
     def split(prefill_nodes: int) -> Pools:
         unit = offer.nodes_per_unit
-        decode = (nodes - prefill_nodes) // unit * unit
-        return pools_of(q, offer, prefills, (least, peak, decode))
+        found = pools_of(q, offer, prefills, (least, peak, (nodes - prefill_nodes) // unit * unit))
+        unit = found.prefill.layout.nodes_per_unit
+        return replace(found, prefill_nodes=(
+            *found.prefill_nodes[:2], max(found.prefill_nodes[2], prefill_nodes // unit * unit)))
 
-    fewest = 1 + largest(nodes - final - 1, lambda n: split(n).prefill_nodes[2] > n)
-    pools = split(fewest)
-    unit = pools.prefill.layout.nodes_per_unit
-    return replace(pools, prefill_nodes=(*pools.prefill_nodes[:2], fewest // unit * unit))
+    def prefill_binds(prefill_nodes: int) -> bool:
+        """Falta prefill, para a carga ou para as vagas do decode."""
+        found = split(prefill_nodes)
+        up = found.prefill_nodes[2], found.decode_nodes[2]
+        room = up[1] // offer.nodes_per_unit * offer.sessions_per_unit
+        return sum(up) > nodes or found.sessions_carried(up) < room
+
+    return split(1 + largest(nodes - final - 1, prefill_binds))
 
 
 def pooled_ha_plan(prefill: Json, decode: Json) -> Json:
@@ -2512,7 +2528,8 @@ def ranked_offers(q: Question, capacity: Capacity) -> list[Offer]:
         offers.sort(key=lambda offer: offer.preference(q))
     if not offers[0].plan_sessions:
         raise NothingFits(q, "plan", offers=offers)
-    if not offers[0].sessions_per_unit:
+    late = q.disaggregated == "yes" and offers[0].limited_by != "tpot"  # o prefill é que o dirá
+    if not offers[0].sessions_per_unit and not late:
         raise NothingFits(q, "objectives", offers=offers)
     return offers
 
@@ -2693,18 +2710,34 @@ def size_either(asked: Question, q: Question) -> SizingResult:
     return replace(best, asked=asked, asks=asked.asks)
 
 
+def measured_first(offers: Sequence[Offer]) -> Sequence[Offer]:
+    """As de leiaute com medidas, se há: sem elas, um lote compraria menos por ser mais lento."""
+    return [offer for offer in offers if offer.layout and offer.layout.measured] or offers
+
+
 def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequence[Offer]
                ) -> SizingResult:
     """Com os dois lotes. Levanta `SizingError` se não há rede ou prompt, ou se nada cabe."""
     missing = lacking(q.server, "network_gbps_per_gpu")
+    if not missing and not q.ends[0] and asked.asks == "context":  # nem com um token coube
+        short = replace(asked, requested_context=2 * DEFAULT_OUTPUT_TOKENS)
+        needed = getattr(attempt(replace(short, nodes=None)), "nodes_final", 0)
+        raise NothingFits(short, "nodes", "%d × %s: em dois lotes esta carga não cabe, em contexto "
+                          "algum" % (q.nodes or 0, q.server.name), offers=offers,
+                          nodes_needed=needed)
     if missing or not q.ends[0]:
         raise SizingError("--disaggregated", missing_text(missing) or "o pedido não tem prompt")
-    prefills = [Prefill(q, offer.layout, speed_of(q, offer.layout, 0)) for offer in capacity.offers
+    prefills = [Prefill(q, offer.layout, speed_of(q, offer.layout, 0))
+                for offer in measured_first(capacity.offers)
                 if offer.layout and offer.layout.sessions_per_replica > 1]
     first = {tp: planned_first_seconds(q, tp, prefills) for tp in {
         offer.layout.tensor_parallel for offer in offers if offer.layout}}
     offers = [replace(offer, first_seconds=first[offer.layout.tensor_parallel])
-              for offer in offers if offer.layout]
+              for offer in measured_first(offers) if offer.layout]
+    able = [offer for offer in offers if offer.sessions_per_unit]
+    if not able:  # com o prefill à parte, nem uma sessão cumpre os objetivos
+        raise prefill_refusal(q, offers[0], prefills)
+    offers = able
 
     def pools_for(sessions: int | None) -> Pools:
         """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
@@ -2725,15 +2758,16 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
                 offers=offers, nodes_needed=pools.nodes[2])
         pools = pools_within(pools, prefills, q.nodes)
     q, offer, unit = pools.question, pools.decode, pools.decode.nodes_per_unit
-    units, up = pools.decode_nodes[2] // unit - q.ha_spares, (
-        pools.prefill_nodes[2], pools.decode_nodes[2])
-    peak = offer.sessions_in_progress(q, offer.speed, q.peak_headroom_ratio, units)
+    up = pools.prefill_nodes[2], pools.decode_nodes[2]
+    spares = pools.prefill.layout.nodes_per_unit * q.ha_spares, unit * q.ha_spares
+    loaded = up[0] - spares[0], up[1] - spares[1]  # os que levam o pico
+    peak = pools.speed_and_case(0, q.peak_headroom_ratio, loaded)[1]["sessions"]
     return SizingResult(
         asked=asked, question=q, asks=asked.asks, capacity=capacity,
         offers=(offer, *[item for item in offers if item.nodes_per_unit == unit
                          and item.layout is not offer.layout]),
         concurrency=pools.speed_and_case(0, 0, up)[1]["sessions"], peak_sessions=peak,
-        spare_sessions=units * offer.sessions_per_unit - peak, pools=pools,
+        spare_sessions=max(0, pools.sessions_carried(loaded) - peak), pools=pools,
         **dict(zip(("nodes_minimum", "nodes_with_headroom", "nodes_final"), pools.nodes)))
 
 
@@ -2992,13 +3026,25 @@ def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: 
     return SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
 
 
-def prefill_refusal(q: Question, offer: Offer, ttft_ms: float) -> NothingFits:
-    """Se nenhum leiaute de prefill serve."""
+def prefill_refusal(q: Question, offer: Offer, prefills: Sequence[Prefill]) -> NothingFits:
+    """Se nenhum leiaute de prefill serve: o tempo que não se cumpre, e o melhor sem fila."""
     text = "nenhum leiaute de %s em %s guarda um prompt em cálculo e outro em envio" % (
         q.model.name, q.server.name)
-    if ttft_ms < inf:
-        text = ("TTFT fora do alcance com o prefill separado: o melhor, sem fila, é %s ms"
-                % safe_text(ttft_ms, ROUND_CEILING))
+    full = max(1, ceil_div(offer.sessions_per_unit, offer.replicas_per_unit))
+    best_ms = {"ttft": inf, "ttft_p95": inf}
+    for prefill in prefills:
+        assert offer.speed
+        calm = prefill.serving(offer.speed, 0.0)
+        time = prefill.missed(offer.speed, full, 0.0)
+        if time:
+            best_ms[time] = min(best_ms[time], calm.time_ms(time, full) * calm.margins[time])
+    time = min(best_ms, key=lambda name: best_ms[name])
+    if best_ms[time] < inf:
+        text = ("%s fora do alcance com o prefill separado: o melhor, sem fila, é %s ms" % (
+            {"ttft": "TTFT", "ttft_p95": "P95 do TTFT"}[time],
+            safe_text(best_ms[time], ROUND_CEILING)))
+    elif offer.speed and offer.speed.missed(q, 1):
+        text = "com o prefill separado, nem uma sessão cumpre os objetivos"
     return NothingFits(q, "objectives", text, offers=[offer])
 
 

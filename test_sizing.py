@@ -6087,6 +6087,29 @@ class Desagregado(Case):
                 rate / case["queue_utilization"] * (1.2 if "peak" in case["state"] else 1),
                 delta=0.2)
 
+    def test_lotes_sem_resposta(self):
+        """O que nem uma sessão cumpre é recusado pelo tempo certo; o que cabe em outros nós, dito"""
+        short = {"model": "llama-3.3-70b", "server": "dgx-b200", "concurrency": 5,
+                 "input_tokens": 6000, "output_tokens": 200, "disaggregated": "yes"}
+        self.refused(flags(dict(short, max_ttft_p95_ms=1000, confidence="90%")),
+                     "P95 do TTFT fora do alcance", status=3)
+        self.refused(flags(dict(short, max_ttft_ms=10)), ": TTFT fora do alcance", status=3)
+        few = {"model": "deepseek-r1", "server": "dgx-b200", "nodes": 1, "concurrency": 5,
+               "disaggregated": "yes"}
+        self.refused(flags(few), "em dois lotes esta carga não cabe", "cabe com --nodes 2", status=3)
+        self.ok(*flags(dict(few, nodes=2)))
+
+    def test_vagas(self):
+        """As vagas livres são as que os dois lotes levam; mais contexto não compra menos"""
+        asked = {"model": "deepseek-r1", "server": "dgx-b200", "input_tokens": 4000,
+                 "output_tokens": 500, "nodes": 10, "disaggregated": "yes"}
+        most = json.loads(self.ok(*flags(asked), "--json"))["results"]["peak_sessions"]
+        held = self.ok(*flags(dict(asked, concurrency=500)))
+        self.assertIn("com %d vagas livres" % (most - 500), held)
+        nodes = [answer(asking("deepseek-r1", "dgx-b200", 500, context, disaggregated="yes"
+                               )).nodes_final for context in (20000, 24000, 26752, 26754)]
+        self.assertEqual(nodes, sorted(nodes))
+
     def test_auto(self):
         """auto toma o que compra menos nós; no empate, um lote, com a resposta de sempre"""
         seen = set()
