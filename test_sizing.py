@@ -6136,6 +6136,7 @@ class Desagregado(Case):
         self.assertEqual(case["state"], "failure")
         self.assertIn("heavy_prefill: %d nós, depois da falha; a fila do lote de prefill" % case[
             "nodes"], " ".join(sizing.warnings_of(queued)))
+        self.assertNotIn("pico", sizing.load_text(queued, {**case, "state": "failure_peak"}))
         tiny = sizing.size(self.question(disaggregated="auto"))
         vars(tiny)["other_mode"] = sizing.NothingFits(tiny.question, "nodes", "faltam nós")
         label, words = list(sizing.pools_rows(tiny))[-1]
@@ -6928,9 +6929,14 @@ class Objetivos(Case):
             self.assertEqual(any(line.startswith("objective_at_risk")
                                  for line in document["warnings"]),
                              promised or sure != kind_answer(document))
-            self.assertNotRegex(" ".join(document["warnings"]), r"\. na ponta ruim")
             seen[promised, bool(risky)] += 1
         self.assertTrue(seen[True, True], seen)
+        both = {"concurrency": 100, "context": None, "input_tokens": 4000, "output_tokens": 500,
+                "max_tpot_ms": 30.0}
+        peak = sizing.size(asking("llama-3.3-70b", "dgx300", **both)).judged[1]
+        both["max_ttft_ms"] = 1.1 * peak["ttft_ms"]["estimate"]
+        told = sizing.warnings_of(sizing.size(asking("llama-3.3-70b", "dgx300", **both)))[0]
+        self.assertRegex(told, r"^objective_at_risk: na ponta .*\. Na ponta ruim ")
 
     def test_confianca(self):
         """A 90% a ponta ruim da faixa atende, no pico, com os nós que restam; e mais uma não"""
