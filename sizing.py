@@ -553,6 +553,7 @@ class EngineLog:
     start: int  # de `starts` no arquivo, o último que chegou ao KV
     starts: int
     kv_capacity_bytes: int  # da GPU que tem menos; arredondado pelo motor a 0.01 GiB
+    flags: tuple[str, ...] = ()  # as que ele diz
     data_parallel: int | None = None
     gpu_bytes: int | None = None  # toda a memória que o driver mostra
     weights_bytes: int | None = None
@@ -2974,8 +2975,7 @@ def saying(error: SizingError, expected: str) -> SizingError:
 REFUSALS = {  # da escolha que não serve para {model} em {server}; {allowed}: as que servem
     "--kv-precision": "o motor só serve {model} em {server} com KV em {allowed}",
     "--speculative-tokens": "falta no catálogo mtp, em {model}",
-    "--acceptance-length": "espera-se de 1 a {allowed}, os tokens de um passo; só há padrão até "
-                           "%d rascunhados" % (len(ACCEPTANCE_LENGTHS) - 1),
+    "--acceptance-length": "espera-se de 1 a {allowed}, os tokens de um passo",
     "--max-num-seqs": "espera-se até {allowed}, os tokens por passo em {server} "
                       "(--max-num-batched-tokens)",
     "--tensor-parallel": "espera-se um destes, para {model} em {server}: {allowed}",
@@ -2985,10 +2985,15 @@ REFUSALS = {  # da escolha que não serve para {model} em {server}; {allowed}: a
                            "contexto maior"}
 
 
+NO_DEFAULT = "; só há padrão até %d rascunhados" % (len(ACCEPTANCE_LENGTHS) - 1)
+
+
 def refusal(q: Question, flag: str, value: Any, allowed: Sequence[Any] = ()) -> SizingError:
-    return SizingError(flag, REFUSALS[flag].format(
-        model=q.model.name, server=q.server.name, allowed=", ".join(map(str, allowed))),
-        value=value)
+    logged = q.engine_log and flag in q.engine_log.flags
+    text = "é o que diz o log de --engine-log; " * bool(logged) + REFUSALS[flag]
+    return SizingError(flag, text.format(
+        model=q.model.name, server=q.server.name, allowed=", ".join(map(str, allowed)))
+        + NO_DEFAULT * (value is ABSENT), value=value)
 
 
 def pipeline_refusal(q: Question) -> SizingError:
@@ -6817,19 +6822,20 @@ MEASURED_CONTEXT = 32768  # acima disto só há tabelas interpoladas
 
 def extrapolations(r: SizingResult) -> list[str]:
     """O que está fora das medidas em que o modelo de velocidade foi conferido."""
-    q, layout = r.question, r.offer.layout
-    if not layout or not r.nominal:
+    q, layouts = r.question, [r.offer.layout]
+    if not r.nominal:
         return []
-    gpus = layout.replica_gpus // layout.nodes_per_unit  # as que se falam dentro de um nó
-    outside = {
-        "contexto acima de %d" % MEASURED_CONTEXT: q.effective_context > MEASURED_CONTEXT,
-        "GPU sem medidas": not q.server.speed_measured,
-        "réplica de %d nós" % layout.nodes_per_unit: layout.nodes_per_unit > 1,
-        "%d etapas" % layout.pipeline_parallel: layout.pipeline_parallel > 1,
-        "réplica de %d GPUs" % gpus: gpus > 8 and layout.nodes_per_unit == 1,
-        "comunicação por PCIe": gpus > 1 and not q.server.nvlink_reaches(gpus),
-        "pesos int8": q.weights_precision == "int8"}
-    return [text for text, is_outside in outside.items() if is_outside]
+    layouts += [r.pools.prefill.layout] if r.pools else []
+    outside = [("contexto acima de %d" % MEASURED_CONTEXT, q.effective_context > MEASURED_CONTEXT),
+               ("GPU sem medidas", not q.server.speed_measured)]
+    for layout in filter(None, layouts):
+        nodes, stages = layout.nodes_per_unit, layout.pipeline_parallel
+        gpus = layout.replica_gpus // nodes  # as que se falam dentro de um nó
+        outside += [("réplica de %d nós" % nodes, nodes > 1), ("%d etapas" % stages, stages > 1),
+                    ("réplica de %d GPUs" % gpus, gpus > 8 and nodes == 1),
+                    ("comunicação por PCIe", gpus > 1 and not q.server.nvlink_reaches(gpus))]
+    outside.append(("pesos int8", q.weights_precision == "int8"))
+    return list(dict.fromkeys(text for text, is_outside in outside if is_outside))
 
 
 ANSWERS = {"nodes": ("nó", "nós"), "sessions": ("sessão", "sessões"),
@@ -6878,7 +6884,8 @@ def confident_text(r: SizingResult) -> str:
 
 def risk_warning(r: SizingResult) -> Iterator[str]:
     if risk_texts(r):
-        yield RISK + " ".join(risk_texts(r)).replace("RISCO: ", "")
+        text = " ".join(risk_texts(r)).replace(". RISCO: n", ". N")
+        yield RISK + text.replace("RISCO: ", "")
 
 
 def warnings_of(r: SizingResult) -> list[str]:
@@ -6951,9 +6958,11 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
     busiest = max(cases, key=lambda case: case["prefill_ratio"])
     queued = [case for case in cases if not case["ttft_ms"]]
     if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO or queued:
-        yield "heavy_prefill: %s: %d%% do tempo em prefill%s" % (
-            load_text(r, busiest), 100 * busiest["prefill_ratio"],
-            "; " + queue_text(queued[0]) if queued else "")
+        busy = "%s: %d%% do tempo em prefill" % (
+            load_text(r, busiest), 100 * busiest["prefill_ratio"])
+        if r.pools:  # o decode não faz prefill
+            busy = "%s, %s" % (load_text(r, queued[0]), STATES[queued[0]["state"]])
+        yield "heavy_prefill: " + "; ".join([busy, *map(queue_text, queued[:1])])
 
 
 def queue_text(case: Json) -> str:
@@ -7023,7 +7032,7 @@ def load_text(r: SizingResult, case: Json) -> str:
     if len(r.question.ends) > 1:
         end = "prompt novo, " if case["input_tokens"] == r.offer.input_tokens else (
             "prefixo em cache, ")
-    at_peak = ", no pico" if "peak" in case["state"] else ""
+    at_peak = ", no pico" if "peak" in case["state"] and not r.pools else ""
     return end + plural(case["nodes"], "nó") + at_peak
 
 
@@ -8081,11 +8090,10 @@ def speed_plain(r: SizingResult) -> str:
     text = "Velocidade: até %s por réplica, %s ms por token (TPOT), %s de %s: %s " % (
         sessions_text(case["sessions_per_replica"]), number_text(case["tpot_ms"]["estimate"]),
         number_text(case["breakdown_ms"][part]), PARTS[part], number_text(case[RATE + "session"]))
-    text += "tokens/s; 1º token em "
+    text += "tokens/s; 1º token "
     if not case["ttft_ms"]:
-        return text + "fila: prevê-se até %s por réplica." % sessions_text(
-            case["queue_sessions_per_replica"])
-    return text + "%s s na mediana, %s no P95." % tuple(
+        return text + "previsto só até %s." % sessions_text(case["queue_sessions_per_replica"])
+    return text + "em %s s, P95 %s s." % tuple(
         number_text(case[name]["estimate"] / 1000) for name in ("ttft_ms", "ttft_p95_ms"))
 
 
@@ -8449,9 +8457,9 @@ def log_text(q: Question, layout: Layout, log: EngineLog) -> str:
     for row in log_figures(q, layout, log)[:-1]:
         label, unit = LOG_FIGURES[row["name"]]
         said, predicted = row["logged"], row["predicted"]
-        parts.append("%s %s (previsto %s)" % (
-            label, "não dito" if said is None else number_text(said, 7) + unit,
-            "não se sabe" if predicted is None else number_text(predicted, 4)))
+        parts.append("%s %s (%s)" % (
+            label, "sem linha no log" if said is None else number_text(said, 7) + unit,
+            "sem previsão" if predicted is None else "previsto " + number_text(predicted, 4)))
     return "%s: %s" % (", ".join(about), "; ".join(parts))
 
 
@@ -8466,11 +8474,14 @@ def pools_rows(r: SizingResult) -> Iterator[tuple[str, str]]:
             pool["nodes_minimum"], pool["nodes_with_headroom"],
             plural(pool["nodes_final"], "nó"), pool["layout"])
         if name == "prefill":
-            text += "; %s prompts/s, %d%% do tempo; prefill %s + envio %s" % (
-                number_text(pool["prompts_per_second"]), 100 * pool["utilization"],
+            text += "; %s prompts/s × %s / %d = %.0f%% do tempo; sozinho, %s + envio %s" % (
+                number_text(pool["prompts_per_second"]), seconds_text(pool["service_seconds"]),
+                pool["replicas"], 100 * pool["utilization"],
                 *map(seconds_text, (pool["alone_seconds"], block["transfer_seconds"])))
         yield label, text
-    text, answer = "não cabe: %s" % block["other_refused"], block["other_answer"]
+    answer, refused = block["other_answer"], str(block["other_refused"])
+    text = "%s: %s" % ("não cabe" if block["taken"] else "não cabem",
+                       refused.replace("nada cabe: ", "", 1))
     if answer is not None:
         text = plural(answer, *unit)
         if r.asks in ("nodes", "sessions") and answer != r.answer:
@@ -8613,9 +8624,12 @@ def failure_text(r: SizingResult) -> str:
     returns = "; volta em ~%s" % seconds_text(back) if back else ""
     if not left:
         return "o serviço para: %s%s" % (plural(lost, "interrompida"), returns)
-    nodes = plural(left, "nó")
-    if unit > 1:
-        nodes = "%d de %d nós (sai a unidade inteira, de %d)" % (left, r.nodes_final, unit)
+    nodes, whole = plural(left, "nó"), "de %d" % unit
+    prefill_unit = r.pools.prefill.layout.nodes_per_unit if r.pools else unit
+    if prefill_unit != unit:
+        whole = "de %d no prefill e de %d no decode" % (prefill_unit, unit)
+    if max(unit, prefill_unit) > 1:
+        nodes = "%d de %d nós (sai a unidade inteira, %s)" % (left, r.nodes_final, whole)
     return "%s, %s; %s: %s%s" % (
         plural(lost, "interrompida"), refused_text(r), nodes,
         plural(r.ha_plan["sessions_after_failure"], "vaga"), returns)
@@ -9073,9 +9087,10 @@ COLUMNS = (
            "--node-price --energy-price"),
     Column("metas", "l", verdict_text, OBJECTIVE_FLAGS),
     Column("quedas cobertas", "r", survived_text, "--scenarios"))
-# As que saem de uma tabela larga demais, da primeira à última; todas estão em --csv.
+# As que saem de uma tabela larga demais, da primeira à última; todas menos `UNLISTED` em --csv.
 DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms", "P95 ms",
            "carga", "custo")
+UNLISTED = "P95 ms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -9365,6 +9380,14 @@ def narrowed(columns: Sequence[Written], order: Sequence[str]
     return kept, dropped, room < 0
 
 
+def dropped_text(dropped: Sequence[str]) -> str:
+    """As colunas que não couberam e a saída que as tem."""
+    places = {"--csv": [title for title in dropped if title != UNLISTED],
+              "--json": [title for title in dropped if title == UNLISTED]}
+    return "Não couberam: %s." % "; ".join("%s (em %s)" % (", ".join(titles), flag)
+                                           for flag, titles in places.items() if titles)
+
+
 def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
     """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
 
@@ -9383,7 +9406,7 @@ def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
                               *zip(*(texts for _, _, texts in kept))],
                              "".join(side for _, side, _ in kept))]
     if dropped:
-        lines += folded("Não couberam: %s (em --csv)." % ", ".join(dropped), 2)
+        lines += folded(dropped_text(dropped), 2)
     lines.append("")
     for number, (name, row) in enumerate(zip(row_names(about) or [""] * len(rows), rows), 1):
         if numbered or row.reason:
@@ -10728,7 +10751,8 @@ def engine_log_of(path: str) -> tuple[EngineLog, Json]:
         said[name] * (GIB if name.endswith("_bytes") else 1))
         for name, _, _ in LOG_LINES if name in said}
     return EngineLog(file=path, start=number, starts=count, version=said.get("version", ""),
-                     model=said.get("model", ""), **figures), said
+                     model=said.get("model", ""), **figures,
+                     flags=tuple([flag for name, flag in LOG_FLAGS.items() if name in said])), said
 
 
 def take_log(given: Flags, values: Json) -> Json:

@@ -3130,6 +3130,8 @@ class Velocidade(Case):
             "parameters"]["acceptance_length"], 1)
         self.refused(flags(dict(asked, speculative_tokens=2, acceptance_length="3.01")),
                      "--acceptance-length 3.01", "de 1 a 3")
+        self.assertNotIn("só há padrão", self.refused(flags(dict(
+            asked, speculative_tokens=3, acceptance_length=5)), "de 1 a 4"))
         self.refused(flags(dict(asked, speculative_tokens=2, acceptance_length="0.99")),
                      "--acceptance-length", "0.99")
         self.refused(flags(dict(asked, acceptance_length=2)), "--acceptance-length",
@@ -3793,6 +3795,10 @@ class Velocidade(Case):
             self.refused(flags(dict(asked, **{flag: least})), "fora do alcance", status=3)
         table = self.ok(*flags(dict(asked, server="dgx200,dgx300", max_ttft_p95_ms=4000)))
         self.assertIn("| P95 ms |", re.sub(" +", " ", table))
+        self.assertEqual(  # o CSV não tem o P95
+            (sizing.dropped_text(["U", "P95 ms", "custo"]), sizing.dropped_text(["P95 ms"])),
+            ("Não couberam: U, custo (em --csv); P95 ms (em --json).",
+             "Não couberam: P95 ms (em --json)."))
         self.refused([*flags(BASE), "--p95", "9"], "'--max-ttft-p95-ms'")
         self.refused([*flags(BASE), "--max-ttft-p95-ms", "-1"], "--max-ttft-p95-ms")
 
@@ -3808,7 +3814,7 @@ class Velocidade(Case):
         self.assertIn("--input-tokens", warning)
         page = " ".join(json.loads(self.ok(*flags(BASE), "--explain", "--json"))["explanation"][
             "plain"])
-        self.assertIn("1º token em fila: prevê-se até %d sessões por réplica." % last, page)
+        self.assertIn("1º token previsto só até %d sessões." % last, page)
         fixed = self.sized(concurrency=last, nodes=1, tensor_parallel=8)
         self.assertIsNotNone(fixed["performance"]["ttft_ms"])
 
@@ -4960,7 +4966,8 @@ class Comparacoes(Case):
                     count *= len(str(value).split(","))
                 self.assertEqual(len(rows), count)
                 numbered += "linha" in rows[0]
-                gone = re.search(r"^Não couberam: ([^(]*) \(em --csv\)\.$", text, re.M)
+                gone = re.search(r"^Não couberam: ([^(]*) \(em --csv\)(; P95 ms \(em --json\))?\.$",
+                                 text, re.M)
                 if gone:
                     dropped |= set(gone[1].split(", "))
                     self.assertFalse(set(gone[1].split(", ")) & set(rows[0]))
@@ -5292,8 +5299,8 @@ class Explicacao(Case):
                 "Velocidade: até {replica_sessions} sessões por réplica, "
                 "{tpot_ms:.3g} ms por token (TPOT), {prefill_interference:.3g} de prefill dos "
                 "outros pedidos: "
-                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s na mediana, "
-                "{p95_s:.3g} no P95.",
+                "{session_rate:.3g} tokens/s; 1º token em {ttft_s:.3g} s, P95 "
+                "{p95_s:.3g} s.",
                 "Medido: HBM que o driver mostra (fontes: as notas); pesos fp8 só contados.",
                 "Previsto: tempos e memória. Faixa de 80%: TPOT × 0.83 a 1.24 "
                 "({low:.3g} a {high:.3g} ms), TTFT × 0.76 a 2.6."]),
@@ -6130,6 +6137,34 @@ class Desagregado(Case):
         self.assertEqual(seen, {True, False})
         self.assertIn("Um só lote", self.ok(*flags(dict(self.CHAT, disaggregated="auto"))))
 
+    def test_palavras(self):
+        """Os textos dos dois lotes: a conta do prefill fecha, e cada lote diz a sua unidade"""
+        text = " ".join(self.ok(*flags(dict(self.CHAT, disaggregated="yes"))).split())
+        rate, seconds, replicas, busy = map(float, re.search(
+            r"; (\S+) prompts/s × (\S+) s / (\d+) = (\d+)% do tempo; sozinho, ", text).groups())
+        self.assertAlmostEqual(100 * rate * seconds / replicas, busy, delta=1)
+        kimi = {"model": "kimi-k2", "server": "dgx-h100", "concurrency": 200, "ha": "n+2",
+                "effective_context": "16k", "disaggregated": "yes"}
+        document = json.loads(self.ok(*flags(kimi), "--json"))
+        units = [document["disaggregated"][pool]["nodes_per_unit"]
+                 for pool in ("prefill", "decode")]
+        self.assertNotEqual(*units)
+        self.assertIn("inteira, de %d no prefill e de %d no decode)" % tuple(units),
+                      " ".join(self.ok(*flags(kimi)).split()))
+        self.assertLessEqual({"réplica de %d nós" % unit for unit in units},
+                             set(document["performance"]["extrapolated"]))
+        queued = sizing.size(self.question(concurrency=200, max_tpot_ms=30.0))
+        # uma falha deixa menos prefill; a fila é dela, e não do decode, que não faz prefill
+        case = next(case for case in sizing.shown_cases(queued) if not case["ttft_ms"])
+        self.assertEqual(case["state"], "failure")
+        self.assertIn("heavy_prefill: %d nós, depois da falha; a fila do lote de prefill" % case[
+            "nodes"], " ".join(sizing.warnings_of(queued)))
+        self.assertNotIn("pico", sizing.load_text(queued, {**case, "state": "failure_peak"}))
+        tiny = sizing.size(self.question(disaggregated="auto"))
+        vars(tiny)["other_mode"] = sizing.NothingFits(tiny.question, "nodes", "faltam nós")
+        label, words = list(sizing.pools_rows(tiny))[-1]
+        self.assertEqual(words, "não cabe%s: faltam nós" % ("m" * (label == "Dois lotes")))
+
     def test_nos_dados(self):
         """A carga cabe nos nós que ela compra e não em um a menos; e o máximo é o máximo"""
         for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0}):
@@ -6919,6 +6954,12 @@ class Objetivos(Case):
                              promised or sure != kind_answer(document))
             seen[promised, bool(risky)] += 1
         self.assertTrue(seen[True, True], seen)
+        both = {"concurrency": 100, "context": None, "input_tokens": 4000, "output_tokens": 500,
+                "max_tpot_ms": 30.0}
+        peak = sizing.size(asking("llama-3.3-70b", "dgx300", **both)).judged[1]
+        both["max_ttft_ms"] = 1.1 * peak["ttft_ms"]["estimate"]
+        told = sizing.warnings_of(sizing.size(asking("llama-3.3-70b", "dgx300", **both)))[0]
+        self.assertRegex(told, r"^objective_at_risk: na ponta .*\. Na ponta ruim ")
 
     def test_confianca(self):
         """A 90% a ponta ruim da faixa atende, no pico, com os nós que restam; e mais uma não"""
@@ -7265,7 +7306,7 @@ class LogDoMotor(Case):
         self.wrong(engine_log(dp=2), "data_parallel_size de 2 no log", "espera-se 1")
         # de um modelo denso, cada rank é um motor à parte, que diz 1 na sua configuração
         self.logged(engine_log(args=", 'data_parallel_size': 2"))
-        self.wrong(engine_log(tp=3), "--tensor-parallel")
+        self.wrong(engine_log(tp=3), "--tensor-parallel 3: é o que diz o log de --engine-log; ")
         mla = {"model": "deepseek-r1", "server": "dgx300", "kv_precision": "fp8"}
         spread = engine_log("0.11.2", model="deepseek-ai/DeepSeek-R1", tp=1, dp=8, kv="120",
                             weights="100", kv_dtype="fp8", tokens=None, times=None)
@@ -7323,7 +7364,7 @@ class LogDoMotor(Case):
             text = " ".join(self.ok(*flags(question)).split())
             for words in ("KV do log do motor", "vLLM 0.33.0, meta-llama/Llama-3.3-70B-Instruct, "
                           "início 1 de 1, 131072 tokens", "KV 90.66 GiB (previsto ",
-                          "grafos não dito (previsto ", "cache 1188336 tokens (previsto ",
+                          "grafos sem linha no log (previsto ", "cache 1188336 tokens (previsto ",
                           "concorrência 9.07x (previsto "):
                 self.assertIn(words, text)
             explained = json.loads(self.ok(*flags(question), "--explain", "--json"))
@@ -7344,9 +7385,9 @@ class LogDoMotor(Case):
         with temporary_file(bare.encode()) as path:
             text = " ".join(self.ok(*flags(dict(LLAMA, engine_log=path, tensor_parallel=4,
                                                 pipeline_parallel=1))).split())
-            self.assertIn("Log início 1 de 1: pesos não dito (previsto 32.89)", text)
-            self.assertIn("cache 1188336 tokens (previsto não se sabe); concorrência não dito "
-                          "(previsto não se sabe)", text)
+            self.assertIn("Log início 1 de 1: pesos sem linha no log (previsto 32.89)", text)
+            self.assertIn("cache 1188336 tokens (sem previsão); concorrência sem linha no log "
+                          "(sem previsão)", text)
         self.assertNotIn("engine_log", json.loads(self.ok(*flags(LLAMA), "--json")))
 
     def test_ruins(self):
