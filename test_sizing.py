@@ -4688,7 +4688,7 @@ class Comparacoes(Case):
             str(100 * 10**n) for n in range(loads)))))
         after = os.times()
         self.assertEqual(len(table_rows(text)), loads * pairs)
-        # 3 ms por linha numa máquina livre; a folga é a de uma ocupada. A cobertura custa outro tanto.
+        # 3 ms por linha numa máquina livre; a folga é a de uma ocupada, e a da cobertura.
         spent = after.children_user + after.user - before.children_user - before.user
         self.assertLess(spent, rounds(70, 15) if sys.gettrace() is None else 180)
 
@@ -6095,7 +6095,7 @@ class Desagregado(Case):
                 delta=0.2)
 
     def test_lotes_sem_resposta(self):
-        """O que nem uma sessão cumpre é recusado pelo tempo certo; o que cabe em outros nós, dito"""
+        """O que nem uma sessão cumpre é recusado pelo tempo certo; o que cabe é dito"""
         short = {"model": "llama-3.3-70b", "server": "dgx-b200", "concurrency": 5,
                  "input_tokens": 6000, "output_tokens": 200, "disaggregated": "yes"}
         self.refused(flags(dict(short, max_ttft_p95_ms=1000, confidence="90%")),
@@ -6103,7 +6103,8 @@ class Desagregado(Case):
         self.refused(flags(dict(short, max_ttft_ms=10)), ": TTFT fora do alcance", status=3)
         few = {"model": "deepseek-r1", "server": "dgx-b200", "nodes": 1, "concurrency": 5,
                "disaggregated": "yes"}
-        self.refused(flags(few), "em dois lotes esta carga não cabe", "cabe com --nodes 2", status=3)
+        self.refused(flags(few), "em dois lotes esta carga não cabe", "cabe com --nodes 2",
+                     status=3)
         self.ok(*flags(dict(few, nodes=2)))
 
     def test_vagas(self):
