@@ -3672,6 +3672,11 @@ class Velocidade(Case):
         alike = spread(context_mix=mix((8192, 50), (8193, 50)))
         self.assertAlmostEqual(alike.prefill_spread, 1, 6)
         self.assertEqual(spread(8192).prefill_spread, 1)
+        speed = mixed.speed
+        sessions = max(2, speed.queue_sessions)
+        plain = dataclasses.replace(speed, prefill_spread=1.0)
+        self.assertAlmostEqual(speed.wait_ms(sessions, "ttft_p95") / plain.wait_ms(
+            sessions, "ttft_p95"), speed.prefill_spread, 9)
 
     SLOWER = ({"kv_precision": "fp16"}, {"server": {"hbm_bandwidth_tbps": 2}},
               {"server": {"tflops_bf16": 2, "tflops_fp8": 2, "tflops_fp4": 2}})
