@@ -2037,6 +2037,11 @@ class Offer:
         return self.admitted[0]
 
     @property
+    def full_replica_sessions(self) -> int:
+        """Da réplica mais cheia de uma unidade cheia."""
+        return ceil_div(self.sessions_per_unit, self.replicas_per_unit)
+
+    @property
     def limited_by(self) -> str:
         return self.admitted[1]
 
@@ -2211,8 +2216,7 @@ class Pools:
     def most_utilization(self) -> float:
         """Com a réplica de decode cheia, o pior que o TTFT encontra."""
         assert self.decode.speed
-        return self.prefill.most_utilization(self.decode.speed, ceil_div(
-            self.decode.sessions_per_unit, self.decode.replicas_per_unit))
+        return self.prefill.most_utilization(self.decode.speed, self.decode.full_replica_sessions)
 
     def arrivals(self, headroom: Exact, decode_nodes: int) -> tuple[int, int]:
         """(As sessões em andamento, as da réplica de decode mais cheia)."""
@@ -3035,7 +3039,7 @@ def prefill_refusal(q: Question, offer: Offer, prefills: Sequence[Prefill]) -> N
     """Se nenhum leiaute de prefill serve: o tempo que não se cumpre, e o melhor sem fila."""
     text = "nenhum leiaute de %s em %s guarda um prompt em cálculo e outro em envio" % (
         q.model.name, q.server.name)
-    full = max(1, ceil_div(offer.sessions_per_unit, offer.replicas_per_unit))
+    full = max(1, offer.full_replica_sessions)
     best_ms = {"ttft": inf, "ttft_p95": inf}
     for prefill in prefills:
         assert offer.speed
@@ -3046,8 +3050,7 @@ def prefill_refusal(q: Question, offer: Offer, prefills: Sequence[Prefill]) -> N
     time = min(best_ms, key=lambda name: best_ms[name])
     if best_ms[time] < inf:
         text = ("%s fora do alcance com o prefill separado: o melhor, sem fila, é %s ms" % (
-            {"ttft": "TTFT", "ttft_p95": "P95 do TTFT"}[time],
-            safe_text(best_ms[time], ROUND_CEILING)))
+            LIMITS[time], safe_text(best_ms[time], ROUND_CEILING)))
     elif offer.speed and offer.speed.missed(q, 1):
         text = "com o prefill separado, nem uma sessão cumpre os objetivos"
     return NothingFits(q, "objectives", text, offers=[offer])
@@ -3166,12 +3169,16 @@ def objective_of(name: str, limit: float, case: Json) -> Json:
             "verdict": verdict}
 
 
-def objectives_of(r: SizingResult) -> list[Json]:
-    """Cada objetivo em cada estado da carga que ele julga."""
-    q = r.question
+def stated_limits(q: Question) -> dict[str, float]:
+    """Os objetivos como foram dados, com o nome do JSON."""
     limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
               "ttft_ms": q.max_ttft_ms, "ttft_p95_ms": q.max_ttft_p95_ms}
-    return [objective_of(name, limit, case) for name, limit in limits.items() if limit
+    return {name: limit for name, limit in limits.items() if limit}
+
+
+def objectives_of(r: SizingResult) -> list[Json]:
+    """Cada objetivo em cada estado da carga que ele julga."""
+    return [objective_of(name, limit, case) for name, limit in stated_limits(r.question).items()
             for case in r.judged]
 
 
@@ -3215,7 +3222,6 @@ def pools_of_result(r: SizingResult) -> Json | None:
     prefill, decode, most = pools.prefill, pools.decode, pools.most_utilization
     rate, replicas = (pools.rate(prefill, 0, pools.decode_nodes[2]),
                       prefill.replicas(pools.prefill_nodes[2]))
-    full = ceil_div(decode.sessions_per_unit, decode.replicas_per_unit)
     assert decode.speed
     counts = ("nodes_minimum", "nodes_with_headroom", "nodes_final")
     return {
@@ -3225,7 +3231,8 @@ def pools_of_result(r: SizingResult) -> Json | None:
             **dict(zip(counts, pools.prefill_nodes)), "layout": str(prefill.layout),
             "nodes_per_unit": prefill.layout.nodes_per_unit, "replicas": replicas,
             "limited_by": "utilization" if most == PREFILL_UTILIZATION else prefill.missed(
-                decode.speed, full, most + 0.001), "most_utilization": most, **{
+                decode.speed, decode.full_replica_sessions, most + 0.001),
+            "most_utilization": most, **{
                 name: rounded(value) for name, value in (
                     ("prompts_per_second", rate),
                     ("utilization", rate / replicas * prefill.service_seconds),
@@ -8856,7 +8863,7 @@ def performance_json(r: SizingResult) -> Json | None:
     offer = r.offer
     if not r.performance or not offer.speed:
         return None
-    fullest = ceil_div(offer.sessions_per_unit, offer.replicas_per_unit)  # um nó sempre cheio
+    fullest = offer.full_replica_sessions  # um nó sempre cheio
     saturated = (offer.speed.saturated_tokens_per_second(fullest) * offer.sessions_per_unit
                  / fullest / offer.nodes_per_unit)
     return dict(r.performance[0], interval_ratio=0.8, extrapolated=extrapolations(r),
@@ -9208,10 +9215,8 @@ def stated_request(q: Question) -> str:
 
 
 def stated_goals(q: Question) -> str:
-    limits = {"tpot_ms": q.max_tpot_ms, "tokens_per_second": q.min_tokens_per_second,
-              "ttft_ms": q.max_ttft_ms, "ttft_p95_ms": q.max_ttft_p95_ms}
     texts = [GOALS[name][2] % number_text(limit / GOALS[name][3], 9)
-             for name, limit in limits.items() if limit]
+             for name, limit in stated_limits(q).items()]
     # Por extenso: em ASCII, os sinais ocupam duas colunas.
     texts = [text.replace("≤", "até").replace("≥", "ao menos") for text in texts]
     if q.confidence != EVEN:
