@@ -9682,19 +9682,21 @@ svg text { font: 11px system-ui, Arial, sans-serif; fill: var(--dim) }
 .part0 { fill: var(--blue) } .part1 { fill: var(--gold) } .part2 { fill: var(--green) }
 .part3 { fill: var(--free) } .part4 { fill: var(--dim) }
 footer { margin-top: 1.5rem; color: var(--dim); font-size: .85em }
-@page { size: A4; margin: 10mm }
+@page { size: A4; margin: 9mm 10mm }
 @media print {
   :root { color-scheme: light }
   body { padding: 0; max-width: none; font-size: 8pt; line-height: 1.25 }
   h1 { font-size: 14pt } h2 { font-size: 10pt; margin: 7pt 0 3pt; break-after: avoid }
   p, ul, table { margin: 2pt 0 } th, td { padding: 1pt 4pt } tr, li { break-inside: avoid }
-  .charts { grid-template-columns: 1fr 1fr } .wide { overflow: visible }
+  .charts { grid-template-columns: 1fr 1fr; gap: 0 1.5rem } .wide { overflow: visible }
+  figure > svg { max-height: 34mm } .legend { margin: 0 }
   .compared { font-size: 7pt } .compared td, .compared th { white-space: normal }
-  .figures, .sources { font-size: 5.6pt; line-height: 1.06 }
+  .figures, .sources { font-size: 5.5pt; line-height: 1.04 }
   .plain { columns: 2; font-size: 6.2pt; line-height: 1.15 } .plain h2 { column-span: all }
   .plain p { margin: .5pt 0 }
-  .figures th, .figures td { padding: .1pt 4pt }
-  .figures tbody th { width: 21% } .figures td:nth-child(2) { width: 18% }
+  .figures th, .figures td { padding: 0 4pt }
+  .figures tbody th { width: 23% } .figures td:nth-child(2) { width: 16% }
+  .figures code { font-size: .82em }
   footer { margin-top: 6pt } }
 """
 PAGE_META = Markup("""\
