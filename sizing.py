@@ -9534,7 +9534,7 @@ def csv_values(row: Row) -> Json:
     values.update(
         concurrency=r.concurrency, peak_sessions=r.peak_sessions,
         effective_context=r.question.effective_context, input_tokens=r.offer.input_tokens,
-        output_tokens=r.question.output_tokens, layout=r.offer.layout,
+        output_tokens=r.question.output_tokens, layout=layouts_text(r),
         kv_per_session_bytes=kv_per_session_bytes(r.question),
         nodes_final=r.nodes_final, nodes_minimum=r.nodes_minimum,
         nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,

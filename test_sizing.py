@@ -4281,7 +4281,10 @@ def csv_expected(document, columns):
         for block in (document["parameters"], results, document["ha_plan"], document["physical"],
                       document["storage_plan"], document.get("costs", {})):
             known.update(block)
-        known.update(layout=document.get("engine", {}).get("layout"), **{
+        pools = document.get("disaggregated") or {}
+        known.update(layout="prefill %s, decode %s" % tuple(
+            pools[pool]["layout"] for pool in ("prefill", "decode")) if pools.get("taken")
+            else document.get("engine", {}).get("layout"), **{
             name: speed.get(name) for name in columns if name.startswith("output_tokens_per")})
         for name in ("tpot_ms", "ttft_ms"):
             figure = speed.get(name) or {}
@@ -4445,6 +4448,7 @@ class Comparacoes(Case):
             {"effective_context": "128k,999k", "server": "dgx300,dgx-h100,dgx-spark",
              "model": "opt-oss-120b,kimi-k2", "node_price": "4e5", "energy_price": "0.12",
              "years": 3},
+            {"disaggregated": "yes", "input_tokens": 1000, "effective_context": "8k"},
             {"server": "dgx200,dgx300", "storage": "profile_network_ssd", "ha": "n+1"})
         for extra in questions:
             question = flags(dict(BASE, **extra))
