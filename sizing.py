@@ -65,7 +65,7 @@ import os
 import re
 import sys
 from collections import ChainMap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -1631,7 +1631,6 @@ class Speed:
     scale: float  # viés medido e calibração, sobre todas as parcelas do TPOT
     tpot_range: tuple[float, float]  # medido / previsto em 80% das medidas
     confident: bool  # julga-se pela ponta ruim: a pedido, ou por não haver medidas
-    pool: tuple[float, float] | None = None  # do lote de prefill: (uso, ms de um prompt)
 
     @cached_property
     def step_seconds(self) -> tuple[float, float]:
@@ -1649,8 +1648,6 @@ class Speed:
 
     @property
     def throughput_range(self) -> tuple[float, float]:
-        if self.pool:
-            return APART_THROUGHPUT_RANGE
         low, high = self.tpot_range
         return THROUGHPUT_RANGE if (low, high) != TPOT_UNMEASURED_RANGE else (1 / high, 1 / low)
 
@@ -1709,16 +1706,12 @@ class Speed:
         quem gera mais devagar leva na mesma medida mais tempo a prefilar, e não ganha com isso uma
         fila menor.
         """
-        if self.pool:
-            return self.pool[0]
         steps = self.output_tokens / self.acceptance_length * self.stages
         others = max(0.0, sessions / self.data_parallel - 1)
         return others * self.prompt_steps(sessions) / steps
 
     def service_ms(self, sessions: int) -> float:
         """De um prompt na fila: o prefill, com os dos outros ranks, e os passos em que anda."""
-        if self.pool:
-            return self.pool[1]
         steps = self.prompt_steps(sessions) * self.step_ms(sessions) / self.stages
         return 1e3 * self.scale * self.data_parallel * self.prefill_seconds + steps
 
@@ -1737,8 +1730,6 @@ class Speed:
     @cached_property
     def queue_sessions(self) -> int | None:
         """As da maior carga em que a fila se prevê; None se em qualquer uma."""
-        if self.pool:
-            return None
         most = largest(QUEUE_SESSIONS,
                        lambda n: self.queue_utilization(n) <= QUEUE_UTILIZATION, 1)
         return most if most < QUEUE_SESSIONS else None
@@ -1776,6 +1767,30 @@ class Speed:
         """O tempo que uma réplica com estas sessões não cumpre, em `time_limits_ms`, ou nenhum."""
         return next((time for time, limit_ms in q.time_limits_ms.items()
                      if self.time_ms(time, sessions) * self.margins[time] > limit_ms), "")
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeSpeed(Speed):
+    """A de uma réplica só de decode: o prompt e a fila são os de outro lote de nós."""
+
+    prompt_ms: float = 0.0
+    utilization: float = 0.0  # a parte do tempo que o outro lote passa ocupado
+
+    throughput_range = APART_THROUGHPUT_RANGE
+    queue_sessions = None  # a fila não depende das sessões da réplica
+
+    def queue_utilization(self, sessions: int) -> float:
+        return self.utilization
+
+    def service_ms(self, sessions: int) -> float:
+        return self.prompt_ms
+
+
+def without_prefill(speed: Speed, first_seconds: float) -> DecodeSpeed:
+    """A mesma réplica, se os prompts chegam prefilados depois de `first_seconds`."""
+    own = {field.name: getattr(speed, field.name) for field in fields(speed)}
+    return DecodeSpeed(**dict(own, prefill_seconds=0.0, alone_seconds=first_seconds,
+                              terms={**speed.terms, "chunks": 1}))
 
 
 def prefill_spread(q: Question, end: int, seconds: Callable[[float, float, float], float]
@@ -1996,10 +2011,7 @@ class Offer:
     def served(self, q: Question, layout: Layout) -> Speed:
         """Sem os prefills, se eles são de outro lote."""
         speed = speed_of(q, layout, self.end, self.tpot_scale)
-        if q.disaggregated != "yes":
-            return speed
-        return replace(speed, pool=(0.0, 0.0), prefill_seconds=0.0,
-                       alone_seconds=self.first_seconds, terms={**speed.terms, "chunks": 1})
+        return without_prefill(speed, self.first_seconds) if q.disaggregated == "yes" else speed
 
     @cached_property
     def plain_speed(self) -> Speed | None:
@@ -2169,9 +2181,11 @@ class Prefill:
 
     def serving(self, decode: Speed, utilization: float) -> Speed:
         """A do decode, com o prefill e a fila deste lote."""
-        return replace(decode, alone_seconds=self.first_seconds, confident=(
-            decode.confident or self.speed.confident), prefill_spread=self.speed.prefill_spread,
-            pool=(utilization, 1e3 * self.service_seconds))
+        assert isinstance(decode, DecodeSpeed)
+        return replace(
+            decode, alone_seconds=self.first_seconds, prefill_spread=self.speed.prefill_spread,
+            confident=decode.confident or self.speed.confident,
+            prompt_ms=1e3 * self.service_seconds, utilization=utilization)
 
     def missed(self, decode: Speed, sessions: int, utilization: float) -> str:
         """O TTFT que não se cumpre com esta parte do tempo ocupada, ou nenhum."""
