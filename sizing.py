@@ -2734,9 +2734,47 @@ def measured_first(offers: Sequence[Offer]) -> Sequence[Offer]:
     return [offer for offer in offers if offer.layout and offer.layout.measured] or offers
 
 
-def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequence[Offer]
-               ) -> SizingResult:
-    """Com os dois lotes. Levanta `SizingError` se não há rede ou prompt, ou se nada cabe."""
+def pooled_offers(q: Question, capacity: Capacity, offers: Sequence[Offer]
+                  ) -> tuple[list[Prefill], list[Offer]]:
+    """Os leiautes de cada lote. Levanta `NothingFits` se nem uma sessão cumpre os objetivos."""
+    prefills = [Prefill(q, offer.layout, speed_of(q, offer.layout, 0))
+                for offer in measured_first(capacity.offers)
+                if offer.layout and offer.layout.sessions_per_replica > 1]
+    first = {tp: planned_first_seconds(q, tp, prefills) for tp in {
+        offer.layout.tensor_parallel for offer in offers if offer.layout}}
+    decodes = [replace(offer, first_seconds=first[offer.layout.tensor_parallel])
+               for offer in measured_first(offers) if offer.layout]
+    able = [offer for offer in decodes if offer.sessions_per_unit]
+    if not able:
+        raise prefill_refusal(q, decodes[0], prefills)
+    return prefills, able
+
+
+def pools_asked(q: Question, prefills: Sequence[Prefill], offers: Sequence[Offer]) -> Pools:
+    """Os da carga, ou os dos nós dados. Levanta `NothingFits` se ela não cabe neles."""
+
+    def pools_for(sessions: int | None) -> Pools:
+        """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
+        loaded = replace(q, concurrency=sessions)
+        free = replace(loaded, nodes=None)
+        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), prefills)
+
+    if not q.nodes:
+        return pools_for(q.concurrency)
+    given, sessions = q.nodes, q.concurrency
+    if q.asks == "sessions":
+        most = max([offer.max_concurrency(q) for offer in offers])
+        sessions = max(1, largest(most, lambda number: pools_for(number).nodes[2] <= given))
+    pools = pools_for(sessions)
+    if pools.nodes[2] > given:
+        raise NothingFits(q, "nodes", "%d × %s: a carga pede %d de prefill e %d de decode" % (
+            given, q.server.name, pools.prefill_nodes[2], pools.decode_nodes[2]),
+            offers=offers, nodes_needed=pools.nodes[2])
+    return pools_within(pools, prefills, given)
+
+
+def require_pools(asked: Question, q: Question, offers: Sequence[Offer]) -> None:
+    """Levanta `SizingError` se não há rede ou prompt; `NothingFits` se em contexto algum cabe."""
     missing = lacking(q.server, "network_gbps_per_gpu")
     if not missing and not q.ends[0] and asked.asks == "context":  # nem com um token coube
         short = replace(asked, requested_context=2 * DEFAULT_OUTPUT_TOKENS)
@@ -2746,36 +2784,14 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
                           nodes_needed=needed)
     if missing or not q.ends[0]:
         raise SizingError("--disaggregated", missing_text(missing) or "o pedido não tem prompt")
-    prefills = [Prefill(q, offer.layout, speed_of(q, offer.layout, 0))
-                for offer in measured_first(capacity.offers)
-                if offer.layout and offer.layout.sessions_per_replica > 1]
-    first = {tp: planned_first_seconds(q, tp, prefills) for tp in {
-        offer.layout.tensor_parallel for offer in offers if offer.layout}}
-    offers = [replace(offer, first_seconds=first[offer.layout.tensor_parallel])
-              for offer in measured_first(offers) if offer.layout]
-    able = [offer for offer in offers if offer.sessions_per_unit]
-    if not able:  # com o prefill à parte, nem uma sessão cumpre os objetivos
-        raise prefill_refusal(q, offers[0], prefills)
-    offers = able
 
-    def pools_for(sessions: int | None) -> Pools:
-        """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
-        loaded = replace(q, concurrency=sessions)
-        free = replace(loaded, nodes=None)
-        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), prefills)
 
-    sessions = q.concurrency
-    if q.asks == "sessions":
-        nodes = q.nodes or 0
-        most = max([offer.max_concurrency(q) for offer in offers])
-        sessions = max(1, largest(most, lambda number: pools_for(number).nodes[2] <= nodes))
-    pools = pools_for(sessions)
-    if q.nodes:
-        if pools.nodes[2] > q.nodes:
-            raise NothingFits(q, "nodes", "%d × %s: a carga pede %d de prefill e %d de decode" % (
-                q.nodes, q.server.name, pools.prefill_nodes[2], pools.decode_nodes[2]),
-                offers=offers, nodes_needed=pools.nodes[2])
-        pools = pools_within(pools, prefills, q.nodes)
+def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequence[Offer]
+               ) -> SizingResult:
+    """Com os dois lotes. Levanta `SizingError` se não há rede ou prompt, ou se nada cabe."""
+    require_pools(asked, q, offers)
+    prefills, offers = pooled_offers(q, capacity, offers)
+    pools = pools_asked(q, prefills, offers)
     q, offer, unit = pools.question, pools.decode, pools.decode.nodes_per_unit
     up = pools.prefill_nodes[2], pools.decode_nodes[2]
     spares = pools.prefill.layout.nodes_per_unit * q.ha_spares, unit * q.ha_spares

@@ -3820,8 +3820,10 @@ class Velocidade(Case):
         page = " ".join(json.loads(self.ok(*flags(BASE), "--explain", "--json"))["explanation"][
             "plain"])
         self.assertIn("1º token previsto só até %d sessões." % last, page)
-        fixed = self.sized(concurrency=last, nodes=1, tensor_parallel=8)
-        self.assertIsNotNone(fixed["performance"]["ttft_ms"])
+        for sessions, predicted in ((last, True), (last + 1, False)):
+            fixed = self.sized(concurrency=sessions, nodes=1, tensor_parallel=8)["performance"]
+            self.assertEqual((fixed["ttft_ms"] is not None, fixed["queue_utilization"] <= 0.9),
+                             (predicted, predicted))
 
     def test_limites_exatos(self):
         """No objetivo exato passa; a ponta única com 1024; a calibração e as sessões"""
@@ -9951,6 +9953,8 @@ class Documentos(Case):
 
     def test_doctests(self):
         """Os exemplos das docstrings"""
+        for limit, most in itertools.product(range(20), repeat=2):
+            self.assertEqual(sizing.largest(limit, most.__ge__), min(limit, most))
         failed, tried = doctest.testmod(sizing)
         self.assertEqual(failed, 0)
         self.assertGreaterEqual(tried, 6)

@@ -22,7 +22,7 @@ MUTANTS = (
     ("TIB", "2**30, 2**40", "2**30, 10**12", "Valores"),
     ("ceil_div", "-(-numerator // denominator)", "numerator // denominator + 1",
      "Valores Propriedades"),
-    ("largest", "middle - 1", "middle - 2", "Velocidade.test_mutantes"),
+    ("largest", "middle - 1", "middle - 2", "Documentos.test_doctests"),
     ("with_headroom", "(headroom.denominator + headroom.numerator)", "headroom.denominator",
      "Valores"),
     # Cache
@@ -150,7 +150,7 @@ MUTANTS = (
     ("Offer.preference", "nominal, unmeasured, ", "nominal, ", "Blocos.test_sem_etapas"),
     # Velocidade
     ("KV_MBU", "0.71", "0.72", "Velocidade"),
-    ("QUEUE_UTILIZATION", "0.90", "0.95", "Velocidade"),
+    ("QUEUE_UTILIZATION", "0.90", "0.95", "Velocidade.test_fim_da_fila"),
     ("Speed.rows", "rows if rows > 1 else 1.0", "rows", "Velocidade"),
     ("Speed.interference_seconds", "(sessions - 1)", "sessions", "Velocidade"),
     ("Speed.tpot_ms", "self.rows(sessions)", "sessions", "Velocidade"),
@@ -502,7 +502,7 @@ MUTANTS = (
     ("pooled_ha_plan", "min(prefill[name], decode[name])", "decode[name]",
      "Desagregado.test_falhas"),
     ("size_either", "r.nodes_final", "-r.nodes_final", "Desagregado.test_auto"),
-    ("size_pools", "sessions_per_replica > 1", "sessions_per_replica", "Desagregado"),
+    ("pooled_offers", "sessions_per_replica > 1", "sessions_per_replica", "Desagregado"),
     ("launch_command", '"kv_role": kv_role', '"kv_role": "kv_both"', "Desagregado.test_comandos"),
     # Comparações
     ("SORTS", "-results_of(r)", "results_of(r)", "Comparacoes"),
