@@ -1840,43 +1840,64 @@ def speculative_parts(q: Question, t: dict[str, float], parts: Parts) -> Parts:
     return verified
 
 
-def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
-    """Equações no README: tp divide as camadas densas e as cabeças; tp · dp, os especialistas."""
-    t, tp, dp = speed_terms(q, layout, end), layout.tensor_parallel, layout.data_parallel
-    stage_gpus, stages, hidden = layout.stage_gpus, layout.pipeline_parallel, q.model.hidden_size
-    blocks, bandwidth, bf16 = 2 * t["layers"], t["hbm_bandwidth"], t["bf16_flops"]
-    experts = 2 * t["expert_params"] * t["touched_ratio"] / t["expert_flops"] / stage_gpus
-    wait = blocks * t["wait_seconds"] if stage_gpus > 1 else 0.0
-    # Segundos por token: 2 bytes por elemento, ida e volta; de uma etapa à outra, só ida.
-    sent = blocks * 4 * (hidden or 0) * (stage_gpus - 1) / stage_gpus / t["link_bandwidth"]
-    hop = (stages - 1) * 2 * (hidden or 0) / t["hop_bandwidth"]
-    parts = {
+def sent_seconds(q: Question, layout: Layout, t: dict[str, float]) -> tuple[float, float]:
+    """De um token, pela banda toda: (dentro da etapa, ida e volta; até a etapa seguinte, ida)."""
+    hidden, gpus, hops = q.model.hidden_size or 0, layout.stage_gpus, layout.pipeline_parallel - 1
+    return (2 * t["layers"] * 4 * hidden * (gpus - 1) / gpus / t["link_bandwidth"],
+            hops * 2 * hidden / t["hop_bandwidth"])
+
+
+def waiting_seconds(layout: Layout, t: dict[str, float]) -> float:
+    """Duas esperas por camada, entre as GPUs de uma etapa."""
+    return 2 * t["layers"] * t["wait_seconds"] if layout.stage_gpus > 1 else 0.0
+
+
+def expert_seconds(layout: Layout, t: dict[str, float]) -> float:
+    """De um token, se as unidades de matriz rendessem tudo."""
+    return 2 * t["expert_params"] * t["touched_ratio"] / t["expert_flops"] / layout.stage_gpus
+
+
+def step_parts(q: Question, layout: Layout, t: dict[str, float]) -> Parts:
+    """As parcelas de um passo de decode: tp divide as camadas densas; tp · dp, os especialistas."""
+    bandwidth, bf16, hops = t["hbm_bandwidth"], t["bf16_flops"], layout.pipeline_parallel - 1
+    return {
         "weights": (t["gpu_read_bytes"] / (bandwidth * WEIGHTS_MBU),
                     2 * (t["gpu_linear_params"] / t["dense_flops"] + t["gpu_head_params"] / bf16)
                     / DECODE_MFU),
-        "experts": (t["expert_bytes"] / stage_gpus / (bandwidth * EXPERTS_MBU),
-                    dp * experts / t["experts_decode_mfu"]
+        "experts": (t["expert_bytes"] / layout.stage_gpus / (bandwidth * EXPERTS_MBU),
+                    layout.data_parallel * expert_seconds(layout, t) / t["experts_decode_mfu"]
                     + t["dispatched_bytes"] * DECODE_COPIES / bandwidth),
         "kv": (0.0, t["kv_read_bytes"] / (bandwidth * KV_MBU)
                + t["indexer_read_bytes"] / (bandwidth * INDEXER_MBU)
-               + t["absorbed_flops"] / tp / (bf16 * ATTENTION_MFU)),
-        "communication": (wait + (stages - 1) * NETWORK_SECONDS,
-                          (sent + hop) / DECODE_LINK_RATIO),
+               + t["absorbed_flops"] / layout.tensor_parallel / (bf16 * ATTENTION_MFU)),
+        "communication": (waiting_seconds(layout, t) + hops * NETWORK_SECONDS,
+                          sum(sent_seconds(q, layout, t)) / DECODE_LINK_RATIO),
         "launch": (t["launch_seconds"], 0.0)}
-    # De um token, numa etapa: o que o rank calcula dos seus, o que todos dividem e o que se envia.
-    own = (2 * t["gpu_linear_params"] / t["dense_flops"] / t["dense_prefill_mfu"]
-           + t["dispatched_bytes"] * PREFILL_COPIES / bandwidth)
-    shared = experts / t["experts_prefill_mfu"]
-    moved = (sent / t["senders"] + hop) / PREFILL_LINK_RATIO
-    token = (own / dp + shared + moved) / stages
-    t.update(own_seconds=own, shared_seconds=shared, moved_seconds=moved)
+
+
+def prompt_parts(q: Question, layout: Layout, t: dict[str, float]) -> dict[str, float]:
+    """De um token de prompt: o que o rank calcula dos seus, o que todos dividem, o que se envia."""
+    sent, hop = sent_seconds(q, layout, t)
+    return {"own_seconds": 2 * t["gpu_linear_params"] / t["dense_flops"] / t["dense_prefill_mfu"]
+            + t["dispatched_bytes"] * PREFILL_COPIES / t["hbm_bandwidth"],
+            "shared_seconds": expert_seconds(layout, t) / t["experts_prefill_mfu"],
+            "moved_seconds": (sent / t["senders"] + hop) / PREFILL_LINK_RATIO}
+
+
+def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> Speed:
+    """Com as equações do README."""
+    t = speed_terms(q, layout, end)
+    parts, prompt = step_parts(q, layout, t), prompt_parts(q, layout, t)
+    own, shared, moved = prompt.values()
+    tp, dp, stages = layout.tensor_parallel, layout.data_parallel, layout.pipeline_parallel
 
     def attention_seconds(flops: float, indexer: float) -> float:
+        bf16 = t["bf16_flops"]
         return flops / tp / (bf16 * ATTENTION_MFU) + indexer / (bf16 * INDEXER_MFU)
 
     def prefill_seconds(new: float, flops: float, indexer: float) -> float:
         """De um pedido entre os outros."""
-        return (REQUEST_SECONDS + new * token
+        return (REQUEST_SECONDS + new * ((own / dp + shared + moved) / stages)
                 + attention_seconds(flops, indexer) / dp / stages)
 
     # Um prompt sozinho enche as etapas lote a lote; sem elas, a fila é ele mesmo.
@@ -1884,8 +1905,9 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
     alone = max((q.ends[end] * (own + shared + moved) + attention_seconds(
         t["attention_flops"], t["indexer_flops"])) * filling,
                 parts["weights"][0] + parts["experts"][0])
+    alone += t["layers"] * PREFILL_LAYER_SECONDS + waiting_seconds(layout, t)
     return Speed(
-        input_tokens=q.ends[end], output_tokens=q.output_tokens, terms=t,
+        input_tokens=q.ends[end], output_tokens=q.output_tokens, terms={**t, **prompt},
         parts=speculative_parts(q, t, parts), step_tokens=q.speculative_tokens + 1,
         acceptance_length=float(q.acceptance_length or 1),
         draft_experts_seconds=q.speculative_tokens * t.get(
@@ -1893,8 +1915,7 @@ def speed_of(q: Question, layout: Layout, end: int, tpot_scale: float = 1.0) -> 
         data_parallel=dp, stages=stages,
         prefill_seconds=prefill_seconds(*(
             t["mean_" + name] for name in ("input_tokens", "attention_flops", "indexer_flops"))),
-        prefill_spread=prefill_spread(q, end, prefill_seconds),
-        alone_seconds=tpot_scale * (alone + t["layers"] * PREFILL_LAYER_SECONDS + wait),
+        prefill_spread=prefill_spread(q, end, prefill_seconds), alone_seconds=tpot_scale * alone,
         scale=tpot_scale, tpot_range=tpot_range_of(q, layout),
         confident=q.confidence != EVEN or not (layout.measured or q.calibration))
 

@@ -165,7 +165,7 @@ MUTANTS = (
     ("Speed.service_ms", " * self.data_parallel", "", "Velocidade.test_fila"),
     ("Speed.unqueued_ms", "1.5 * ", "0.5 * ", "Velocidade.test_fila"),
     ("prefill_spread", "each**2", "each * mean", "Velocidade.test_fila_da_mistura"),
-    ("speed_of", "* (stage_gpus - 1)", "* stage_gpus", "Velocidade"),
+    ("sent_seconds", "* (gpus - 1)", "* gpus", "Velocidade"),
     # Nós, falhas e taxas
     ("Offer.admitted", "ceiling_sessions < sessions", "ceiling_sessions <= sessions",
      "TetoFisico Velocidade"),
