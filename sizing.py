@@ -7164,15 +7164,17 @@ DRAFT_SHARE = "a parte dos bytes do modelo que uma camada MTP tem"
 def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
     """Os tempos de uma réplica com `<lead>_per_replica` sessões; `high`: os que se julgam a 90%."""
     step = (
-        "1000 * scale * (step_seconds + sequence_seconds * max(1, %s_per_replica / (data_parallel "
-        "* stages)) - experts_read_seconds * (1 - touched_ratio)**(%s_per_replica / stages))"
-        % (lead, lead))
+        "1000 * scale * (step_seconds + sequence_seconds * max(1, {0} / (data_parallel * stages)) "
+        "- experts_read_seconds * (1 - touched_ratio)**({0}[ * step_tokens] / stages)"
+        "[ - draft_experts_seconds * (1 - touched_ratio)**({0} / stages)])"
+    ).format(lead + "_per_replica")
     edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
     return (
         (lead + "_step_ms", "um passo de decode sem prefill com " + sessions, "ms", step,
          "as parcelas do TPOT, somadas"),
         (lead + "_tpot_ms", "TPOT com " + sessions, "ms",
-         "%s_step_ms + 1000 * scale * prefill_seconds * (%s_per_replica - 1) / output_tokens"
+         "%s_step_ms[ / acceptance_length] + 1000 * scale * prefill_seconds * (%s_per_replica - 1) "
+         "/ output_tokens"
          % (lead, lead), "e o prefill dos outros"),
         (lead + "_tpot_high_ms", edge, "ms", "tpot_margin * %s_tpot_ms" % lead, source),
         *queue_figures(lead + "_", lead + "_per_replica", " com " + sessions),
@@ -7187,18 +7189,19 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
             "log(max(1, %squeue_utilization / {late}))") % ((lead,) * 4)
     return (
         (lead + "unqueued_ms", "TTFT sem fila" + label, "ms",
-         "1000 * alone_seconds + (chunks - 1) * %sstep_ms + 1.5 * %stpot_ms" % (lead, lead),
+         "1000 * alone_seconds + (chunks - 1) * %sstep_ms + 1.5 * %stpot_ms[ * acceptance_length]"
+         % (lead, lead),
          "meio passo de espera e os do prompt; o último leva também os dos outros"),
         (lead + "prompt_steps", "passos em que anda um prompt" + label, "",
-         "mean_input_tokens / max(1, batched_tokens - max(1, %s / (data_parallel * stages)))"
-         % sessions,
+         "mean_input_tokens / max(1, batched_tokens - [step_tokens * ]max(1, %s / (data_parallel * "
+         "stages)))" % sessions,
          "um passo leva max_num_batched_tokens, com os que se geram"),
         (lead + "service_ms", "um prompt na fila de prefills" + label, "ms",
          "1000 * scale * data_parallel * prefill_seconds + %sprompt_steps * %sstep_ms / stages"
          % (lead, lead), "nos passos dele, também se decodifica"),
         (lead + "queue_utilization", "parte dos passos com prompts dos outros" + label, "",
-         "max(0, %s / data_parallel - 1) * %sprompt_steps / (output_tokens * stages)"
-         % (sessions, lead), "lei de Little, em passos: não depende de quanto eles duram; acima de "
+         "max(0, %s / data_parallel - 1) * %sprompt_steps[ * acceptance_length] / (output_tokens * "
+         "stages)" % (sessions, lead), "lei de Little, em passos: não depende de quanto eles duram; acima de "
          "%s não se prevê a espera" % QUEUE_UTILIZATION),
         (lead + "ttft_ms", "TTFT, a mediana" + label, "ms", wait.format(late=0.5),
          "espera M/G/1, Pollaczek–Khinchine; faixa de 80% no README"),
@@ -7207,7 +7210,8 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
 
 
 # (nome, rótulo, unidade, fórmula, fonte), na ordem da conta; vale a primeira linha de cada nome em
-# que toda grandeza tem valor, em `names_of_figures`.
+# que toda grandeza tem valor, em `names_of_figures`. Entre colchetes, o que só entra com rascunhos:
+# um passo confere `step_tokens` de cada sequência e gera `acceptance_length`.
 FIGURES = (
     ("effective_context", "contexto da sessão mais longa", "tokens", "longest_tokens",
      "--context-mix"),
@@ -7299,25 +7303,28 @@ FIGURES = (
      "speculative_tokens + 1", "o do modelo e os rascunhados"),
     ("acceptance_length", "tokens que um passo gera", "tokens", "", "--acceptance-length"),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
-     "1000 * scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows * 2 * "
-     "(gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)",
+     "1000 * scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows[ * step_tokens] * 2 * "
+     "(gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)"
+     "[ / acceptance_length]",
      "ajuste a medidas públicas"),
     ("experts", "TPOT: ler e calcular os especialistas", "ms",
      "1000 * scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
-     "touched_ratio)**(replica_sessions / stages)) + rows * data_parallel * 2 * expert_params * "
-     "touched_ratio / expert_flops / stage_gpus / experts_decode_mfu + rows * dispatched_bytes * "
-     "DECODE_COPIES / hbm_bandwidth)",
+     "touched_ratio)**(replica_sessions[ * step_tokens] / stages)) + rows[ * step_tokens] * "
+     "data_parallel * 2 * expert_params * touched_ratio / expert_flops / stage_gpus / "
+     "experts_decode_mfu + rows[ * step_tokens] * dispatched_bytes * DECODE_COPIES / "
+     "hbm_bandwidth)[ / acceptance_length]",
      "ajuste a medidas públicas"),
     ("kv", "TPOT: ler o KV", "ms",
      "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + indexer_read_bytes / "
      "(hbm_bandwidth * INDEXER_MBU) + absorbed_flops / tensor_parallel / (bf16_flops * "
-     "ATTENTION_MFU))", "ajuste a medidas públicas"),
+     "ATTENTION_MFU))[ / acceptance_length]", "ajuste a medidas públicas"),
     ("communication", "TPOT: comunicação", "ms",
-     "1000 * scale * (parallel * layers * 2 * (wait_seconds + rows * 4 * hidden_size * "
-     "(stage_gpus - 1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + (stages - 1) * "
-     "(NETWORK_SECONDS + rows * 2 * hidden_size / hop_bandwidth / DECODE_LINK_RATIO))",
+     "1000 * scale * (parallel * layers * 2 * (wait_seconds + rows[ * step_tokens] * 4 * "
+     "hidden_size * (stage_gpus - 1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + "
+     "(stages - 1) * (NETWORK_SECONDS + rows[ * step_tokens] * 2 * hidden_size / hop_bandwidth / "
+     "DECODE_LINK_RATIO))[ / acceptance_length]",
      "ajuste a medidas públicas"),
-    ("launch", "TPOT: partida dos kernels", "ms", "1000 * scale * launch_seconds",
+    ("launch", "TPOT: partida dos kernels", "ms", "1000 * scale * launch_seconds[ / acceptance_length]",
      "ajuste a medidas públicas"),
     ("draft_step_seconds", "rascunhar: um passo, se lê todos os especialistas", "s",
      "speculative_tokens * (draft_weights_ratio * weights_step_seconds + draft_experts_ratio * "
@@ -7348,15 +7355,10 @@ FIGURES = (
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
      "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
     ("tpot_ms", "TPOT", "ms",
-     "weights + experts + kv + communication + launch + draft + prefill_interference",
-     "faixa de 80% no README"),
-    ("tpot_ms", "TPOT", "ms",
-     "weights + experts + kv + communication + launch + prefill_interference",
+     "weights + experts + kv + communication + launch[ + draft] + prefill_interference",
      "faixa de 80% no README"),
     ("step_ms", "um passo de decode sem prefill", "ms",
-     "(weights + experts + kv + communication + launch + draft) * acceptance_length", ""),
-    ("step_ms", "um passo de decode sem prefill", "ms",
-     "weights + experts + kv + communication + launch", ""),
+     "[(]weights + experts + kv + communication + launch[ + draft) * acceptance_length]", ""),
     ("plain_tpot_ms", "TPOT da mesma carga sem rascunhar", "ms", "", "as mesmas parcelas"),
     ("speculation_pays_until", "sessões na réplica até as quais rascunhar compensa", "sessões", "",
      "o maior número em que o TPOT é menor que sem rascunhar"),
@@ -7426,39 +7428,6 @@ MIXED_FIGURES = (  # e com sessões de vários comprimentos
     ("sessions_held", "sessões que o motor mantém juntas", "sessões", "", PERCENTILE),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
      "checkpoint_bytes + shared_prefix_bytes + ceil(parked_sessions * kv_own_mean_bytes)", ""))
-
-
-def drafted(row: FigureRow) -> FigureRow:
-    """A parcela ou o TPOT quando um passo confere os rascunhados e gera os que aceita."""
-    name, label, unit, formula, source = row
-    if name.endswith("tpot_ms"):  # o prefill dos outros, por token gerado, é o mesmo
-        return name, label, unit, formula.replace("_ms ", "_ms / acceptance_length "), source
-    if name.endswith("step_ms"):
-        draft = " - draft_experts_seconds * (1 - touched_ratio)**(%s_per_replica / stages))"
-        whole = formula[:-1].replace(" / stages)", " * step_tokens / stages)")
-        return name, label, unit, whole + draft % name.split("_", 1)[0], source
-    if name != "kv":  # a conta do KV já tem a atenção de todos
-        formula = formula.replace("rows * ", "rows * step_tokens * ")
-    formula = formula.replace("(replica_sessions / stages)",
-                              "(replica_sessions * step_tokens / stages)")
-    return name, label, unit, formula + " / acceptance_length", source
-
-
-def drafted_queue(formula: str) -> str:
-    """A fórmula da fila de prefills quando um passo confere os rascunhados e gera os que aceita."""
-    if formula.startswith("1000 * alone"):
-        return formula + " * acceptance_length"
-    if "batched_tokens" in formula:
-        return formula.replace("- max(", "- step_tokens * max(")
-    return formula.replace("/ (output_tokens", "* acceptance_length / (output_tokens")
-
-
-DRAFTED_FIGURES = tuple([drafted(row) for row in FIGURES if row[0] in {
-    "weights", "experts", "kv", "communication", "launch",
-    "kept_tpot_ms", "next_tpot_ms", "full_tpot_ms",
-    "kept_step_ms", "next_step_ms", "full_step_ms"}] + [
-    (*row[:3], drafted_queue(row[3]), row[4]) for row in FIGURES
-    if row[0].endswith(("unqueued_ms", "prompt_steps", "queue_utilization"))])
 DEFAULT_ACCEPTANCE = (("acceptance_length", "tokens que um passo gera", "tokens", "",
                        "o padrão de K, de medidas públicas; o seu tráfego pode ter outro"),)
 LOGGED_FIGURES = (  # e com o log do motor
@@ -7529,7 +7498,6 @@ def figures_of(r: SizingResult) -> list[Json]:
         SHARED_FIGURES if q.shared_prefix_tokens else (),
         () if plan_sessions_of(q, 1, copies) else POOLED_FIGURES,
         MIXED_FIGURES if q.context_mix else (),
-        DRAFTED_FIGURES if q.speculative_tokens else (),
         DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else (),
         LOGGED_FIGURES if q.engine_log else (),
         LOGGED_WEIGHTS if q.engine_log and q.engine_log.weights_bytes else ())}
@@ -7541,6 +7509,7 @@ def figures_of(r: SizingResult) -> list[Json]:
         if r.pools:  # as sessões estão nos nós de decode
             formula = re.sub(r"\bnodes_(final|after_failure) / nodes_per_unit",
                              r"decode_nodes_\1 / nodes_per_unit", formula)
+        formula = re.sub(r"\[(.*?)\]", r"\1" if q.speculative_tokens else "", formula)
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
