@@ -7215,6 +7215,8 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
 FIGURES = (
     ("effective_context", "contexto da sessão mais longa", "tokens", "longest_tokens",
      "--context-mix"),
+    ("effective_context", "contexto usado", "tokens", "max_context",
+     "o maior em que a carga cabe nos nós dados"),
     ("effective_context", "contexto usado", "tokens",
      "request_cached_tokens + request_new_tokens + output_tokens", "soma do pedido"),
     ("effective_context", "contexto usado", "tokens",
@@ -7252,6 +7254,9 @@ FIGURES = (
      "kv_blocks / reserved_blocks", "vLLM 0.33: todas ainda por entrar"),
     ("sessions_per_replica", "sessões que a réplica admite", "sessões",
      "min(sessions_held, max_num_seqs) * data_parallel", ""),
+    ("replicas_per_unit", "réplicas por unidade", "",
+     "floor(nodes_per_unit * gpus / (tensor_parallel * pipeline_parallel * data_parallel))",
+     "leiaute"),
     ("ceiling_sessions", "teto físico por unidade", "sessões",
      "sessions_per_replica * replicas_per_unit", ""),
     ("tpot_limit_ms", "limite do TPOT", "ms", "min(max_tpot_ms, 1000 / min_tokens_per_second)",
@@ -7271,11 +7276,17 @@ FIGURES = (
      "min(plan_sessions, ceiling_sessions, objective_sessions)", "o menor limite vale"),
     ("sessions_per_unit", "sessões por unidade", "sessões",
      "min(plan_sessions, ceiling_sessions)", "o menor limite vale"),
+    ("sessions_per_unit", "sessões por unidade", "sessões", "plan_sessions",
+     "sem o teto físico, só o plano limita"),
+    ("sessions_per_node", "sessões por nó", "sessões",
+     "floor(sessions_per_unit / nodes_per_unit)", ""),
     ("max_concurrency", "sessões que os nós mantêm", "sessões",
-     "floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / (1 + "
-     "peak_headroom_ratio))", "pico e reserva à parte"),
+     "floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / "
+     "(1 + peak_headroom_ratio))", "pico e reserva à parte"),
+    ("full_sessions", "sessões da unidade cheia", "sessões", "",
+     "as que sobram da divisão pelas réplicas só contam se pagam a latência que acrescentam"),
     ("full_per_replica", "sessões na réplica cheia", "sessões",
-     "ceil(full_sessions / replicas_per_unit)", ""),
+     "ceil(sessions_per_unit / replicas_per_unit)", ""),
     *time_figures("full", "a réplica cheia"),
     ("full_latency_seconds", "latência de um pedido, na ponta ruim da faixa de 80%", "s",
      "latency_margin * (full_unqueued_ms + full_tpot_ms * (output_tokens - 1)) / 1000",
@@ -7285,19 +7296,29 @@ FIGURES = (
     ("planned_sessions", "sessões que a taxa pede, com a unidade cheia", "sessões",
      "requests_per_second * full_latency_seconds", "lei de Little"),
     ("nodes_minimum", "capacidade pura", "nós",
-     "ceil(planned_sessions / full_sessions) * nodes_per_unit", ""),
+     "ceil(concurrency / sessions_per_unit) * nodes_per_unit", ""),
     ("nodes_with_headroom", "com o pico", "nós",
-     "ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit", ""),
+     "ceil(concurrency * (1 + peak_headroom_ratio) / sessions_per_unit) * nodes_per_unit", ""),
     ("nodes_bought", "com a reserva de HA", "nós",
      "nodes_with_headroom + ha_spares * nodes_per_unit", ""),
+    ("units", "unidades de nós", "", "floor(nodes_final / nodes_per_unit)", ""),
     ("sessions_in_progress", "sessões em andamento com todos os nós", "sessões", "",
      "o menor ponto fixo da lei de Little: taxa · latência"),
+    ("peak_sessions", "sessões no pico", "sessões",
+     "ceil(concurrency * (1 + peak_headroom_ratio))", ""),
+    ("spare_sessions", "vagas livres no pico", "sessões",
+     "(units - ha_spares) * sessions_per_unit - peak_sessions", ""),
     ("interrupted_sessions", "em andamento na unidade que cai", "sessões",
-     "ceil(concurrency / floor(nodes_final / nodes_per_unit))", ""),
+     "ceil(concurrency / units)", ""),
+    ("units_after_failure", "unidades no ar depois da falha", "",
+     "max(0, units - max(0, failed_nodes - (nodes_final - units * nodes_per_unit)))",
+     "os nós ociosos substituem os que caem"),
+    ("nodes_after_failure", "nós no ar depois da falha", "nós",
+     "units_after_failure * nodes_per_unit", ""),
     ("sessions_after_failure", "admitidas depois da falha", "sessões",
-     "nodes_after_failure / nodes_per_unit * sessions_per_unit", ""),
+     "units_after_failure * sessions_per_unit", ""),
     ("replica_sessions", "sessões na réplica mais cheia", "sessões",
-     "ceil(concurrency / (floor(nodes_final / nodes_per_unit) * replicas_per_unit))", ""),
+     "ceil(concurrency / (units * replicas_per_unit))", ""),
     ("rows", "sequências por GPU", "", "max(1, replica_sessions / (data_parallel * stages))", ""),
     ("step_tokens", "tokens que um passo confere em cada sequência", "tokens",
      "speculative_tokens + 1", "o do modelo e os rascunhados"),
@@ -7390,6 +7411,8 @@ FIGURES = (
     ("heat_btu_h", "calor", "BTU/h", "nodes_final * heat_btu_h_per_node", "folha do servidor"),
     ("rack_units", "espaço em rack", "U", "nodes_final * rack_units_per_node",
      "folha do servidor"),
+    ("nodes_per_rack", "nós por rack", "nós",
+     "min(floor(RACK_UNITS / rack_units_per_node), floor(RACK_KW / power_kw_per_node))", ""),
     ("racks", "racks de 42 U e até 45 kW", "", "ceil(nodes_final / nodes_per_rack)", ""),
     ("racks", "racks", "", "", "um nó passa sozinho de 45 kW ou de 42 U"),
     ("energy_mwh_year", "energia num ano, com o PUE", "MWh",
@@ -7402,10 +7425,19 @@ FIGURES = (
     ("per_million_output_tokens", "por milhão de tokens gerados", "",
      "total / (node_rate * nodes_final * 3600 * HOURS_PER_YEAR * years / 10**6)",
      "nós sempre com a carga nominal"))
-SHARED_FIGURES = (  # no lugar das de mesmo nome, com um prefixo comum
+RATED_FIGURES = (  # no lugar das de mesmo nome, com uma taxa
+    ("full_per_replica", "sessões na réplica cheia", "sessões",
+     "ceil(full_sessions / replicas_per_unit)", ""),
+    ("nodes_minimum", "capacidade pura", "nós",
+     "ceil(planned_sessions / full_sessions) * nodes_per_unit", ""),
+    ("nodes_with_headroom", "com o pico", "nós",
+     "ceil(planned_sessions * (1 + peak_headroom_ratio) / full_sessions) * nodes_per_unit", ""),
+    ("peak_sessions", "sessões no pico", "sessões", "",
+     "o menor ponto fixo da lei de Little, com o pico e sem a reserva"))
+SHARED_FIGURES = (  # e com um prefixo comum
     ("kv_total_bytes", "KV de todas as sessões", "B",
-     "concurrency * kv_own_mean_bytes + floor(nodes_final / nodes_per_unit) * prefix_copies * "
-     "shared_prefix_bytes", "o prefixo, uma vez por réplica"),
+     "concurrency * kv_own_mean_bytes + units * prefix_copies * shared_prefix_bytes",
+     "o prefixo, uma vez por réplica"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões",
      "nodes_per_unit * floor((kv_budget_bytes - ceil(prefix_copies / nodes_per_unit) * "
      "shared_prefix_bytes) / kv_own_mean_bytes)", "convenção do plano"),
@@ -7422,8 +7454,8 @@ PERCENTILE = ("percentil 99 do total: n·μ + z·σ·√n + (z² − 1)/6 · m�
               "sessões é uma aproximação")
 MIXED_FIGURES = (  # e com sessões de vários comprimentos
     ("kv_total_bytes", "KV de todas as sessões, em média", "B",
-     "ceil(concurrency * kv_own_mean_bytes) + floor(nodes_final / nodes_per_unit) * "
-     "prefix_copies * shared_prefix_bytes", "média da mistura"),
+     "ceil(concurrency * kv_own_mean_bytes) + units * prefix_copies * shared_prefix_bytes",
+     "média da mistura"),
     ("plan_sessions", "sessões que o plano admite por unidade", "sessões", "", PERCENTILE),
     ("sessions_held", "sessões que o motor mantém juntas", "sessões", "", PERCENTILE),
     ("capacity_bytes", "espaço para o checkpoint e as sessões guardadas", "B",
@@ -7458,7 +7490,9 @@ POOL_FIGURES: tuple[FigureRow, ...] = (
        "prefill_most_utilization) / "
        "prefill_replicas_per_unit) * prefill_nodes_per_unit" % lead, "") for nodes, load, lead in (
            ("nodes_minimum", "sem pico", "prefill_prompts"),
-           ("nodes_with_headroom", "no pico", "peak_prompts"))])
+           ("nodes_with_headroom", "no pico", "peak_prompts"))],
+    ("prefill_nodes_after_failure", "nós de prefill no ar depois da falha", "nós",
+     "max(0, prefill_nodes_final - failed_nodes * prefill_nodes_per_unit)", ""))
 POOL_BUSY = "prefill_prompts_per_second * prefill_service_seconds / prefill_replicas"
 POOL_FORMULAS = {  # no lugar das de FIGURES
     **dict.fromkeys((*POOL_PREFILL, "prompt_steps")), "max_concurrency": "",
@@ -7466,6 +7500,10 @@ POOL_FORMULAS = {  # no lugar das de FIGURES
     "full_latency_seconds": "latency_margin * (full_unqueued_ms + full_tpot_ms * (output_tokens - "
                             "1) + 1000 * (planned_first_seconds - alone_seconds)) / 1000",
     "service_ms": "1000 * prefill_service_seconds", "queue_utilization": POOL_BUSY,
+    "units": "decode_nodes_final / nodes_per_unit", "spare_sessions": "",
+    "units_after_failure": "max(0, units - failed_nodes) * min(1, prefill_nodes_after_failure)",
+    "nodes_after_failure": "units_after_failure * nodes_per_unit + min(1, units_after_failure) * "
+                           "prefill_nodes_after_failure",
     "nodes_bought": "nodes_with_headroom + ha_spares * (nodes_per_unit + prefill_nodes_per_unit)"}
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
@@ -7476,7 +7514,7 @@ FORMULA_CONSTANTS = {
     "PREFILL_COPIES": PREFILL_COPIES, "REQUEST_SECONDS": REQUEST_SECONDS,
     "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
-    "LOADER_GBPS": LOADER_GBPS,
+    "LOADER_GBPS": LOADER_GBPS, "RACK_UNITS": RACK_UNITS, "RACK_KW": RACK_KW,
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
 
 
@@ -7495,20 +7533,17 @@ def figures_of(r: SizingResult) -> list[Json]:
     names, rows, q, offer = names_of_figures(r), {}, r.question, r.offer
     copies = ceil_div(offer.prefix_copies, offer.nodes_per_unit)
     special = {row[0]: row for row in chain(
+        RATED_FIGURES if q.requests_per_second is not None else (),
         SHARED_FIGURES if q.shared_prefix_tokens else (),
         () if plan_sessions_of(q, 1, copies) else POOLED_FIGURES,
         MIXED_FIGURES if q.context_mix else (),
         DEFAULT_ACCEPTANCE if q.requested_acceptance_length is None else (),
         LOGGED_FIGURES if q.engine_log else (),
         LOGGED_WEIGHTS if q.engine_log and q.engine_log.weights_bytes else ())}
-    for row in pooled_figures() if r.pools else FIGURES:
-        if row[0] == "kv_blocks" and r.offer.layout:
+    listed = [special.get(row[0], row) for row in FIGURES]
+    for name, label, unit, formula, source in pooled_figures(listed) if r.pools else listed:
+        if name == "kv_blocks" and r.offer.layout:
             rows.update({item["name"]: item for item in block_figures(r, r.offer.layout)})
-        kept = r.pools and pool_formula(row[0], "none") != "none"
-        name, label, unit, formula, source = row if kept else special.get(row[0], row)
-        if r.pools:  # as sessões estão nos nós de decode
-            formula = re.sub(r"\bnodes_(final|after_failure) / nodes_per_unit",
-                             r"decode_nodes_\1 / nodes_per_unit", formula)
         formula = re.sub(r"\[(.*?)\]", r"\1" if q.speculative_tokens else "", formula)
         used = [name, *re.findall(QUANTITY_NAME, formula)]
         if name not in rows and None not in map(names.get, used):
@@ -7535,9 +7570,9 @@ def pool_formula(name: str, formula: str) -> str | None:
     return POOL_FORMULAS.get(name, POOL_FORMULAS.get(bare, formula))
 
 
-def pooled_figures() -> Iterator[FigureRow]:
-    """As linhas de FIGURES com prefill e decode separados."""
-    for name, label, unit, formula, source in FIGURES:
+def pooled_figures(listed: Iterable[FigureRow]) -> Iterator[FigureRow]:
+    """As linhas de uma pergunta com prefill e decode separados."""
+    for name, label, unit, formula, source in listed:
         if name in POOL_PREFILL:
             in_pool = re.sub(QUANTITY_NAME, lambda match: match[0] if match[0].isupper()
                              else "prefill_" + match[0], formula)
@@ -7569,21 +7604,59 @@ def exact_text(value: Exact | float) -> str:
     return text if Fraction(text) == value else "(%d / %d)" % (value.numerator, value.denominator)
 
 
+# Grandeza de cada grupo de camadas → (rótulo, fórmula, em que `%s` são os bytes de um token).
+GROUP_FIGURES = {
+    "kv_group": ("KV do grupo", "group_layers * (held_tokens * (%s) + fixed_bytes)"),
+    "shared_group": ("prefixo comum do grupo", "group_layers * shared_tokens * (%s)")}
+
+
 def group_figures(r: SizingResult) -> list[Json]:
-    """O KV de uma sessão em cada grupo de camadas e, por último, o total."""
-    q, rows, parts = r.question, [], {}
+    """O KV de uma sessão e o prefixo comum, em cada grupo de camadas e ao todo."""
+    q, rows = r.question, []
+    parts: dict[str, dict[str, int]] = {lead: {} for lead in GROUP_FIGURES}
     for number, group in enumerate(q.model.kv_groups, 1):
-        name = "kv_group_%d_bytes" % number
-        parts[name] = group.session_bytes(q.effective_context, q.element_bytes)
-        names = dict(fields_of(group), element_bytes=q.element_bytes,
-                     held_tokens=group.held_tokens(q.effective_context), **parts)
-        rows.append(figure(
-            names, name, "KV do grupo %d, %s" % (number, group.kind), "B",
-            "layers * (held_tokens * (elements_per_token * element_bytes + bytes_per_token) + "
-            "fixed_bytes)", "vLLM, kv_cache_interface.py"))
-    total = dict(parts, kv_per_session_bytes=kv_per_session_bytes(r.question))
-    return [*rows, figure(total, "kv_per_session_bytes", "KV de uma sessão", "B",
-                          " + ".join(parts))]
+        elements = group.elements_per_token * q.element_bytes
+        token = "elements_per_token * element_bytes" if elements % 1 == 0 else (
+            "ceil(elements_per_token * element_bytes)")
+        names = dict(fields_of(group), group_layers=group.layers, element_bytes=q.element_bytes,
+                     held_tokens=group.held_tokens(q.effective_context),
+                     shared_tokens=group.held_tokens(q.shared_prefix_tokens))
+        sizes = {"kv_group": group.session_bytes(q.effective_context, q.element_bytes)}
+        if q.shared_prefix_tokens and not group.cap_tokens:
+            sizes["shared_group"] = group.shared_bytes(q.shared_prefix_tokens, q.element_bytes)
+        for lead, size_bytes in sizes.items():
+            name, (label, formula) = "%s_%d_bytes" % (lead, number), GROUP_FIGURES[lead]
+            parts[lead][name] = names[name] = size_bytes
+            rows.append(figure(names, name, "%s %d, %s" % (label, number, group.kind), "B",
+                               formula % (token + " + bytes_per_token"),
+                               "vLLM, kv_cache_interface.py"))
+    totals = [("kv_per_session_bytes", "KV de uma sessão", parts["kv_group"])]
+    if q.shared_prefix_tokens:
+        totals.append(("shared_prefix_bytes", "prefixo comum", parts["shared_group"]))
+    rows += [figure({**sizes, name: sum(sizes.values())}, name, label, "B",
+                    " + ".join(sizes) or "0", "" if sizes else "todas as camadas são de janela")
+             for name, label, sizes in totals]
+    return [*rows, *mean_figures(q)]
+
+
+def mean_figures(q: Question) -> Iterator[Json]:
+    """O que cada sessão guarda só para si, em média: com um prefixo comum ou vários comprimentos."""
+    names: dict[str, Any] = {"shared_prefix_bytes": shared_prefix_bytes(q),
+                             "kv_per_session_bytes": kv_per_session_bytes(q)}
+    terms = ["kv_per_session_bytes"]
+    if q.context_mix:
+        terms = ["mix_%d_ratio * mix_%d_bytes" % (number, number)
+                 for number in range(1, len(q.lengths) + 1)]
+    for number, (context, share) in enumerate(q.context_mix, 1):
+        name = "mix_%d_bytes" % number
+        names[name] = session_kv_bytes(q.model.kv_groups, context, q.kv_precision)
+        names["mix_%d_ratio" % number] = share
+        yield figure(names, name, "KV de uma sessão de %d tokens" % context, "B", "",
+                     "a conta dos grupos neste comprimento")
+    if q.context_mix or q.shared_prefix_tokens:
+        names["kv_own_mean_bytes"] = mean_bytes(own_kv_sizes(q))
+        yield figure(names, "kv_own_mean_bytes", "KV só de uma sessão, em média", "B", " + ".join(
+            terms) + " - shared_prefix_bytes", "")
 
 
 # Camadas do motor → (os blocos que uma sessão guarda, os que reserva para entrar).
@@ -7682,12 +7755,11 @@ def pool_names(r: SizingResult) -> Json:
     if not pools or not pools.decode.speed or not block:
         return {}
     prefill, speed, decode_nodes = pools.prefill, pools.prefill.speed, pools.decode_nodes[2]
-    left = pools.plans(r.concurrency)[1]["nodes_after_failure"]
     names: Json = {
         **block, "transfer_gpu_bytes": prefill.transfer_bytes[1], "prefill_seconds": 0,
         "planned_first_seconds": pools.decode.first_seconds,
         "latency_margin": pools.decode.speed.margins["latency"],
-        "decode_nodes_after_failure": left if r.ha_plan["nodes_after_failure"] else 0}
+        "prefill_nodes_after_failure": pools.plans(r.concurrency)[0]["nodes_after_failure"]}
     for lead, headroom in (("prefill_prompts", Fraction(0)), ("peak_prompts",
                                                               q.peak_headroom_ratio)):
         names.update({lead + "_ratio": 1 + headroom,
@@ -7722,9 +7794,9 @@ def limit_names(r: SizingResult) -> Json:
         names.update(time_names(q, speed, "kept", kept))
         names.update(time_names(q, speed, "next", kept + 1))
     if q.requests_per_second is not None or not limited:
-        names.update(time_names(q, speed, "full", ceil_div(full, replicas)), full_sessions=full)
+        names.update(time_names(q, speed, "full", ceil_div(full, replicas)))
     if q.requests_per_second is not None:
-        names.update(planned_sessions=float(planned), sessions_in_progress=r.concurrency,
+        names.update(planned_sessions=float(planned), full_sessions=full, sessions_in_progress=r.concurrency,
                      full_latency_seconds=float(planned / q.requests_per_second))
     return names
 
@@ -7753,7 +7825,6 @@ def first_token_names(speed: Speed, sessions: int) -> Json:
 def answer_names(r: SizingResult) -> Json:
     """O que a resposta usa e os blocos do resultado não trazem."""
     q, offer = r.question, r.offer
-    planned, full = offer.demand(q)
     request = q.context_source == "request"
     return {
         "longest_tokens": q.effective_context if q.context_mix else None,
@@ -7763,8 +7834,9 @@ def answer_names(r: SizingResult) -> Json:
         "concurrency": r.concurrency, "effective_context": q.effective_context,
         "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
         "kv_budget_bytes": kv_budget_bytes(r.question), "plan_sessions": offer.plan_sessions,
-        "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "full_sessions": full,
-        "planned_sessions": planned,
+        "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "units": r.units,
+        "units_after_failure": r.ha_plan["sessions_after_failure"] // offer.sessions_per_unit,
+        "spare_sessions": r.spare_sessions if r.asks == "load" else None,
         "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
         "recovering_nodes": offer.nodes_per_unit if q.storage.shared else 1,
         "starting_nodes": r.nodes_final if q.storage.shared else 1}
