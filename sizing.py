@@ -7126,10 +7126,10 @@ def plan_warnings(r: SizingResult) -> Iterator[str]:
         yield ("high_budget_ratio: %s da HBM para KV, acima de %s: risco de faltar memória para "
                "pesos, ativações e fragmentação"
                % (percent_text(q.kv_budget_ratio), percent_text(HIGH_KV_BUDGET_RATIO)))
-    if q.kv_precision == "int8":
+    vectors = [group for group in q.model.kv_groups if group.elements_per_token]
+    if q.kv_precision == "int8" and vectors:
         plain, scaled = (sum(group.layers * group.rank_bytes(precision, 1, False)
-                             for group in q.model.kv_groups if group.elements_per_token)
-                         for precision in ("fp8", "int8"))
+                             for group in vectors) for precision in ("fp8", "int8"))
         yield ("int8_scales: o vLLM guarda KV em int8 com escalas, %s vezes o que o plano conta; "
                "fp8 não as tem" % decimal_text(Fraction(scaled, plain), 3))
     if q.storage.type != "local":
@@ -7254,9 +7254,6 @@ FIGURES = (
      "kv_blocks / reserved_blocks", "vLLM 0.33: todas ainda por entrar"),
     ("sessions_per_replica", "sessões que a réplica admite", "sessões",
      "min(sessions_held, max_num_seqs) * data_parallel", ""),
-    ("replicas_per_unit", "réplicas por unidade", "",
-     "floor(nodes_per_unit * gpus / (tensor_parallel * pipeline_parallel * data_parallel))",
-     "leiaute"),
     ("ceiling_sessions", "teto físico por unidade", "sessões",
      "sessions_per_replica * replicas_per_unit", ""),
     ("tpot_limit_ms", "limite do TPOT", "ms", "min(max_tpot_ms, 1000 / min_tokens_per_second)",
@@ -7278,7 +7275,7 @@ FIGURES = (
      "min(plan_sessions, ceiling_sessions)", "o menor limite vale"),
     ("sessions_per_unit", "sessões por unidade", "sessões", "plan_sessions",
      "sem o teto físico, só o plano limita"),
-    ("sessions_per_node", "sessões por nó", "sessões",
+    ("sessions_per_node", "sessões por nó de uma unidade", "sessões",
      "floor(sessions_per_unit / nodes_per_unit)", ""),
     ("max_concurrency", "sessões que os nós mantêm", "sessões",
      "floor((floor(nodes / nodes_per_unit) - ha_spares) * sessions_per_unit / "
@@ -7310,13 +7307,11 @@ FIGURES = (
      "(units - ha_spares) * sessions_per_unit - peak_sessions", ""),
     ("interrupted_sessions", "em andamento na unidade que cai", "sessões",
      "ceil(concurrency / units)", ""),
-    ("units_after_failure", "unidades no ar depois da falha", "",
-     "max(0, units - max(0, failed_nodes - (nodes_final - units * nodes_per_unit)))",
-     "os nós ociosos substituem os que caem"),
     ("nodes_after_failure", "nós no ar depois da falha", "nós",
-     "units_after_failure * nodes_per_unit", ""),
+     "max(0, units - max(0, failed_nodes - (nodes_final - units * nodes_per_unit))) * "
+     "nodes_per_unit", "os ociosos substituem os que caem"),
     ("sessions_after_failure", "admitidas depois da falha", "sessões",
-     "units_after_failure * sessions_per_unit", ""),
+     "nodes_after_failure / nodes_per_unit * sessions_per_unit", ""),
     ("replica_sessions", "sessões na réplica mais cheia", "sessões",
      "ceil(concurrency / (units * replicas_per_unit))", ""),
     ("rows", "sequências por GPU", "", "max(1, replica_sessions / (data_parallel * stages))", ""),
@@ -7411,8 +7406,6 @@ FIGURES = (
     ("heat_btu_h", "calor", "BTU/h", "nodes_final * heat_btu_h_per_node", "folha do servidor"),
     ("rack_units", "espaço em rack", "U", "nodes_final * rack_units_per_node",
      "folha do servidor"),
-    ("nodes_per_rack", "nós por rack", "nós",
-     "min(floor(RACK_UNITS / rack_units_per_node), floor(RACK_KW / power_kw_per_node))", ""),
     ("racks", "racks de 42 U e até 45 kW", "", "ceil(nodes_final / nodes_per_rack)", ""),
     ("racks", "racks", "", "", "um nó passa sozinho de 45 kW ou de 42 U"),
     ("energy_mwh_year", "energia num ano, com o PUE", "MWh",
@@ -7491,8 +7484,9 @@ POOL_FIGURES: tuple[FigureRow, ...] = (
        "prefill_replicas_per_unit) * prefill_nodes_per_unit" % lead, "") for nodes, load, lead in (
            ("nodes_minimum", "sem pico", "prefill_prompts"),
            ("nodes_with_headroom", "no pico", "peak_prompts"))],
-    ("prefill_nodes_after_failure", "nós de prefill no ar depois da falha", "nós",
-     "max(0, prefill_nodes_final - failed_nodes * prefill_nodes_per_unit)", ""))
+    *[(lead + "_nodes_after_failure", "nós de %s no ar depois da falha" % lead, "nós",
+       "max(0, {0}_nodes_final - failed_nodes * {0}_nodes_per_unit)".format(lead), "")
+      for lead in ("prefill", "decode")])
 POOL_BUSY = "prefill_prompts_per_second * prefill_service_seconds / prefill_replicas"
 POOL_FORMULAS = {  # no lugar das de FIGURES
     **dict.fromkeys((*POOL_PREFILL, "prompt_steps")), "max_concurrency": "",
@@ -7501,9 +7495,10 @@ POOL_FORMULAS = {  # no lugar das de FIGURES
                             "1) + 1000 * (planned_first_seconds - alone_seconds)) / 1000",
     "service_ms": "1000 * prefill_service_seconds", "queue_utilization": POOL_BUSY,
     "units": "decode_nodes_final / nodes_per_unit", "spare_sessions": "",
-    "units_after_failure": "max(0, units - failed_nodes) * min(1, prefill_nodes_after_failure)",
-    "nodes_after_failure": "units_after_failure * nodes_per_unit + min(1, units_after_failure) * "
-                           "prefill_nodes_after_failure",
+    "nodes_after_failure": "min(1, prefill_nodes_after_failure, decode_nodes_after_failure) * "
+                           "(prefill_nodes_after_failure + decode_nodes_after_failure)",
+    "sessions_after_failure": "min(1, prefill_nodes_after_failure) * decode_nodes_after_failure / "
+                              "nodes_per_unit * sessions_per_unit",
     "nodes_bought": "nodes_with_headroom + ha_spares * (nodes_per_unit + prefill_nodes_per_unit)"}
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
@@ -7514,7 +7509,7 @@ FORMULA_CONSTANTS = {
     "PREFILL_COPIES": PREFILL_COPIES, "REQUEST_SECONDS": REQUEST_SECONDS,
     "NETWORK_SECONDS": NETWORK_SECONDS, "DECODE_LINK_RATIO": DECODE_LINK_RATIO,
     "PREFILL_LINK_RATIO": PREFILL_LINK_RATIO, "PREFILL_LAYER_SECONDS": PREFILL_LAYER_SECONDS,
-    "LOADER_GBPS": LOADER_GBPS, "RACK_UNITS": RACK_UNITS, "RACK_KW": RACK_KW,
+    "LOADER_GBPS": LOADER_GBPS,
     "ENGINE_START_SECONDS": ENGINE_START_SECONDS, "HOURS_PER_YEAR": HOURS_PER_YEAR}
 
 
@@ -7759,7 +7754,8 @@ def pool_names(r: SizingResult) -> Json:
         **block, "transfer_gpu_bytes": prefill.transfer_bytes[1], "prefill_seconds": 0,
         "planned_first_seconds": pools.decode.first_seconds,
         "latency_margin": pools.decode.speed.margins["latency"],
-        "prefill_nodes_after_failure": pools.plans(r.concurrency)[0]["nodes_after_failure"]}
+        **dict(zip(("prefill_nodes_after_failure", "decode_nodes_after_failure"), [
+            plan["nodes_after_failure"] for plan in pools.plans(r.concurrency)]))}
     for lead, headroom in (("prefill_prompts", Fraction(0)), ("peak_prompts",
                                                               q.peak_headroom_ratio)):
         names.update({lead + "_ratio": 1 + headroom,
@@ -7835,7 +7831,9 @@ def answer_names(r: SizingResult) -> Json:
         "output_tokens": q.output_tokens, "runtime_overhead_gib": q.runtime_overhead_gib,
         "kv_budget_bytes": kv_budget_bytes(r.question), "plan_sessions": offer.plan_sessions,
         "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "units": r.units,
-        "units_after_failure": r.ha_plan["sessions_after_failure"] // offer.sessions_per_unit,
+        "replicas_per_unit": offer.replicas_per_unit,
+        "sessions_per_node": (offer.sessions_per_unit // offer.nodes_per_unit
+                              if offer.nodes_per_unit > 1 else None),  # num nó, é a mesma
         "spare_sessions": r.spare_sessions if r.asks == "load" else None,
         "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
         "recovering_nodes": offer.nodes_per_unit if q.storage.shared else 1,
