@@ -7164,8 +7164,8 @@ DRAFT_SHARE = "a parte dos bytes do modelo que uma camada MTP tem"
 def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
     """Os tempos de uma réplica com `<lead>_per_replica` sessões; `high`: os que se julgam a 90%."""
     step = (
-        "1000 * scale * (step_seconds + sequence_seconds * max(1, {0} / (data_parallel * stages)) "
-        "- experts_read_seconds * (1 - touched_ratio)**({0}[ * step_tokens] / stages)"
+        "1000 * tpot_scale * (step_seconds + sequence_seconds * max(1, {0} / (data_parallel * "
+        "stages)) - experts_read_seconds * (1 - touched_ratio)**({0}[ * step_tokens] / stages)"
         "[ - draft_experts_seconds * (1 - touched_ratio)**({0} / stages)])"
     ).format(lead + "_per_replica")
     edge, source = "o mesmo, na ponta ruim da faixa de 80%", "--confidence 90%"
@@ -7173,9 +7173,8 @@ def time_figures(lead: str, sessions: str) -> tuple[FigureRow, ...]:
         (lead + "_step_ms", "um passo de decode sem prefill com " + sessions, "ms", step,
          "as parcelas do TPOT, somadas"),
         (lead + "_tpot_ms", "TPOT com " + sessions, "ms",
-         "%s_step_ms[ / acceptance_length] + 1000 * scale * prefill_seconds * (%s_per_replica - 1) "
-         "/ output_tokens"
-         % (lead, lead), "e o prefill dos outros"),
+         "{0}_step_ms[ / acceptance_length] + 1000 * tpot_scale * prefill_seconds * "
+         "({0}_per_replica - 1) / output_tokens".format(lead), "e o prefill dos outros"),
         (lead + "_tpot_high_ms", edge, "ms", "tpot_margin * %s_tpot_ms" % lead, source),
         *queue_figures(lead + "_", lead + "_per_replica", " com " + sessions),
         (lead + "_ttft_high_ms", edge, "ms", "ttft_margin * %s_ttft_ms" % lead, source),
@@ -7197,12 +7196,13 @@ def queue_figures(lead: str, sessions: str, label: str) -> tuple[FigureRow, ...]
          "stages)))" % sessions,
          "um passo leva max_num_batched_tokens, com os que se geram"),
         (lead + "service_ms", "um prompt na fila de prefills" + label, "ms",
-         "1000 * scale * data_parallel * prefill_seconds + %sprompt_steps * %sstep_ms / stages"
+         "1000 * tpot_scale * data_parallel * prefill_seconds + %sprompt_steps * %sstep_ms / stages"
          % (lead, lead), "nos passos dele, também se decodifica"),
         (lead + "queue_utilization", "parte dos passos com prompts dos outros" + label, "",
          "max(0, %s / data_parallel - 1) * %sprompt_steps[ * acceptance_length] / (output_tokens * "
-         "stages)" % (sessions, lead), "lei de Little, em passos: não depende de quanto eles duram; acima de "
-         "%s não se prevê a espera" % QUEUE_UTILIZATION),
+         "stages)" % (sessions, lead),
+         "lei de Little, em passos: não depende de quanto eles duram; acima de %s não se prevê a "
+         "espera" % QUEUE_UTILIZATION),
         (lead + "ttft_ms", "TTFT, a mediana" + label, "ms", wait.format(late=0.5),
          "espera M/G/1, Pollaczek–Khinchine; faixa de 80% no README"),
         (lead + "ttft_p95_ms", "TTFT, o percentil 95" + label, "ms", wait.format(late=0.05),
@@ -7319,29 +7319,29 @@ FIGURES = (
      "speculative_tokens + 1", "o do modelo e os rascunhados"),
     ("acceptance_length", "tokens que um passo gera", "tokens", "", "--acceptance-length"),
     ("weights", "TPOT: ler e calcular as camadas densas", "ms",
-     "1000 * scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows[ * step_tokens] * 2 * "
-     "(gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)"
+     "1000 * tpot_scale * (gpu_read_bytes / (hbm_bandwidth * WEIGHTS_MBU) + rows[ * step_tokens] * "
+     "2 * (gpu_linear_params / dense_flops + gpu_head_params / bf16_flops) / DECODE_MFU)"
      "[ / acceptance_length]",
      "ajuste a medidas públicas"),
     ("experts", "TPOT: ler e calcular os especialistas", "ms",
-     "1000 * scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
+     "1000 * tpot_scale * (expert_bytes / stage_gpus / (hbm_bandwidth * EXPERTS_MBU) * (1 - (1 - "
      "touched_ratio)**(replica_sessions[ * step_tokens] / stages)) + rows[ * step_tokens] * "
      "data_parallel * 2 * expert_params * touched_ratio / expert_flops / stage_gpus / "
      "experts_decode_mfu + rows[ * step_tokens] * dispatched_bytes * DECODE_COPIES / "
      "hbm_bandwidth)[ / acceptance_length]",
      "ajuste a medidas públicas"),
     ("kv", "TPOT: ler o KV", "ms",
-     "1000 * scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + indexer_read_bytes / "
+     "1000 * tpot_scale * rows * (kv_read_bytes / (hbm_bandwidth * KV_MBU) + indexer_read_bytes / "
      "(hbm_bandwidth * INDEXER_MBU) + absorbed_flops / tensor_parallel / (bf16_flops * "
      "ATTENTION_MFU))[ / acceptance_length]", "ajuste a medidas públicas"),
     ("communication", "TPOT: comunicação", "ms",
-     "1000 * scale * (parallel * layers * 2 * (wait_seconds + rows[ * step_tokens] * 4 * "
+     "1000 * tpot_scale * (parallel * layers * 2 * (wait_seconds + rows[ * step_tokens] * 4 * "
      "hidden_size * (stage_gpus - 1) / stage_gpus / link_bandwidth / DECODE_LINK_RATIO) + "
      "(stages - 1) * (NETWORK_SECONDS + rows[ * step_tokens] * 2 * hidden_size / hop_bandwidth / "
      "DECODE_LINK_RATIO))[ / acceptance_length]",
      "ajuste a medidas públicas"),
-    ("launch", "TPOT: partida dos kernels", "ms", "1000 * scale * launch_seconds[ / acceptance_length]",
-     "ajuste a medidas públicas"),
+    ("launch", "TPOT: partida dos kernels", "ms",
+     "1000 * tpot_scale * launch_seconds[ / acceptance_length]", "ajuste a medidas públicas"),
     ("draft_step_seconds", "rascunhar: um passo, se lê todos os especialistas", "s",
      "speculative_tokens * (draft_weights_ratio * weights_step_seconds + draft_experts_ratio * "
      "experts_read_seconds + draft_layers_ratio * layers_step_seconds)", DRAFT_SHARE),
@@ -7349,10 +7349,12 @@ FIGURES = (
      "speculative_tokens * (draft_kv_ratio * kv_sequence_seconds + (draft_weights_ratio * "
      "weights_sequence_seconds + draft_experts_ratio * experts_sequence_seconds + "
      "draft_layers_ratio * layers_sequence_seconds) / step_tokens)", DRAFT_SHARE),
+    ("draft_experts_seconds", "rascunhar: ler todos os especialistas", "s",
+     "speculative_tokens * draft_experts_ratio * experts_read_seconds", DRAFT_SHARE),
     ("draft", "TPOT: rascunhar", "ms",
-     "1000 * scale * (draft_step_seconds + rows * draft_sequence_seconds - speculative_tokens * "
-     "draft_experts_ratio * experts_read_seconds * (1 - touched_ratio)**(replica_sessions / "
-     "stages)) / acceptance_length", ""),
+     "1000 * tpot_scale * (draft_step_seconds + rows * draft_sequence_seconds - "
+     "draft_experts_seconds * (1 - touched_ratio)**(replica_sessions / stages)) / "
+     "acceptance_length", ""),
     ("own_seconds", "prefill de um token: camadas densas e o que vai aos especialistas", "s",
      "2 * gpu_linear_params / dense_flops / dense_prefill_mfu + dispatched_bytes * "
      "PREFILL_COPIES / hbm_bandwidth", "ajuste a medidas públicas"),
@@ -7369,7 +7371,7 @@ FIGURES = (
      "(bf16_flops * ATTENTION_MFU) + mean_indexer_flops / (bf16_flops * INDEXER_MFU)) / "
      "data_parallel) / stages", "ajuste a medidas públicas"),
     ("prefill_interference", "TPOT: prefill dos outros pedidos", "ms",
-     "1000 * scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
+     "1000 * tpot_scale * prefill_seconds * (replica_sessions - 1) / output_tokens", ""),
     ("tpot_ms", "TPOT", "ms",
      "weights + experts + kv + communication + launch[ + draft] + prefill_interference",
      "faixa de 80% no README"),
@@ -7465,7 +7467,7 @@ POOL_PREFILL = ("own_seconds", "shared_seconds", "moved_seconds", "prefill_secon
 # Com prefill e decode separados, antes dos nós; `prefill_*` são as grandezas do lote de prefill.
 POOL_FIGURES: tuple[FigureRow, ...] = (
     ("prefill_service_seconds", "prefill de um pedido, um por vez na réplica", "s",
-     "prefill_scale * prefill_prefill_seconds", ""),
+     "prefill_tpot_scale * prefill_prefill_seconds", ""),
     ("prefill_service_seconds", "prefill de um pedido, um por vez na réplica", "s", "",
      "média sobre os comprimentos"),
     ("transfer_seconds", "envio do KV ao decode", "s",
@@ -7635,7 +7637,7 @@ def group_figures(r: SizingResult) -> list[Json]:
 
 
 def mean_figures(q: Question) -> Iterator[Json]:
-    """O que cada sessão guarda só para si, em média: com um prefixo comum ou vários comprimentos."""
+    """O que cada sessão guarda só para si, em média, se há prefixo comum ou vários comprimentos."""
     names: dict[str, Any] = {"shared_prefix_bytes": shared_prefix_bytes(q),
                              "kv_per_session_bytes": kv_per_session_bytes(q)}
     terms = ["kv_per_session_bytes"]
@@ -7713,7 +7715,7 @@ def speed_names(r: SizingResult) -> Json:
         return {}
     sessions = case["sessions_per_replica"]
     return {
-        **case["breakdown_ms"], **speed.terms, "scale": speed.scale,
+        **case["breakdown_ms"], **speed.terms, "tpot_scale": speed.scale,
         "prefill_seconds": speed.prefill_seconds,
         "alone_seconds": speed.alone_seconds, "replica_sessions": sessions,
         "step_seconds": speed.step_seconds[0], "sequence_seconds": speed.step_seconds[1],
@@ -7764,7 +7766,7 @@ def pool_names(r: SizingResult) -> Json:
             sessions, fullest = pools.arrivals(headroom, decode_nodes)
             names.update({lead + "_sessions": sessions, lead + "_latency_seconds": prefill.serving(
                 pools.decode.speed, 0.0).latency_seconds(fullest)})
-    own = {"scale": speed.scale, "tpot_scale": 1,
+    own = {"tpot_scale": speed.scale,
            "prefill_seconds": None if q.context_mix else speed.prefill_seconds,
            "margin": speed.margins["latency"], "parallel": int(speed.terms["stage_gpus"] > 1)}
     for lead, blocks in (("prefill_", (fields_of(q.model), fields_of(prefill.layout), speed.terms,
@@ -7792,7 +7794,8 @@ def limit_names(r: SizingResult) -> Json:
     if q.requests_per_second is not None or not limited:
         names.update(time_names(q, speed, "full", ceil_div(full, replicas)))
     if q.requests_per_second is not None:
-        names.update(planned_sessions=float(planned), full_sessions=full, sessions_in_progress=r.concurrency,
+        names.update(planned_sessions=float(planned), full_sessions=full,
+                     sessions_in_progress=r.concurrency,
                      full_latency_seconds=float(planned / q.requests_per_second))
     return names
 

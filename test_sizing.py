@@ -4264,14 +4264,72 @@ def any_question(generator):
     return question if question.request_fits or question.asks == "context" else None
 
 
-def evaluated(text, exact):
-    """O valor de uma conta de --explain: em frações exatas, ou em ponto flutuante."""
-    from math import ceil, floor, log
+class Printed:
+    """Um número impresso com 9 algarismos: o menor e o maior dos que se imprimem assim."""
 
+    def __init__(self, low, high=None):
+        self.low, self.high = low, low if high is None else high
+
+    @classmethod
+    def read(cls, text):
+        """O que este texto pode ser; um inteiro de menos de 9 algarismos é ele mesmo."""
+        value = float(text)
+        half = 10.0**(math.floor(math.log10(value)) - 8) / 2 if value else 0
+        return cls(value) if text.isdigit() and len(text) < 9 else cls(value - half, value + half)
+
+    def applied(self, compute, *others):
+        """As contas monótonas têm os extremos nos extremos; e o erro do ponto flutuante."""
+        ends = [compute(*values) for values in itertools.product(
+            *((item.low, item.high) for item in (self, *others)))]
+        return Printed(min(ends) - abs(min(ends)) * 1e-13, max(ends) + abs(max(ends)) * 1e-13)
+
+    def __add__(self, other):
+        return self.applied(operator.add, other)
+
+    def __sub__(self, other):
+        return self.applied(operator.sub, other)
+
+    def __mul__(self, other):
+        return self.applied(operator.mul, other)
+
+    def __truediv__(self, other):
+        assert other.low * other.high > 0, "divisão por zero"
+        return self.applied(operator.truediv, other)
+
+    def __pow__(self, other):
+        return self.applied(lambda base, power: max(base, 0)**power, other)
+
+
+NUMBER = r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+
+
+def evaluated(text, exact):
+    """O valor de uma conta de --explain: uma fração exata, ou tudo o que os números impressos dão.
+
+    Não é a conta do módulo: só sabe as quatro operações, potências e as funções abaixo.
+    """
     if exact:
-        text = re.sub(r"(?<![\w.])\d+(\.\d+)?(e[+-]?\d+)?", r"Fraction('\g<0>')", text)
-    return eval(text, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max,
-                       "log": log})
+        return eval(re.sub(NUMBER, r"Fraction('\g<0>')", text), {
+            "__builtins__": {}, "Fraction": Fraction, "floor": math.floor, "ceil": math.ceil,
+            "min": min, "max": max})
+    calls = {call.__name__: lambda first, *others, call=call: first.applied(call, *others)
+             for call in (math.floor, math.ceil, math.log, min, max)}
+    return eval(re.sub(NUMBER, r"read('\g<0>')", text), {
+        "__builtins__": {}, "read": Printed.read, **calls})
+
+
+QUANTITY = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
+# As grandezas de cada grupo de camadas, que uma explicação diz uma vez por grupo.
+OF_A_GROUP = {"group_layers", "held_tokens", "shared_tokens", "elements_per_token",
+              "bytes_per_token", "fixed_bytes", "groups", "block_tokens", "cap_tokens"}
+
+
+def substituted(row):
+    """[(nome, o texto que está no lugar dele na conta)] de uma fórmula; None se não é a mesma."""
+    value = r"(\(-?\d+ / \d+\)|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+    pattern = value.join(map(re.escape, re.split(QUANTITY, row["formula"])))
+    found = re.fullmatch(pattern, row["numbers"])
+    return found and list(zip(re.findall(QUANTITY, row["formula"]), found.groups()))
 
 
 def csv_expected(document, columns):
@@ -5218,17 +5276,111 @@ class Explicacao(Case):
          "effective_context": 17})  # os nós não são um múltiplo dos da réplica
 
     def check(self, question, figures):
-        """Cada conta, refeita, dá o valor que se mostra."""
+        """Cada conta, refeita, dá o valor que se mostra, e cada nome tem um só valor."""
+        shown = {row["name"]: row["value"] for row in figures}
+        self.assertEqual(len(shown), len(figures), question)
+        known = {}
         for row in figures:
             with self.subTest(question=question, row=row):
-                if row["numbers"]:
-                    seen = evaluated(row["numbers"], isinstance(row["value"], int))
-                    if isinstance(row["value"], int):
-                        self.assertEqual(seen, row["value"])
-                    else:
-                        self.assertAlmostEqual(float(seen) / (row["value"] or 1),
-                                               1 if row["value"] else 0, places=6)
-                self.assertTrue(row["label"] and (row["numbers"] or row["source"]), row)
+                self.assertTrue(row["label"] and (row["formula"] or row["source"]))
+                names = substituted(row)
+                self.assertIsNotNone(names)
+                for name, text in names:
+                    if name not in OF_A_GROUP:
+                        self.assertEqual(known.setdefault(name, text), text, name)
+                    value = float(evaluated(text, True))
+                    self.assertEqual("%.9g" % value, "%.9g" % shown.get(name, value), name)
+                if row["formula"]:
+                    self.check_value(row["numbers"], row["value"])
+
+    def check_value(self, numbers, value):
+        """Um inteiro é exato; um real, um dos que os números impressos dão."""
+        if isinstance(value, int):
+            self.assertEqual(evaluated(numbers, True), value)
+            return
+        seen, half = evaluated(numbers, False), abs(value) * 5e-9 + 1e-15
+        self.assertLessEqual(seen.low - half, value)
+        self.assertLessEqual(value, seen.high + half)
+        # E os números impressos bastam para dizer o valor.
+        self.assertLessEqual(seen.high - seen.low, abs(value) * 1e-4 + 1e-12)
+
+    MIX = ((2048, Fraction(7, 10)), (9000, Fraction(3, 10)))
+    EVERY_KIND = (  # (modelo, servidor, escolhas), com as de `asking`
+        ("deepseek-r1", "dgx200", {"tensor_parallel": 1, "ha_mode": "n+1"}),  # atenção em dp
+        ("deepseek-r1", "dgx-h100", {"nodes": 9, "context": 4096}),  # a réplica, de vários nós
+        ("deepseek-r1", "dgx200", {"speculative_tokens": 2, "max_ttft_ms": 5000.0,
+                                   "confidence": Fraction(9, 10)}),
+        ("qwen3.5-27b", "dgx200", {"requests_per_second": Fraction(3), "concurrency": None,
+                                   "speculative_tokens": 1, "ha_mode": "n+2", "nodes": 9}),
+        ("glm-4.5", "dgx200", {"speculative_tokens": 1, "context": None, "context_mix": MIX,
+                               "shared_prefix_tokens": 700}),
+        ("llama-3.1-405b", "dgx-h100", {"pipeline_parallel": 4, "max_tpot_ms": 900.0}),
+        ("llama-3.1-70b", "dgx-spark", {"nodes": 700, "concurrency": 9}),  # nós ociosos
+        ("llama-3.1-70b", "dgx200", {"shared_prefix_tokens": 3000, "node_price": 400000,
+                                     "energy_price": Fraction("0.37"), "years": Fraction(5, 2)}),
+        ("gemma-3-27b", "l40s-8x", {"context": None, "context_mix": MIX, "max_tpot_ms": 60.0}),
+        ("gpt-oss-120b", "dgx300", {"context": None, "nodes": 2, "concurrency": 2000}),
+        ("gpt-oss-120b", "gb200-nvl72", {"concurrency": None, "nodes": 3, "context": 65}),
+        ("deepseek-v4-flash", "dgx-h100", {"kv_precision": "fp8", "energy_price": 1, "years": 1}),
+        ("kimi-linear-48b-a3b-instruct", "dgx200", {"context": 17, "shared_prefix_tokens": 3}),
+        ("llama-4-scout-17b-16e-instruct", "dgx-b200", {"calibration": (30.0, 2)}),
+        ("nemotron-3-nano", "dgx-b200", {"kv_precision": "nvfp4",
+                                           "kv_budget_ratio": Fraction(1, 9)}),
+        ("phi-4", "dgx300", {"max_num_seqs": 5, "min_tokens_per_second": 20.0, "max_tpot_ms": 40.0,
+                             "cached_tokens": 4000, "input_tokens": 90, "context": None}),
+        ("deepseek-r1", "dgx300", {"disaggregated": "yes", "speculative_tokens": 1, "nodes": 20,
+                                   "ha_mode": "n+1"}),
+        ("deepseek-r1", "dgx300", {"disaggregated": "yes", "requests_per_second": Fraction(20),
+                                   "concurrency": None, "shared_prefix_tokens": 100}))
+    # Números do JSON sem conta própria: dados, iguais a outro, ou que a tela não mostra.
+    UNCOUNTED = {
+        "nodes_per_unit", "sessions_per_node", "nodes_final", "max_context", "failed_nodes",
+        "failures_covered_nominal", "failures_covered_peak", "checkpoint_bytes", "loader_gbps",
+        "engine_start_seconds", "parked_sessions", "parked_kv_bytes", "nodes_per_rack"}
+
+    def counted(self, document, figures):
+        """Os números do JSON que a tela mostra têm cada um a sua conta, com o mesmo valor."""
+        rows = {row["name"]: row["value"] for row in figures}
+        speed = document["performance"] or {"breakdown_ms": {}}
+        blocks = [document[name] for name in ("results", "ha_plan", "storage_plan", "physical")]
+        blocks += [document.get("costs", {}), speed["breakdown_ms"], {
+            name: speed[name]["estimate"] for name in ("tpot_ms", "ttft_ms", "ttft_p95_ms")
+            if speed.get(name)}]
+        untold = set(self.UNCOUNTED)
+        if not document["parameters"]["shared_prefix_tokens"]:
+            untold.add("shared_prefix_bytes")
+            if not document["parameters"]["context_mix"]:
+                untold.add("kv_own_mean_bytes")
+        for name, value in itertools.chain.from_iterable(block.items() for block in blocks):
+            if type(value) in (int, float) and name not in untold and not name.endswith("ib"):
+                self.assertEqual("%.9g" % rows[name], "%.9g" % value, name)
+
+    def test_todo_tipo(self):
+        """De cada tipo de pergunta, cada conta fecha, e cada número da tela tem a sua"""
+        for (model, server, choices), storage in zip(self.EVERY_KIND, FUZZ_STORAGE * 9):
+            choices = dict({"concurrency": 300, "context": 9000}, **choices)
+            result = answer(changed(asking(model, server, **choices),
+                                    storage=in_catalogue("storage", storage)))
+            figures = figures_of(result)
+            self.check((model, server, choices), figures)
+            with self.subTest(model=model, server=server, choices=choices):
+                self.counted(document_of(result), figures)
+
+    def test_fracao_de_byte(self):
+        """Elementos que não somam um byte inteiro se arredondam na conta; e sem teto há conta"""
+        odd = dict(listed("models", "llama-3.1-8b"), name="impar", attention_pattern="groups",
+                   num_layers=3, groups=[{"kind": "full", "layers": 3, "kv_heads": 1, "k_dim": 33,
+                                          "v_dim": 33}])
+        bare = {name: value for name, value in listed("servers", "dgx300").items() if name in (
+            "name", "gpus", "total_hbm_gb", "hbm_per_gpu_gb", "source", "notes")}
+        for model, server, kv in ((entry_of("models", odd), "dgx-b200", "nvfp4"),
+                                  ("llama-3.1-8b", entry_of("servers", dict(bare, name="caixa")),
+                                   "fp8")):
+            figures = figures_of(answer(asking(model, server, 300, 100, kv_precision=kv)))
+            self.check((model, server), figures)
+            rows = {row["name"]: row["formula"] for row in figures}
+            self.assertIn("sessions_per_unit", rows)
+            self.assertEqual("ceil(" in rows["kv_group_1_bytes"], kv == "nvfp4")
 
     def random_answers(self, seed, count):
         """Tantas respostas a perguntas de todo tipo, as que têm resposta."""
