@@ -5291,7 +5291,7 @@ class Explicacao(Case):
                     value = float(evaluated(text, True))
                     self.assertEqual("%.9g" % value, "%.9g" % shown.get(name, value), name)
                 if row["formula"]:
-                    self.check_value(row["numbers"], row["value"])
+                    Explicacao.check_value(self, row["numbers"], row["value"])
 
     def check_value(self, numbers, value):
         """Um inteiro é exato; um real, um dos que os números impressos dão."""
@@ -7533,6 +7533,7 @@ class LogDoMotor(Case):
                 self.assertIn(words, text)
             explained = json.loads(self.ok(*flags(question), "--explain", "--json"))
             rows = {row["name"]: row for row in explained["explanation"]["figures"]}
+            Explicacao.check(self, question, explained["explanation"]["figures"])
             self.assertEqual([rows[name]["source"] for name in
                               ("weights_bytes", "kv_capacity_bytes")], ["log do motor"] * 2)
             self.assertEqual(rows["kv_blocks"]["value"], explained["engine"]["kv_blocks"])
@@ -9431,6 +9432,33 @@ class CatalogosRuins(Case):
                              "espera-se um contexto maior")
             self.results({"kv_per_session_bytes": 2 * 512}, effective_context=64, **base)
             self.ok(*flags(dict(base, nodes=1, concurrency=10)))  # a busca passa por eles
+
+    def test_cada_tipo_de_grupo(self):
+        """Um modelo de um só tipo de grupo, em contextos curtos: toda tela responde ou recusa"""
+        sizes = {"state_bytes": 70000, "window": 64, "chunk": 64, "ratio": 64, "k_dim": 64,
+                 "v_dim": 64, "dim": 512, "index_head_dim": 128, "kv_lora_rank": 512,
+                 "qk_rope_head_dim": 64}
+        screens = ([], ["--explain"], ["--json"], ["--csv"], ["--html"], ["--scenarios"],
+                   ["--explain", "--json"])
+        plain = dict(listed("models", "llama-3.1-8b"), name="curto", aliases=[], num_layers=2,
+                     attention_pattern="groups")
+        del plain["hf_id"]
+        kinds = {kind: fields for kind, (fields, _) in sizing.KINDS.items() if kind != "none"}
+        for number, (kind, fields) in enumerate(kinds.items()):
+            group = dict({name: sizes.get(name, 8) for name in fields}, kind=kind, layers=2)
+            rider = [{"kind": "none", "layers": 2}] if kind in sizing.RIDERS else []
+            with temporary_file({"models": [dict(plain, groups=[group, *rider])]}) as path:
+                self.ok("--validate", "--models-file", path)
+                for context, precision in ((1, "fp8"), (63, "int8")):
+                    args = flags({"models_file": path, "model": "curto", "server": "dgx300",
+                                  "concurrency": 9, "effective_context": context,
+                                  "kv_precision": precision})
+                    screen = screens[(number + context) % len(screens)]
+                    result = run(*args, *screen)
+                    self.assertIn(result.returncode, (0, 2), (args, screen, result.stderr))
+                    if result.returncode:
+                        self.assertRegex(result.stderr, r"\Asizing\.py: --(kv-p|effective-c).*\n\Z")
+                    self.assertEqual(result.returncode, run(*args).returncode)
 
     def test_contradicoes(self):
         """Campos que se contradizem"""
