@@ -7502,6 +7502,103 @@ POOL_FORMULAS = {  # no lugar das de FIGURES
     "sessions_after_failure": "min(1, prefill_nodes_after_failure) * decode_nodes_after_failure / "
                               "nodes_per_unit * sessions_per_unit",
     "nodes_bought": "nodes_with_headroom + ha_spares * (nodes_per_unit + prefill_nodes_per_unit)"}
+# O que é cada grandeza que só as fórmulas dizem; à frente do nome pode vir o do lote, ou do tempo.
+QUANTITIES = """\
+longest_tokens: comprimento da sessão mais longa
+request_cached_tokens: tokens do pedido já em cache
+request_new_tokens: tokens novos do pedido
+prefix_copies: cópias do prefixo comum numa unidade: por réplica e rank de data parallel
+shared_blocks: blocos cheios do prefixo comum
+ha_spares: unidades de reserva que a HA pede
+failed_nodes: nós que caem: os da reserva, ou um
+replicas_per_unit: réplicas numa unidade
+dense_bytes: pesos fora dos especialistas, na maior etapa
+replicated_bytes: pesos que cada GPU repete
+rope_bytes: tabela do RoPE
+stage_expert_bytes: pesos dos especialistas, na maior etapa
+expert_padding: especialistas com o arredondamento dos kernels, sobre sem ele
+batch_bytes: entrada de um passo, de max_num_batched_tokens
+logits_bytes: amostrador, de cada sequência
+ffn_bytes: FFN de um passo
+moe_bytes: saídas dos especialistas de um passo
+indexer_bytes: o que a atenção esparsa junta no prefill
+conversion_bytes: o que a troca de leiaute dos pesos MXFP4 prende
+encoder_bytes: imagens de teste de um modelo multimodal
+stream_bytes: fluxos residuais da DeepSeek V4
+graphs_captured: grafos CUDA que o motor guarda
+graph_bytes: um grafo CUDA, nas camadas da maior etapa
+non_torch_bytes: contexto CUDA e NCCL
+margin: fator da ponta ruim da faixa de 80%, se nela se julga
+stages: etapas do pipeline parallel
+stage_gpus: GPUs de uma etapa
+parallel: 1 se a etapa tem mais de uma GPU
+tensor_parallel: GPUs do tensor parallel
+pipeline_parallel: etapas do pipeline parallel
+layers: camadas: cada atenção e cada FFN conta por meia
+senders: GPUs que dividem o que se envia na rede
+chunks: passos em que um prompt sozinho se corta
+batched_tokens: max_num_batched_tokens do motor
+step_seconds: um passo, se lê todos os especialistas: a parte fixa de cada parcela
+sequence_seconds: o que cada sequência acrescenta a um passo
+experts_read_seconds: ler todos os especialistas
+draft_experts_seconds: ler todos os das camadas que rascunham
+step_tokens: tokens que um passo confere em cada sequência
+acceptance_length: tokens que um passo gera
+weights_step_seconds: a parte fixa das camadas densas num passo
+layers_step_seconds: a parte fixa da comunicação e da partida num passo
+kv_sequence_seconds: o que o KV de cada sequência acrescenta
+weights_sequence_seconds: o que as camadas densas acrescentam
+experts_sequence_seconds: o que os especialistas acrescentam
+layers_sequence_seconds: o que a comunicação acrescenta
+draft_weights_ratio: parte que a camada que rascunha tem das densas que se leem
+draft_experts_ratio: parte que a camada que rascunha tem dos especialistas
+draft_kv_ratio: parte que a camada que rascunha tem do KV
+draft_layers_ratio: parte que a camada que rascunha é de todas
+gpu_read_bytes: pesos densos que cada GPU lê num passo
+gpu_linear_params: parâmetros densos que cada GPU calcula
+gpu_head_params: parâmetros da cabeça em cada GPU
+expert_bytes: pesos de todos os especialistas
+expert_params: parâmetros de todos os especialistas
+touched_ratio: parte dos especialistas que um token usa
+dispatched_bytes: o que um token leva aos especialistas
+kv_read_bytes: KV que um passo lê em cada GPU, por sequência
+indexer_read_bytes: chaves do indexador que um passo lê em cada GPU, por sequência
+absorbed_flops: FLOPs da atenção latente num passo, por sequência
+attention_flops: FLOPs da atenção no prefill do prompt mais longo
+indexer_flops: FLOPs do indexador no prefill do prompt mais longo
+input_tokens: tokens novos do prompt mais longo
+mean_input_tokens: tokens novos de um pedido, em média
+mean_attention_flops: FLOPs da atenção no prefill, em média
+mean_indexer_flops: FLOPs do indexador no prefill, em média
+launch_seconds: partida dos kernels de um passo
+wait_seconds: latência de uma troca entre as GPUs da etapa
+hbm_bandwidth: banda da HBM de uma GPU, em B/s
+link_bandwidth: banda de cada GPU às da etapa, em B/s
+hop_bandwidth: banda de uma etapa à outra, em B/s
+bf16_flops: pico denso em 16 bits, em FLOP/s
+dense_flops: pico na precisão das camadas densas, em FLOP/s
+expert_flops: pico na precisão dos especialistas, em FLOP/s
+dense_prefill_mfu: parte do pico que as camadas densas alcançam no prefill
+experts_decode_mfu: parte do pico que os especialistas alcançam no decode
+experts_prefill_mfu: parte do pico que os especialistas alcançam no prefill
+prefill_spread: E[S²] / E[S]² dos prefills: 1 se todos os pedidos são iguais
+recovering_nodes: nós que leem juntos depois da falha
+starting_nodes: nós que leem juntos a frio
+power_kw_per_node: potência máxima de um nó, em kW
+heat_btu_h_per_node: calor de um nó, em BTU/h
+rack_units_per_node: espaço de um nó, em U
+purchase: compra, se há preço do nó
+energy: energia, se há preço dela
+transfer_gpu_bytes: KV de um prompt na GPU que mais envia ou recebe
+replicas: réplicas nos nós
+planned_first_seconds: o que o decode deixa ao prefill e à fila dele
+nodes_final: nós, com a reserva
+nodes_per_unit: nós de uma unidade
+data_parallel: ranks de data parallel
+prompts_sessions: sessões que mandam os prompts
+prompts_latency_seconds: latência de um pedido delas, sem a fila do prefill
+prompts_ratio: um mais o pico
+prefill_seconds: prefill de um pedido nos nós de decode"""
 QUANTITY_NAME = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 FORMULA_CONSTANTS = {
     "GB": GB, "GIB": GIB, "CUBLAS_BYTES": CUBLAS_BYTES, "GRAPHS_BYTES": GRAPHS_BYTES,
@@ -7522,7 +7619,9 @@ def explanation_of(r: SizingResult, servers: Sequence[Server]) -> Json:
                 "sessions": offer.sessions_per_unit, "limited_by": offer.limited_by,
                 "nodes": offer.nodes_with_spares(r.question) if offer.sessions_per_unit else None}
                for offer in r.offers if offer.layout]
-    return {"plain": plain_paragraphs(r), "figures": figures_of(r), "layouts": layouts,
+    figures = figures_of(r)
+    return {"plain": plain_paragraphs(r), "figures": figures,
+            "quantities": quantities_of(r, figures), "layouts": layouts,
             "alternatives": alternatives(r, servers), "launch": launch_lines(r)}
 
 
@@ -7546,6 +7645,20 @@ def figures_of(r: SizingResult) -> list[Json]:
         if name not in rows and None not in map(names.get, used):
             rows[name] = figure(names, name, label, unit, formula, source)
     return [rows.pop("effective_context"), *group_figures(r), *rows.values(), *logged_rows(r)]
+
+
+def quantities_of(r: SizingResult, figures: Sequence[Json]) -> list[Json]:
+    """As grandezas que só as fórmulas dizem: nome, valor e o que são."""
+    labels = dict([line.split(": ", 1) for line in QUANTITIES.splitlines()])
+    names, rows = names_of_figures(r), {row["name"] for row in figures}
+    used, found = [re.findall(QUANTITY_NAME, row["formula"]) for row in figures], []
+    for name in dict.fromkeys(chain.from_iterable(used)):
+        words = name.split("_")
+        label = next(filter(None, [labels.get("_".join(words[first:]))
+                                   for first in range(len(words))]), None)
+        if label and name not in rows and name in names:
+            found.append({"name": name, "value": json_number(names[name]), "label": label})
+    return found
 
 
 def logged_rows(r: SizingResult) -> Iterator[Json]:
@@ -8792,6 +8905,9 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     lines = [*plain_page(r, explanation["plain"]), "", "As contas, uma a uma:"]
     for row in explanation["figures"]:
         lines += figure_lines(row)
+    lines += ["", "O que mais entra nas fórmulas:"]
+    for row in explanation["quantities"]:
+        lines += folded("%(name)s = " % row + exact_text(row["value"]) + ": " + row["label"], 4)
     if explanation["layouts"]:
         lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de velocidade medida, "
                   "o de", "mais sessões, o de maior teto e o de menor tp."]

@@ -4321,7 +4321,8 @@ def evaluated(text, exact):
 QUANTITY = r"[A-Za-z]\w+\b(?!\()"  # numa fórmula; antes de um parêntese há uma função
 # As grandezas de cada grupo de camadas, que uma explicação diz uma vez por grupo.
 OF_A_GROUP = {"group_layers", "held_tokens", "shared_tokens", "elements_per_token",
-              "bytes_per_token", "fixed_bytes", "groups", "block_tokens", "cap_tokens"}
+              "bytes_per_token", "fixed_bytes", "groups", "block_tokens", "cap_tokens",
+              "element_bytes", "draft_tokens", "in_flight_tokens"}
 
 
 def substituted(row):
@@ -5338,6 +5339,20 @@ class Explicacao(Case):
         "failures_covered_nominal", "failures_covered_peak", "checkpoint_bytes", "loader_gbps",
         "engine_start_seconds", "parked_sessions", "parked_kv_bytes", "nodes_per_rack"}
 
+    def stated_names(self, result, figures):
+        """Cada nome de uma fórmula é uma das contas, ou diz-se o que é, ou está no JSON."""
+        known = {row["name"] for row in figures} | OF_A_GROUP | set(sizing.FORMULA_CONSTANTS)
+        quantities = sizing.quantities_of(result.internal, figures)
+        known |= {row["name"] for row in quantities if row["label"] and row["value"] is not None}
+        document = document_of(result)
+        for block in ("model", "server", "storage", "parameters", "results", "engine",
+                      "storage_plan", "physical"):
+            known |= set(document.get(block, ()))
+        for row in figures:
+            for name in re.findall(QUANTITY, row["formula"]):
+                self.assertTrue(name in known or name.replace("prefill_", "") in known
+                                or re.fullmatch(r"mix_\d_ratio", name), (row["name"], name))
+
     def counted(self, document, figures):
         """Os números do JSON que a tela mostra têm cada um a sua conta, com o mesmo valor."""
         rows = {row["name"]: row["value"] for row in figures}
@@ -5365,6 +5380,7 @@ class Explicacao(Case):
             self.check((model, server, choices), figures)
             with self.subTest(model=model, server=server, choices=choices):
                 self.counted(document_of(result), figures)
+                self.stated_names(result, figures)
 
     def test_fracao_de_byte(self):
         """Elementos que não somam um byte inteiro se arredondam na conta; e sem teto há conta"""

@@ -425,6 +425,7 @@ MUTANTS = (
     ("FIGURES", "launch[ + draft]", "launch", "Explicacao.test_todo_tipo"),
     ("FIGURES", "failed_nodes - (nodes_final", "failed_nodes + (nodes_final",
      "Explicacao.test_todo_tipo"),
+    ("quantities_of", "labels.get(", "bool() and labels.get(", "Explicacao.test_todo_tipo"),
     ("FIGURES", "kept_per_replica * replicas_per_unit", "kept_per_replica", "Explicacao"),
     ("time_figures", "tpot_margin * %s", "%s", "Explicacao.test_ao_acaso"),
     ("limit_names", "if speed.confident", "if not speed.confident", "Explicacao"),
