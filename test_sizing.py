@@ -105,8 +105,6 @@ def in_this_process(args):
         sys.argv, sys.stdout, sys.stderr, folder, environment = kept
         if folder != os.getcwd() or environment != os.environ:
             raise AssertionError("a execução mudou o diretório ou o ambiente")
-    if status == 130:  # um Ctrl-C de quem roda os testes
-        raise KeyboardInterrupt
     texts = []
     for stream, output in zip(streams, outputs):
         stream.flush()
@@ -3340,7 +3338,7 @@ class Velocidade(Case):
     def test_fora_do_alcance(self):
         """Objetivo inalcançável: status 3, o melhor alcançável e o que o alcançaria"""
         self.refused(flags(dict(BASE, max_tpot_ms=2)),
-                     "TPOT de 2 ms fora do alcance: o melhor é 2.636 ms (tp 8)",
+                     "TPOT de 2 ms fora do alcance: o melhor é 2.64 ms (tp 8)",
                      "em nenhum servidor", status=3)
         self.assertNotIn("nenhum servidor", self.refused(
             flags(dict(BASE, max_ttft_ms=200)), "TTFT de 200 ms fora do alcance: o melhor é ",
@@ -3796,7 +3794,7 @@ class Velocidade(Case):
             words = self.refused(flags(dict(asked, **{flag: 10})), "fora do alcance", status=3)
             best = re.search(r"o melhor é ([0-9.]+) ms", words)[1]
             self.assertEqual(self.sized(**dict(asked, **{flag: best}))["question"], "nodes")
-            least = "%.4g" % (float(best) * 0.999)
+            least = "%.3g" % (float(best) * 0.99)
             self.refused(flags(dict(asked, **{flag: least})), "fora do alcance", status=3)
         table = self.ok(*flags(dict(asked, server="dgx200,dgx300", max_ttft_p95_ms=4000)))
         self.assertIn("| P95 ms |", re.sub(" +", " ", table))
@@ -3935,7 +3933,7 @@ class Velocidade(Case):
         measured = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=10,
                         effective_context=32768, max_tpot_ms=50, calibrate_tpot_ms="100@1")
         self.assertNotIn("servidor do catálogo", self.refused(
-            flags(measured), "nenhuma flag sozinha basta", status=3))
+            flags(measured), "o melhor é 100 ms (tp 1)", status=3))
         long = self.ok(*flags(dict(BASE, model="deepseek-r1", server="gb200-nvl72",
                                    concurrency=10**5, effective_context=163840, output_tokens=100,
                                    max_tpot_ms=50)))
@@ -4028,7 +4026,7 @@ class Velocidade(Case):
                      effective_context=8192, output_tokens=64, max_ttft_ms=5000)
         self.assertIn("limite: TTFT de 5000 ms", self.ok(*flags(queue)))
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7150")),
-                     "TPOT de 2.715 ms fora do alcance: o melhor é 2.718 ms", status=3)
+                     "TPOT de 2.715 ms fora do alcance: o melhor é 2.72 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
         self.assertIn(" 0.10 (0.08-0.11) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
@@ -4078,10 +4076,12 @@ class Velocidade(Case):
                                      (19.4, "19", "RISCO"), (20.6, "21", "ok")):
             seen = cell(1000 / edge / high, min_tokens_per_second=20)
             self.assertEqual((seen[0], seen[2]), (shown, verdict))
-        # abaixo de um segundo, duas decimais, e três no limite
+        # abaixo de um segundo, duas decimais e, no limite, as que o distinguem
         first = found["performance"]["ttft_ms"]["high"]
         self.assertLess(first, 1000)
-        for limit, decimals in ((round(first, -1), 3), (round(first, -1) + 20, 2)):
+        for limit in (round(first, -1), round(first, -1) + 20, round(first), round(first, 4)):
+            decimals = next(n for n in range(2, 9)
+                            if "%.*f" % (n, first / 1000) != "%.*f" % (n, limit / 1000))
             self.assertEqual(cell(40, max_ttft_ms=limit)[1:], (
                 "%.*f" % (decimals, first / 1000), "ok" if first <= limit else "RISCO"))
 
@@ -4153,8 +4153,8 @@ class Velocidade(Case):
         """Com um TPOT medido, a recusa não promete outro servidor, onde ele não foi medido"""
         question = dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)
         self.refused(flags(question), "cabe em: gb200-nvl72", status=3)
-        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40",
-                            "nenhuma flag sozinha basta neste servidor", status=3)
+        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40 ms (",
+                            status=3)
         self.assertNotRegex(line, "cabe em|cabe com|nenhum servidor")
 
     def test_imutaveis(self):
@@ -4211,7 +4211,7 @@ def numbers_in(value):
 def written(value):
     """As formas em que um número pode aparecer numa frase."""
     return [str(value), *(number_text(value, digits) for digits in range(3, 10)),
-            number_text(value / 1000), decimal_text(value * 100, 3), decimal_text(value, 2),
+            number_text(value / 1000), decimal_text(value * 100, 9), decimal_text(value, 2),
             decimal_text(value, 3), decimal_text(value / 1e9, 1), size_text(value).split()[0],
             seconds_text(value).split()[0]]
 
@@ -4221,12 +4221,12 @@ def any_question(generator):
     pick = generator.choice
     ways = {
         "kv_precision": ("fp8", "fp16"), "ha_mode": ("none", "n+1", "n+2"),
-        "peak_headroom_ratio": (Fraction(0), Fraction(1, 3)),
+        "peak_headroom_ratio": (Fraction(0), Fraction("0.3335")),
         "kv_budget_ratio": (Fraction(1, 2), Fraction("0.712345")),
         "runtime_overhead_gib": (3, Fraction("120.7")), "weights_precision": ("fp8", "bf16"),
         "input_tokens": (1, 500, 2000), "cached_tokens": (0, 700, 4000), "output_tokens": (1, 400),
         "shared_prefix_tokens": (1, 600, 3000),
-        "context_mix": (((2048, Fraction(2, 3)), (9000, Fraction(1, 3))),
+        "context_mix": (((2048, Fraction("0.667")), (9000, Fraction("0.333"))),
                         ((8192, Fraction(7, 10)), (32768, Fraction(1, 4)),
                          (65536, Fraction(1, 20)))),
         "max_tpot_ms": (20.0, 45.0), "min_tokens_per_second": (12.0, 30.0),
@@ -9101,7 +9101,8 @@ class FlagsRuins(Case):
 ABSENT = object()  # o campo não está
 # Tipo de um campo → (o que a recusa diz que se espera, valores que ela recusa).
 FIELD_TYPES = {
-    "inteiro": ("um inteiro positivo", (True, "8", 1.5, 8.0, 0, -1, [], {})),
+    "inteiro": ("um inteiro positivo, de até 30 dígitos",
+                (True, "8", 1.5, 8.0, 0, -1, 10**30, [], {})),
     "poucos": ("um inteiro positivo até 4096", (True, "8", 1.5, 0, -1, 4097, [], {})),
     "número": ("um número positivo", (True, "8", 0, -1, -0.5, [], {})),
     "capacidade": ("um número de 5 a 20", (True, "8", 0, -1, 4.9, 21, [], {})),
