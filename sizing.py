@@ -7022,18 +7022,25 @@ def load_warnings(r: SizingResult) -> Iterator[str]:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context or 0, q.effective_context))
     if r.nodes_final == unit:
-        bought = plural(unit, "nó")
         yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
-            bought, "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
-            "" if q.nodes else "; --ha n+1 acrescenta " + bought)
+            plural(unit, "nó"), "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
+            spare_text(r))
     if r.pools and not q.ha_spares and min(
             plan["nodes_after_failure"] for plan in r.pools.plans(r.concurrency)) == 0:
-        yield ("single_node: um lote só tem %s, sem HA: se cair, o serviço para%s" % (
-            plural(unit, "nó"), "" if q.nodes else "; --ha n+1 acrescenta um nó a cada lote"))
+        yield ("single_node: um lote não tem outra réplica, sem HA: se cair, o serviço para"
+               + spare_text(r))
     idle = (q.nodes or 0) - r.nodes_final if r.pools else (q.nodes or 0) % unit
     if q.nodes and idle:
         yield "idle_nodes: uma réplica ocupa %d nós: dos %d nós dados, %s" % (
             unit, q.nodes, plural(idle, "fica ocioso", "ficam ociosos"))
+
+
+def spare_text(r: SizingResult) -> str:
+    """O que a reserva acrescenta, às vezes noutro leiaute; nada, se os nós foram dados."""
+    if r.question.nodes:
+        return ""
+    spared = size(replace(r.asked, ha_mode="n+1"), r.capacity)
+    return "; --ha n+1 acrescenta " + plural(spared.nodes_final - r.nodes_final, "nó")
 
 
 def speed_gap(r: SizingResult) -> str:
@@ -7921,17 +7928,22 @@ def launch_lines(r: SizingResult) -> list[str]:
     """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
     q, layout = r.question, r.offer.layout
     if layout is None:
-        return ["# sem o teto físico não há leiaute; " + missing_text(r.capacity.missing)]
+        return comment("sem o teto físico não há leiaute; " + missing_text(r.capacity.missing))
     engines = layout.replicas_per_unit * layout.data_parallel
     sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, engines)
     if not r.pools:
         return launch_command(q, layout, sequences)
     prompts = r.pools.prefill.layout
     return [
-        "# um roteador (llm-d, Dynamo) manda cada prompt a um prefill, e daí a um decode;",
-        "# VLLM_NIXL_SIDE_CHANNEL_HOST é o IP do nó; a _PORT, uma por processo", "# prefill:",
+        *comment("um roteador (llm-d, Dynamo) manda cada prompt a um prefill, e daí a um decode; "
+                 "VLLM_NIXL_SIDE_CHANNEL_HOST é o IP do nó; a _PORT, uma por processo"),
+        "# prefill:",
         *launch_command(q, prompts, min(sequences, prompts.max_num_seqs), "kv_producer"),
         "# decode:", *launch_command(q, layout, sequences, "kv_consumer")]
+
+
+def comment(text: str) -> list[str]:
+    return ["# " + line for line in folded(text, 0, WIDTH - 2)]
 
 
 def launch_command(q: Question, layout: Layout, sequences: int, kv_role: str = "") -> list[str]:
@@ -7947,16 +7959,16 @@ def launch_command(q: Question, layout: Layout, sequences: int, kv_role: str = "
 def launch_notes(q: Question, layout: Layout) -> list[str]:
     notes, nodes, replicas = [], layout.nodes_per_unit, layout.replicas_per_unit
     if q.weights_precision != q.model.native_precision and not quantized_on_load(q):
-        notes.append("# pesos em %s: use um checkpoint nesta precisão" % q.weights_precision)
+        notes.append("pesos em %s: use um checkpoint nesta precisão" % q.weights_precision)
     if q.element_bytes == 2:
-        notes.append("# KV no tipo do modelo, de 16 bits como " + q.kv_precision)
+        notes.append("KV no tipo do modelo, de 16 bits como " + q.kv_precision)
     if nodes > 1:
-        notes += ["# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
-                  % (nodes - 1), "# acrescente --headless"]
+        notes.append("em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante, "
+                     "acrescente --headless" % (nodes - 1))
     if replicas > 1:
-        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
+        notes.append("%d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
                      "8000+i" % (replicas, layout.replica_gpus))
-    return notes
+    return list(chain.from_iterable(map(comment, notes)))
 
 
 def engine_kv_dtype(q: Question) -> str:
@@ -8271,6 +8283,7 @@ def predicted_plain(r: SizingResult) -> str:
 # ── Apêndice: visões: text_report, explanation_text, json_document e os seus blocos
 
 LABEL, HBM_LABEL = 12, "HBM por nó"  # colunas do rótulo de cada linha; o da barra
+SCREEN_LINES = 24  # de um terminal
 
 
 def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
@@ -8281,7 +8294,10 @@ def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
     lines = list(chain.from_iterable([*section, ""] for section in sections if section))[:-1]
     for warning in other_warnings(r):
         lines += folded("! " + warning, 2)
-    return "\n".join([*lines, *folded(where_next(r))]) + "\n"
+    lines += folded(where_next(r))
+    if len(lines) > SCREEN_LINES:  # as que nada dizem de novo
+        lines = [line for line in lines if line and line[0] != "["]
+    return "\n".join(lines) + "\n"
 
 
 def labelled(label: str, text: str) -> list[str]:
