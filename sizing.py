@@ -3031,7 +3031,8 @@ def value_text(value: Any) -> str:
         return "{…}"
     if isinstance(value, list):
         return "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    text = repr(value) if isinstance(value, str) else (
+        json.dumps(value, default=given_text).strip('"'))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -3331,8 +3332,7 @@ NAME_GAPS = re.compile(r"[\s_-]+")
 
 
 def is_count(value: Any) -> bool:
-    """Até o que o leitor de JSON toma por inteiro: o que se escreve se pode ler de volta."""
-    return type(value) is int and 0 < value < 10**MAX_DIGITS
+    return type(value) is int and value > 0
 
 
 def is_name(value: Any) -> bool:
@@ -3348,7 +3348,7 @@ def is_list_of(accepts: Callable[[Any], bool], value: Any) -> bool:
 
 
 FLAG: Rule = (lambda v: type(v) is bool, "true ou false")
-COUNT: Rule = (is_count, "um inteiro positivo, de até %d dígitos" % MAX_DIGITS)
+COUNT: Rule = (is_count, "um inteiro positivo")
 FEW: Rule = (lambda v: is_count(v) and v <= 4096, "um inteiro positivo até 4096")
 QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número positivo")
 CAPABILITY: Rule = (lambda v: type(v) in (int, Fraction) and 5 <= v <= 20,
@@ -3404,8 +3404,7 @@ MODEL_RULES: dict[str, Rule] = {
 MTP_RULES: dict[str, Rule] = {
     "groups": GROUPS, "dense_bytes": COUNT,
     "hf_id": (lambda v: v is ABSENT or NAME[0](v), NAME[1] + ", ou nada"),  # EAGLE3, à parte
-    "expert_bytes": (lambda v: type(v) is int and (v == 0 or is_count(v)),
-                     "um inteiro de 0 em diante")}
+    "expert_bytes": (lambda v: type(v) is int and v >= 0, "um inteiro de 0 em diante")}
 SERVER_RULES: dict[str, Rule] = {
     **COMMON_RULES, "product": LINE, "gpu": LINE, "gpus": FEW, "compute_capability": CAPABILITY,
     "speed_measured": FLAG,
@@ -3524,8 +3523,8 @@ def group_mistakes(group: Json) -> tuple[list[str], str]:
 
 def is_group_number(name: str, value: Any) -> bool:
     # v_dim 0: V é o próprio K; qk_rope_head_dim 0: MLA sem RoPE
-    may_be_zero = name in ("v_dim", "qk_rope_head_dim")
-    return is_count(value) or (may_be_zero and type(value) is int and value == 0)
+    least = 0 if name in ("v_dim", "qk_rope_head_dim") else 1
+    return type(value) is int and value >= least
 
 
 def server_contradictions(server: Server) -> Iterator[Problem]:
@@ -7065,13 +7064,13 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
     slowest = max(cases, key=lambda case: case["tpot_ms"]["estimate"])
     rate = slowest["output_tokens_per_second_per_session"]
     if rate < SLOW_TOKENS_PER_SECOND:
-        yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
+        yield "slow_decode: %s: %s tokens/s, abaixo de %d" % (
             load_text(r, slowest), near_text(rate, SLOW_TOKENS_PER_SECOND),
             SLOW_TOKENS_PER_SECOND)
     busiest = max(cases, key=lambda case: case["prefill_ratio"])
     queued = [case for case in cases if not case["ttft_ms"]]
     if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO or queued:
-        busy = "%s: %d%% do tempo em prefill" % (
+        busy = "%s: %d%% em prefill" % (
             load_text(r, busiest), 100 * busiest["prefill_ratio"])
         if r.pools:  # o decode não faz prefill
             busy = "%s, %s" % (load_text(r, queued[0]), STATES[queued[0]["state"]])
@@ -7083,8 +7082,8 @@ def queue_text(case: Json) -> str:
     if case["queue_sessions_per_replica"] is None:
         return "a fila do lote de prefill não se prevê acima de %d%% do tempo ocupado" % (
             100 * QUEUE_UTILIZATION)
-    return ("a fila não se prevê acima de %s por réplica: --max-ttft-ms as limita, --input-tokens "
-            "diz o que já está em cache" % sessions_text(case["queue_sessions_per_replica"]))
+    return "a fila não se prevê acima de %s por réplica: use --max-ttft-ms ou --input-tokens" % (
+        sessions_text(case["queue_sessions_per_replica"]))
 
 
 def speculation_warning(r: SizingResult) -> Iterator[str]:
@@ -7170,8 +7169,8 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
         yield ("unserved_gpu: a atenção esparsa deste modelo só tem kernels, no vLLM, para GPUs de "
                "compute capability 9 e 10: confira antes de comprar")
     if offer.nodes_per_unit > 1:
-        yield ("replica_spans_nodes: a réplica que compra menos nós ocupa %d, e a rede entre eles "
-               "decide a velocidade" % offer.nodes_per_unit)
+        yield ("replica_spans_nodes: réplica de %d nós: a rede entre eles decide a velocidade"
+               % offer.nodes_per_unit)
 
 
 def plan_warnings(r: SizingResult) -> Iterator[str]:
@@ -8295,8 +8294,9 @@ def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
     for warning in other_warnings(r):
         lines += folded("! " + warning, 2)
     lines += folded(where_next(r))
-    if len(lines) > SCREEN_LINES:  # as que nada dizem de novo
-        lines = [line for line in lines if line and line[0] != "["]
+    for spare in (*[line for line in lines if line[:1] == "["], "", ""):  # nada dizem de novo
+        if len(lines) > SCREEN_LINES and spare in lines:
+            lines.remove(spare)
     return "\n".join(lines) + "\n"
 
 
@@ -8654,11 +8654,9 @@ def cost_text(r: SizingResult) -> str:
         lacking.append("sem a energia")
     if costs["purchase"] is None:
         lacking.append("sem a compra")
-    shown = {"purchase": "compra %s", "energy": "energia %s", "total": "total %s",
+    shown = {"purchase": "compra %s", "energy": "energia %s",  # o total, a manchete diz
              "per_session_month": "%s por sessão e mês",
              "per_million_output_tokens": "%s por milhão de tokens"}
-    if lacking:
-        del shown["total"]
     parts = [text % money_text(costs[name]) for name, text in shown.items()
              if costs[name] is not None]
     q = r.question

@@ -5285,6 +5285,20 @@ class Explicacao(Case):
             for number in re.findall(r"\d+(?:\.\d+)?", text):
                 self.assertTrue(number in texts, (number, text))
 
+    def test_comentarios(self):
+        """Os comentários da linha do motor também cabem em 80 colunas, por mais que falte"""
+        model = {name: value for name, value in listed("models", "deepseek-r1").items()
+                 if name not in ("num_attention_heads", "moe_intermediate_size", "vocab_size",
+                                 "weights_dense_bytes")}
+        rows = ((entry_of("models", model), "dgx200", {}, "num_attention_heads"),
+                ("deepseek-r1", "dgx-h100", {}, "acrescente --headless"),
+                ("llama-3.1-8b", "gb200-nvl72", {"tensor_parallel": 2}, "processos por nó"),
+                ("deepseek-r1", "dgx200", {"disaggregated": "yes"}, "NIXL_SIDE_CHANNEL_HOST"))
+        for name, server, changes, words in rows:
+            text = explanation_of(answer(asking(name, server, 50, 8192, **changes)))[1]
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+            self.assertIn(words, " ".join(text.replace("\n# ", " ").split()))
+
     def test_pagina(self):
         """A página da pergunta de sempre, de objetivos, de taxa e sem teto, por extenso"""
         bare = {name: value for name, value in listed("servers", "dgx300").items() if name in (
@@ -6340,7 +6354,8 @@ class StorageECusto(Case):
         century = self.sized(node_price=12, years=100)["costs"]
         self.assertAlmostEqual(century["per_session_month"], 24 / 1200 / 1000)
         text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
-        self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
+        self.assertIn("compra 1000000; energia 512460; ", " ".join(text.split()))
+        self.assertIn(" · custo 1512460\n", text)
         self.assertIn(" · custo 1512460", self.screen(text, 26)[1])
         self.assertIn(" (3 anos, nó a 500000, kWh a 0.5, PUE 1.3)", " ".join(text.split()))
 
@@ -8169,6 +8184,17 @@ class HuggingFace(Case):
     def shown(self, *args):
         return json.loads(self.ok("--hf-config", *args, "--print-model"))
 
+    def test_entrada_valida(self):
+        """O que --print-model mostra, --validate aceita; um tamanho absurdo se recusa"""
+        with temporary_file(LLAMA_8B) as path:
+            for weights in ("1e9", "0.000000001"):
+                entry = self.shown(path, "--weights-gib", weights)
+                _, problems = loaded("models", json.dumps({"models": [entry]}).encode())
+                self.assertEqual(problems, [])
+            for weights in ("1e30", "1.1e9"):
+                self.refused(["--hf-config", path, "--weights-gib", weights, "--print-model"],
+                             "--weights-gib '%s': espera-se" % weights, "até 1e9")
+
     def test_pasta(self):
         """Uma pasta, ou um arquivo dela: os bytes e os parâmetros são os dos cabeçalhos"""
         tensors = llama_tensors()
@@ -9101,8 +9127,7 @@ class FlagsRuins(Case):
 ABSENT = object()  # o campo não está
 # Tipo de um campo → (o que a recusa diz que se espera, valores que ela recusa).
 FIELD_TYPES = {
-    "inteiro": ("um inteiro positivo, de até 30 dígitos",
-                (True, "8", 1.5, 8.0, 0, -1, 10**30, [], {})),
+    "inteiro": ("um inteiro positivo", (True, "8", 1.5, 8.0, 0, -1, [], {})),
     "poucos": ("um inteiro positivo até 4096", (True, "8", 1.5, 0, -1, 4097, [], {})),
     "número": ("um número positivo", (True, "8", 0, -1, -0.5, [], {})),
     "capacidade": ("um número de 5 a 20", (True, "8", 0, -1, 4.9, 21, [], {})),
@@ -9608,14 +9633,11 @@ Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (motor ~809; log 648x)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
 Nós         capacidade pura 2 → com pico 2 → com N+1 3; storage profile_default
 HBM por nó  2142 GiB: ▓ pesos 69 ▒ motor 34 █ KV 1381 ░ livre 444 . fora 214
-[▓▓▓▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
 Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
-! slow_decode: prompt novo, 2 nós, no pico: 2.79 tokens/s por sessão, abaixo de
-  10
-! heavy_prefill: prompt novo, 2 nós, no pico: 88% do tempo em prefill; a fila
-  não se prevê acima de 116 sessões por réplica: --max-ttft-ms as limita,
-  --input-tokens diz o que já está em cache
+! slow_decode: prompt novo, 2 nós, no pico: 2.79 tokens/s, abaixo de 10
+! heavy_prefill: prompt novo, 2 nós, no pico: 88% em prefill; a fila não se
+  prevê acima de 116 sessões por réplica: use --max-ttft-ms ou --input-tokens
 ! tight_capacity: no pico sobram 26 vagas, 4.2% do último nó (abaixo de 10%)
 Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 """)
@@ -9632,6 +9654,19 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
             with self.subTest(changes):
                 asked = {name: value for name, value in dict(BASE, **changes).items() if value}
                 self.assertIn(words, " ".join(self.ok(*flags(asked)).split()))
+
+    def test_uma_tela(self):
+        """Uma pergunta comum cabe num terminal de 24 linhas, com todos os avisos dela"""
+        for changes in ({}, {"ha": "n+1"}, {"disaggregated": "yes"}, {"concurrency": 3},
+                        {"max_tpot_ms": 60, "ha": "n+2"}, {"nodes": 3},
+                        {"years": 3, "node_price": 400000, "energy_price": 0.2, "ha": "n+1"},
+                        {"model": "kimi-k2", "server": "dgx-h100", "concurrency": 100}):
+            text = self.ok(*flags(dict(BASE, **changes)))
+            lines = 24 + bool({"disaggregated", "years"} & set(changes))
+            self.assertLessEqual(len(text.splitlines()), lines, text)
+            for warning in self.sized(**changes)["warnings"]:
+                if not warning.startswith("objective_at_risk"):
+                    self.assertIn("! " + warning, " ".join(text.split()))
 
     def test_muitos_avisos(self):
         """Nenhum aviso se esconde: todos, por extenso, depois das 22 linhas da primeira tela"""
@@ -9888,6 +9923,18 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
                 _, errors = done.communicate(timeout=10)
                 self.assertEqual((done.returncode, errors), (130, b""))
                 self.assertLess(time.monotonic() - before, 3)
+        for module in (b"gettext", b"decimal"):  # ainda nos imports
+            done = subprocess.Popen(
+                [sys.executable, "-X", "importtime", SCRIPT, *question],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment(),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            self.addCleanup(done.kill)
+            for line in done.stderr:
+                if line.split()[-1] == module:
+                    done.send_signal(signal.SIGINT)
+                    break
+            _, errors = done.communicate(timeout=10)
+            self.assertEqual((done.returncode, b"Traceback" in errors), (130, False), errors)
 
     def test_sem_avisos_do_python(self):
         """Nada é dito sob -W error, -X dev, -I -S e -O"""
@@ -10088,8 +10135,101 @@ FUZZ_SERVERS = ("dgx300", "dgx200", "dgx-spark", "dgx-h100", "gb200-nvl72", "l40
 FUZZ_STORAGE = ("profile_network_ssd", "aws_ebs_gp3", "gcp_hyperdisk_ml", "profile_default")
 
 
+# O que se recusa ou avisa, com números ao acaso (`{}`), para digitar de volta o que se sugere.
+SUGGESTING = """
+max_tpot_ms={0.5:3} | max_ttft_ms={1:400} | min_tokens_per_second={700:9000}
+max_ttft_p95_ms={1:400} | max_tpot_ms={0.5:3} max_ttft_ms={1:300} confidence=90%
+runtime_overhead_gib={1500:2000} kv_budget_ratio={0.5:1} | kv_budget_ratio={0.0001:0.06}
+nodes=2 concurrency=900 max_ttft_ms={600:900} | nodes=1 concurrency=40000
+pipeline_parallel=7 | disaggregated=yes max_ttft_ms={1:90} | max_num_seqs=20000
+kv_precision=nvfp4 server=dgx200 | calibrate_tpot_ms=30@90000 | model=kimi-k2 server=dgx-h100
+speculative_tokens=2 acceptance_length=9 model=deepseek-r1 | tensor_parallel=3
+concurrency=1 max_tpot_ms={9:30} gpu_memory_utilization=0.8765432
+gpu_memory_utilization=0.99999 max_num_seqs=77 | kv_budget_ratio=0.7500001 max_ttft_ms={700:9000}
+model=kimi-k2.6 server=rtx-pro-6000-8x effective_context=8000 concurrency=5000
+"""
+OBJECTIVES = {"TPOT": "max_tpot_ms", "TTFT": "max_ttft_ms", "P95 do TTFT": "max_ttft_p95_ms"}
+
+
+def suggesting(generator):
+    """As perguntas de `SUGGESTING`, com três casas onde a flag as leria como milhar ou não."""
+    def drawn(match):
+        low, high = map(float, match.groups())
+        return "%.4f" % math.exp(generator.uniform(math.log(low), math.log(high)))
+
+    for text in re.sub(r"\{([0-9.]+):([0-9.]+)\}", drawn, SUGGESTING).replace("\n", "|").split("|"):
+        if text.strip():
+            yield dict(BASE, **dict(word.split("=", 1) for word in text.split()))
+
+
+def suggested_in(line):
+    """[(o que uma recusa sugere mudar, os status em que vale)]."""
+    found = [({"nodes": count}, (0,)) for count in re.findall(r"carga pede (\d+) nó", line)]
+    for ways in re.findall("cabe com (.*?)(?:; |$)", line):
+        for way in ways.split(" ou "):
+            words = way.split()
+            found.append((dict(zip([word[2:].replace("-", "_") for word in words[::2]],
+                                   words[1::2])), (0,)))
+    found += [({"server": names.split(", ")[-1]}, (0,))
+              for names in re.findall("cabe em: (.*)$", line)]
+    for asked, best in re.findall(r": ([^:]*) fora do alcance: o melhor é (.*?) \(", line):
+        limits = {}
+        for name, value in zip(asked.split(" e "), best.split(" e ")):
+            known = re.match(r"(.*) de [0-9.]+ ms$", name)
+            limits[OBJECTIVES[known[1]] if known else "min_tokens_per_second"] = value.split()[0]
+        found.append((limits, (0, 3) if "nodes" in line else (0,)))
+    flag = (re.match("sizing.py: --([a-z-]+)", line) or ["", ""])[1].replace("-", "_")
+    for values in re.findall("(?:espera-se um destes[^:]*:|com KV em) (.*)|espera-se "
+                             "(?:até|de 1 a) ([0-9]+)", line):
+        values = "".join(values)
+        found += [({flag: value}, (0, 3)) for value in values.split(", ")]
+    return found
+
+
 class Ataque(Case):
     """Milhares de casos ao acaso: nunca um traceback, nunca um status errado"""
+
+    def test_sugestoes(self):
+        """O que uma recusa ou um aviso sugere se digita de volta, e vale"""
+        seen = collections.Counter()
+        questions = itertools.chain.from_iterable(
+            map(suggesting, map(random.Random, range(rounds(8, 1)))))
+        for asked in itertools.islice(questions, 0, None, rounds(1, 2)):
+            done = run(*flags(asked))
+            for changes, statuses in suggested_in(done.stderr):
+                if "calibrate_tpot_ms" in changes:
+                    changes = {"calibrate_tpot_ms": "30@" + changes["calibrate_tpot_ms"]}
+                again = run(*flags(dict(asked, **changes)))
+                with self.subTest(asked, changes=changes, refused=done.stderr, again=again.stderr):
+                    seen.update(list(changes))
+                    self.assertIn(again.returncode, statuses)
+            if done.returncode == 0:
+                self.check_report(asked, " ".join(done.stdout.split()), seen)
+        self.assertGreater(len(seen), 9, seen)
+
+    def check_report(self, asked, text, seen):
+        """O que o relatório diz que uma flag daria, e a linha do motor digitada de volta."""
+        nodes = int(re.match(r"COMPRE (\d+)", text)[1])
+        for flag, value, change in (("ha", "n+1", r"--ha n\+1 acrescenta (\d+) nó"),
+                                    ("confidence", "90%", r"--confidence 90%: (\d+) ×")):
+            for count in re.findall(change, text):
+                then = self.sized(**dict(asked, **{flag: value}))["results"]["nodes_final"]
+                self.assertEqual(then, int(count) + (nodes if flag == "ha" else 0), text)
+                seen[flag] += 1
+        explained = json.loads(self.ok(*flags(asked), "--json", "--explain"))
+        words = " ".join(explained["explanation"]["launch"]).replace("\\", "").split()
+        typed = {flag: words[words.index("--" + engine) + 1] for flag, engine in (
+            ("gpu_memory_utilization", "gpu-memory-utilization"),
+            ("max_num_seqs", "max-num-seqs"), ("effective_context", "max-model-len"),
+            ("max_num_batched_tokens", "max-num-batched-tokens"),
+            ("tensor_parallel", "tensor-parallel-size"))}
+        self.assertEqual(Fraction(typed["gpu_memory_utilization"]),
+                         Fraction(asked.get("gpu_memory_utilization", "0.9")))
+        again = self.sized(**dict(asked, **typed))["results"]
+        self.assertEqual([again[name] for name in ("sessions_per_unit", "nodes_final")],
+                         [explained["results"][name] for name in ("sessions_per_unit",
+                                                                  "nodes_final")], typed)
+        seen["motor"] += 1
 
     def test_perguntas(self):
         """Linhas de comando: status 0, 2 ou 3, texto em 80 colunas, JSON e CSV bem formados"""
@@ -10129,6 +10269,49 @@ class Ataque(Case):
                     if plain and "--explain" not in argv:
                         self.screen(text, 32)
         self.assertTrue(all(seen[status] > rounds(100, 10) for status in (0, 2, 3)), seen)
+
+    def test_lado_certo(self):
+        """O número que passa de um limite nunca se escreve igual a ele, nem do outro lado"""
+        self.assertIn("! high_budget_ratio: 75.00001% da HBM para KV, acima de 75%:", self.ok(
+            *flags(dict(BASE, kv_budget_ratio="0.7500001"))))
+        hbm = "--gpu-memory-utilization=99.9999999%"
+        self.assertIn("99.9999999% da HBM", self.ok(*flags(BASE), hbm))
+        self.assertIn("--gpu-memory-utilization 0.999999999 ", self.ok(
+            *flags(BASE), hbm, "--explain"))
+        # uma sessão que pede um byte a mais do que o orçamento dá
+        asked = asking("opt-oss-120b", "dgx300", runtime_overhead_gib=0, context=131072)
+        total = asked.server.total_hbm_gb * 10**9
+        short = changed(asked, kv_budget_ratio=Fraction(session_bytes(
+            asked.model, 131072, "fp8") - 1, total))
+        self.assertIn("pede 2.25219727 GiB de KV e o orçamento de 1 nó é de "
+                      "2.25219726 GiB (faltam 1 B)", str(sizing.explained(
+                          sizing.NothingFits(short, "plan", offers=answer(asked).internal.offers))))
+        # 10 tokens/s, e um pouco menos
+        base = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=10,
+                    effective_context=32768)
+        for tpot_ms, expected in ((100, ""), ("100.0010", "9.9999 tokens/s, abaixo de 10")):
+            text = self.ok(*flags(dict(base, calibrate_tpot_ms="%s@10" % tpot_ms, ha="n+1",
+                                       peak_headroom_ratio=0, input_tokens=1)))
+            self.assertEqual(text.count("slow_decode"), int(bool(expected)), text)
+            self.assertIn(expected, text)
+
+    def test_sem_expoente(self):
+        """Números enormes e ínfimos por extenso, em 80 colunas, em todo texto"""
+        rows = (
+            (["--concurrency=1e30", "--years=3", "--node-price=1e29"], "1e30"),
+            (["--concurrency=1e13", "--explain"], "--explain"),
+            (["--concurrency=1e13", "--scenarios"], "--scenarios"),
+            (["--concurrency=9", "--pue=1", "--years=1", "--energy-price=1e-20"], "kWh a 0.0000"),
+            (["--concurrency=9", "--calibrate-tpot-ms=1e30@9"], "1e30@9"),
+            (["--requests-per-second=1e-25"], "1e-25"))
+        for args, name in rows:
+            with self.subTest(name):
+                done = run("--model=opt-oss-120b", "--server=dgx300", *args)
+                self.assertNotRegex(done.stdout + done.stderr, r"[0-9]e[+-]?[0-9]")
+                for line in done.stdout.splitlines():
+                    self.assertLessEqual(len(line), 80, line)
+                if name.startswith("kWh"):
+                    self.assertIn("kWh a 0.00000000000000000001", done.stdout)
 
     def test_catalogos(self):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
