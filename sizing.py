@@ -6748,7 +6748,7 @@ def weights_shortfall(error: NothingFits) -> str:
     weights, hbm = Fraction(least_weights_bytes(q), GB), q.server.total_hbm_gb
     return "os pesos de %s, %s GB, passam dos %s GB de HBM de %s (faltam %s GB); %s" % (
         q.model.name, near_text(weights, hbm, decimal_text, 1),
-        near_text(hbm, weights, decimal_text, 1), q.server.name, number_text(weights - hbm),
+        near_text(hbm, weights, decimal_text, 1), q.server.name, number_text(weights - hbm, 4),
         missing_text(missing_for_ceiling(q)) + " para réplicas de vários nós")
 
 
