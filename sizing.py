@@ -55,13 +55,19 @@ linha, o que oferece às outras. Do catálogo carregado ao texto impresso só h�
 """
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C, já nos imports: status 130, em silêncio.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import codecs
 import copy
 import dataclasses
 import gc
 import json
-import os
 import re
 import sys
 from collections import ChainMap
@@ -2896,6 +2902,16 @@ def number_text(value: Exact | float, digits: int = 3) -> str:
     return decimal_text(Fraction(text), 33) if "e-" in text else format(Decimal(text), "f")
 
 
+def given_text(value: Exact | float) -> str:
+    """O número todo, como uma flag o traz: arredondado, ficaria do outro lado de um limite.
+
+    >>> given_text(Fraction(99999, 100000)), given_text(674.1), given_text(1e-7)
+    ('0.99999', '674.1', '0.0000001')
+    """
+    exact = Fraction(repr(value)) if isinstance(value, float) else value
+    return decimal_text(exact, 2 * MAX_DIGITS)
+
+
 def cell_text(name: str, value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or "-"
@@ -2904,8 +2920,19 @@ def cell_text(name: str, value: Any) -> str:
     return decimal_text(value, 2)
 
 
+def near_text(value: Exact | float, limit: Exact | float,
+              write: Callable[[Any, int], str] = number_text, digits: int = 3) -> str:
+    """`write` de um número com os algarismos que o distinguem do que ele passa, ou não alcança.
+
+    >>> near_text(30.0004, 30), near_text(26.1, 30)
+    ('30.0004', '26.1')
+    """
+    return write(value, next((n for n in range(digits, 17) if write(value, n) != write(limit, n)),
+                             17))
+
+
 def percent_text(ratio: Exact) -> str:
-    return decimal_text(ratio * 100, 3) + "%"
+    return given_text(ratio * 100) + "%"
 
 
 def money_text(value: Exact | float) -> str:
@@ -2915,12 +2942,12 @@ def money_text(value: Exact | float) -> str:
     return decimal_text(Fraction(value), 2 if value >= 1 else 4)
 
 
-def size_text(size_bytes: Exact) -> str:
-    """Um tamanho com 5 algarismos, abaixo de 1024 na sua unidade binária."""
+def size_text(size_bytes: Exact, digits: int = 5) -> str:
+    """Um tamanho com `digits` algarismos, abaixo de 1024 na sua unidade binária."""
     value, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
     while abs(value) >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]
-    return "%.5g %s" % (value, units[0])
+    return "%s %s" % (number_text(value, digits), units[0])
 
 
 def seconds_text(seconds: float) -> str:
@@ -3004,7 +3031,8 @@ def value_text(value: Any) -> str:
         return "{…}"
     if isinstance(value, list):
         return "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
+    text = repr(value) if isinstance(value, str) else (
+        json.dumps(value, default=given_text).strip('"'))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -3067,12 +3095,14 @@ LOG_REFUSALS = {
 
 
 def log_refusal(q: Question, log: EngineLog, what: str, ways: Sequence[int] = ()) -> SizingError:
-    sizes = {"gpu": log.gpu_bytes or 0, "visible": (q.server.hbm_usable_gib_per_gpu or 0) * GIB,
-             "taken": (log.weights_bytes or 0) + log.kv_capacity_bytes, "usable": q.usable_bytes}
+    compared: dict[str, tuple[Exact, Exact]] = {
+        "gpu visible": (log.gpu_bytes or 0, (q.server.hbm_usable_gib_per_gpu or 0) * GIB),
+        "taken usable": ((log.weights_bytes or 0) + log.kv_capacity_bytes, q.usable_bytes)}
+    sizes = {name: near_text(value, other, size_text, 5) for names, pair in compared.items()
+             for name, value, other in zip(names.split(), pair, pair[::-1])}
     return SizingError("--engine-log", LOG_REFUSALS[what].format(
         model=q.model.name, server=q.server.name, ways=" ou ".join(map(str, ways[:3])),
-        ranks=log.data_parallel or "tamanho não dito",
-        **{name: size_text(size) for name, size in sizes.items()}), value=log.file)
+        ranks=log.data_parallel or "tamanho não dito", **sizes), value=log.file)
 
 
 def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: float
@@ -3080,29 +3110,23 @@ def calibration_refusal(ms: float, sessions: int, layout: Layout, predicted_ms: 
     """De sessões demais para uma réplica ou, se cabem, de um TPOT absurdo."""
     most = layout.sessions_per_replica
     wrong = "o previsto é %s ms (%s): confira a unidade e a carga medida" % (
-        format(Decimal("%.3g" % predicted_ms), "f"), layout)
+        number_text(predicted_ms), layout)
     if sessions > most:
         wrong = "espera-se até %s, o que uma réplica admite (%s)" % (sessions_text(most), layout)
-    return SizingError("--calibrate-tpot-ms", wrong, value="%g@%d" % (ms, sessions))
+    return SizingError("--calibrate-tpot-ms", wrong, value="%s@%d" % (given_text(ms), sessions))
 
 
 def prefill_refusal(q: Question, offer: Offer, prefills: Sequence[Prefill]) -> NothingFits:
-    """Se nenhum leiaute de prefill serve: o tempo que não se cumpre, e o melhor sem fila."""
+    """Se nenhum leiaute de prefill serve: o tempo que não se cumpre nem sem fila."""
     text = "nenhum leiaute de %s em %s guarda um prompt em cálculo e outro em envio" % (
         q.model.name, q.server.name)
+    assert offer.speed
     full = max(1, offer.full_replica_sessions)
-    best_ms = {"ttft": inf, "ttft_p95": inf}
-    for prefill in prefills:
-        assert offer.speed
-        calm = prefill.serving(offer.speed, 0.0)
-        time = prefill.missed(offer.speed, full, 0.0)
-        if time:
-            best_ms[time] = min(best_ms[time], calm.time_ms(time, full) * calm.margins[time])
-    time = min(best_ms, key=lambda name: best_ms[name])
-    if best_ms[time] < inf:
-        text = ("%s fora do alcance com o prefill separado: o melhor, sem fila, é %s ms" % (
-            LIMITS[time], safe_text(best_ms[time], ROUND_CEILING)))
-    elif offer.speed and offer.speed.missed(q, 1):
+    missed = [time for time in (prefill.missed(offer.speed, full, 0.0) for prefill in prefills)
+              if time]
+    if missed:
+        text = "%s fora do alcance com o prefill separado" % LIMITS[missed[0]]
+    elif offer.speed.missed(q, 1):
         text = "com o prefill separado, nem uma sessão cumpre os objetivos"
     return NothingFits(q, "objectives", text, offers=[offer])
 
@@ -6698,7 +6722,8 @@ def plan_shortfall(error: NothingFits) -> str:
     q, nodes = error.question, error.offers[0].nodes_per_unit
     kv_bytes, budget = kv_per_session_bytes(q), nodes * kv_budget_bytes(q)
     return "uma sessão de %s em %s pede %s de KV e o orçamento de %s é de %s (faltam %s)" % (
-        q.model.name, q.server.name, size_text(kv_bytes), plural(nodes, "nó"), size_text(budget),
+        q.model.name, q.server.name, near_text(kv_bytes, budget, size_text, 5),
+        plural(nodes, "nó"), near_text(budget, kv_bytes, size_text, 5),
         size_text(kv_bytes - budget))
 
 
@@ -6722,8 +6747,8 @@ def weights_shortfall(error: NothingFits) -> str:
     q = error.question
     weights, hbm = Fraction(least_weights_bytes(q), GB), q.server.total_hbm_gb
     return "os pesos de %s, %s GB, passam dos %s GB de HBM de %s (faltam %s GB); %s" % (
-        q.model.name, decimal_text(weights, 1), decimal_text(hbm, 1), q.server.name,
-        decimal_text(weights - hbm, 1),
+        q.model.name, near_text(weights, hbm, decimal_text, 1),
+        near_text(hbm, weights, decimal_text, 1), q.server.name, number_text(weights - hbm, 4),
         missing_text(missing_for_ceiling(q)) + " para réplicas de vários nós")
 
 
@@ -6734,34 +6759,38 @@ def network_shortfall(error: NothingFits) -> str:
 
 
 def objectives_shortfall(error: NothingFits) -> str:
-    """O melhor que uma sessão por réplica alcança de cada objetivo, do lado que é aceito."""
-    q, reached = error.question, []
-    alone = [(offer.speed, str(offer.layout)) for offer in error.offers
+    """O melhor que uma sessão por réplica alcança dos objetivos, juntos, do lado que é aceito."""
+    q, asked, reached = error.question, [], []
+    alone = [(offer.speed, offer.layout) for offer in error.offers
              if offer.speed and offer.layout and offer.layout.ceiling_sessions]
-    best_ms = {time: min((speed.time_ms(time, 1) * speed.margins[time], where)
-                         for speed, where in alone) for time in ("tpot", *FIRST_TOKENS)}
+
+    def times_ms(speed: Speed) -> dict[str, float]:
+        return {time: speed.time_ms(time, 1) * speed.margins[time] for time in q.time_limits_ms}
+
+    def excess(speed: Speed) -> float:
+        return max(ms / q.time_limits_ms[time] for time, ms in times_ms(speed).items())
+
+    speed, layout = min(alone, key=lambda item: (excess(item[0]), str(item[1])))
+    best_ms = times_ms(speed)
     for time, limit in (("tpot", q.max_tpot_ms), ("ttft", q.max_ttft_ms),
                         ("ttft_p95", q.max_ttft_p95_ms)):
-        best, where = best_ms[time]
-        if limit is not None and best > limit:
-            reached.append("%s de %s ms fora do alcance: o melhor é %s ms (%s)" % (
-                LIMITS[time], number_text(limit, 9), safe_text(best, ROUND_CEILING), where))
-    tpot, tpot_where = best_ms["tpot"]
+        if limit is not None and best_ms[time] > limit:
+            asked.append("%s de %s ms" % (LIMITS[time], given_text(limit)))
+            reached.append(safe_text(best_ms[time], ROUND_CEILING) + " ms")
     rate = q.min_tokens_per_second
-    if rate is not None and tpot > 1000 / rate:
-        reached.append("%s tokens/s fora do alcance: o melhor é %s (%s)" % (
-            number_text(rate, 9), safe_text(1000 / tpot, ROUND_FLOOR), tpot_where))
-    if not reached:
-        reached = ["os objetivos se alcançam um a um, mas não no mesmo leiaute"]
+    if rate is not None and best_ms["tpot"] > 1000 / rate:
+        asked.append("%s tokens/s" % given_text(rate))
+        reached.append(safe_text(1000 / best_ms["tpot"], ROUND_FLOOR) + " tokens/s")
     confident = "" if q.confidence == EVEN else ", na ponta ruim da faixa"
-    return "com uma sessão por réplica de %s em %s e %s por pedido%s: %s" % (
-        q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"), confident,
-        "; ".join(reached))
+    return ("com uma sessão por réplica de %s em %s e %s por pedido%s: %s fora do alcance: o "
+            "melhor é %s (%s)" % (
+                q.model.name, q.server.name, plural(q.ends[0], "token novo", "tokens novos"),
+                confident, " e ".join(asked), " e ".join(reached), layout))
 
 
 def safe_text(value: float, rounding: str) -> str:
-    """Com 4 algarismos, arredondado para o lado que não promete demais."""
-    return format(Context(prec=4, rounding=rounding).create_decimal(Decimal(value)), "f")
+    """Com 3 algarismos, sem 3 casas, que uma flag recusa; do lado que não promete demais."""
+    return format(Context(prec=3, rounding=rounding).create_decimal(Decimal(value)), "f")
 
 
 def nodes_shortfall(error: NothingFits) -> str:
@@ -6806,6 +6835,19 @@ def plan_options(error: NothingFits) -> list[Option]:
          replace(q, kv_budget_ratio=ratio) if ratio <= 1 else None)]
 
 
+MS_STEPS = 900 * 9  # os de três algarismos, de 0,1 a 10⁸ ms
+
+
+def least_limit_option(q: Question, flag: str) -> Option:
+    """O menor tempo de três algarismos com que a pergunta tem resposta."""
+    def at(step: int) -> Option:
+        ms = Fraction(100 + step % 900) * 10 ** (step // 900) / 1000
+        limit: Json = {flag[2:].replace("-", "_"): float(ms)}
+        return "%s %s" % (flag, given_text(ms)), replace(q, **limit)
+
+    return at(1 + largest(MS_STEPS, lambda step: not fitting([at(step)])))
+
+
 def objectives_options(error: NothingFits) -> list[Option]:
     q, fp8 = error.question, None
     if q.weights_precision in ("bf16", "fp16") and not q.engine_log:
@@ -6815,7 +6857,10 @@ def objectives_options(error: NothingFits) -> list[Option]:
         turn = replace(q, input_tokens=q.ends[-1], requested_context=q.effective_context)
         if q.context_source == "model":
             flags = "--effective-context %d %s" % (q.effective_context, flags)
-    return [(flags, None if q.context_mix else turn), ("--weights-precision fp8", fp8)]
+    given = {"--max-ttft-ms": q.max_ttft_ms, "--max-ttft-p95-ms": q.max_ttft_p95_ms}
+    slower = [least_limit_option(q, flag) for flag, limit in given.items()
+              if limit and q.disaggregated == "yes"]
+    return [*slower, (flags, None if q.context_mix else turn), ("--weights-precision fp8", fp8)]
 
 
 HIGHER_UTILIZATIONS = (Fraction(92, 100), Fraction(95, 100))  # a primeira, a padrão do vLLM 0.33
@@ -6837,7 +6882,7 @@ def nodes_options(error: NothingFits) -> list[Option]:
 
 OPTIONS = {"plan": plan_options, "objectives": objectives_options, "nodes": nodes_options,
            "memory": memory_options, "network": memory_options}
-UNTRIED = ("memory", "network")  # outras flags, que aqui não se tentam, ainda poderiam servir
+TRIED = ("plan", "nodes")  # nas outras recusas, outras flags ainda poderiam servir
 
 
 def fitting(options: Iterable[Option]) -> list[str]:
@@ -6849,7 +6894,7 @@ def ways_out(error: NothingFits, servers: Sequence[Server]) -> str:
     q, text, found = error.question, "", []
     if error.short_of in OPTIONS:
         found = fitting(OPTIONS[error.short_of](error))
-        if error.short_of not in UNTRIED:
+        if error.short_of in TRIED:
             text = "; nenhuma flag sozinha basta neste servidor"
     if found:
         per_node = "uma sessão por nó " if error.short_of == "plan" else ""
@@ -6919,7 +6964,8 @@ def risk_texts(r: SizingResult) -> list[str]:
     for name, item in risky.items():  # de cada objetivo, o último estado, o pior
         edge, text, divisor = BAD_EDGES[name]
         texts.append("RISCO: na ponta ruim da faixa de 80%%, %s %s." % (
-            text % number_text(item[edge] / divisor, 3), STATES[item["state"]]))
+            text % near_text(item[edge] / divisor, item["limit"] / divisor),
+            STATES[item["state"]]))
     if r.question.timed and r.question.confidence == EVEN and (risky or confidence_changes(r)):
         texts.append("Com --confidence 90%: " + confident_text(r))
     return texts
@@ -6975,18 +7021,25 @@ def load_warnings(r: SizingResult) -> Iterator[str]:
         yield ("context_clamped: pedidos %d tokens, acima do máximo do modelo; dimensionado com %d"
                % (q.requested_context or 0, q.effective_context))
     if r.nodes_final == unit:
-        bought = plural(unit, "nó")
         yield "single_node: %s sem HA: se um cair, para%s %s%s" % (
-            bought, "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
-            "" if q.nodes else "; --ha n+1 acrescenta " + bought)
+            plural(unit, "nó"), "" if r.concurrency == 1 else "m", sessions_text(r.concurrency),
+            spare_text(r))
     if r.pools and not q.ha_spares and min(
             plan["nodes_after_failure"] for plan in r.pools.plans(r.concurrency)) == 0:
-        yield ("single_node: um lote só tem %s, sem HA: se cair, o serviço para%s" % (
-            plural(unit, "nó"), "" if q.nodes else "; --ha n+1 acrescenta um nó a cada lote"))
+        yield ("single_node: um lote não tem outra réplica, sem HA: se cair, o serviço para"
+               + spare_text(r))
     idle = (q.nodes or 0) - r.nodes_final if r.pools else (q.nodes or 0) % unit
     if q.nodes and idle:
         yield "idle_nodes: uma réplica ocupa %d nós: dos %d nós dados, %s" % (
             unit, q.nodes, plural(idle, "fica ocioso", "ficam ociosos"))
+
+
+def spare_text(r: SizingResult) -> str:
+    """O que a reserva acrescenta, às vezes noutro leiaute; nada, se os nós foram dados."""
+    if r.question.nodes:
+        return ""
+    spared = size(replace(r.asked, ha_mode="n+1"), r.capacity)
+    return "; --ha n+1 acrescenta " + plural(spared.nodes_final - r.nodes_final, "nó")
 
 
 def speed_gap(r: SizingResult) -> str:
@@ -7011,12 +7064,13 @@ def speed_warnings(r: SizingResult) -> Iterator[str]:
     slowest = max(cases, key=lambda case: case["tpot_ms"]["estimate"])
     rate = slowest["output_tokens_per_second_per_session"]
     if rate < SLOW_TOKENS_PER_SECOND:
-        yield "slow_decode: %s: %s tokens/s por sessão, abaixo de %d" % (
-            load_text(r, slowest), number_text(rate), SLOW_TOKENS_PER_SECOND)
+        yield "slow_decode: %s: %s tokens/s, abaixo de %d" % (
+            load_text(r, slowest), near_text(rate, SLOW_TOKENS_PER_SECOND),
+            SLOW_TOKENS_PER_SECOND)
     busiest = max(cases, key=lambda case: case["prefill_ratio"])
     queued = [case for case in cases if not case["ttft_ms"]]
     if busiest["prefill_ratio"] > HEAVY_PREFILL_RATIO or queued:
-        busy = "%s: %d%% do tempo em prefill" % (
+        busy = "%s: %d%% em prefill" % (
             load_text(r, busiest), 100 * busiest["prefill_ratio"])
         if r.pools:  # o decode não faz prefill
             busy = "%s, %s" % (load_text(r, queued[0]), STATES[queued[0]["state"]])
@@ -7028,8 +7082,8 @@ def queue_text(case: Json) -> str:
     if case["queue_sessions_per_replica"] is None:
         return "a fila do lote de prefill não se prevê acima de %d%% do tempo ocupado" % (
             100 * QUEUE_UTILIZATION)
-    return ("a fila não se prevê acima de %s por réplica: --max-ttft-ms as limita, --input-tokens "
-            "diz o que já está em cache" % sessions_text(case["queue_sessions_per_replica"]))
+    return "a fila não se prevê acima de %s por réplica: use --max-ttft-ms ou --input-tokens" % (
+        sessions_text(case["queue_sessions_per_replica"]))
 
 
 def speculation_warning(r: SizingResult) -> Iterator[str]:
@@ -7046,7 +7100,8 @@ def speculation_warning(r: SizingResult) -> Iterator[str]:
             reach = "só com mais sessões"
         yield ("speculation_slower: com %s na réplica, %s ms por token, e %s sem rascunhar; "
                "compensa %s: tire --speculative-tokens" % (
-                   sessions_text(fullest), number_text(with_ms), number_text(without_ms), reach))
+                   sessions_text(fullest), near_text(with_ms, without_ms),
+                   near_text(without_ms, with_ms), reach))
 
 
 def engine_settings_warnings(r: SizingResult) -> Iterator[str]:
@@ -7114,8 +7169,8 @@ def ceiling_warnings(r: SizingResult) -> Iterator[str]:
         yield ("unserved_gpu: a atenção esparsa deste modelo só tem kernels, no vLLM, para GPUs de "
                "compute capability 9 e 10: confira antes de comprar")
     if offer.nodes_per_unit > 1:
-        yield ("replica_spans_nodes: a réplica que compra menos nós ocupa %d, e a rede entre eles "
-               "decide a velocidade" % offer.nodes_per_unit)
+        yield ("replica_spans_nodes: réplica de %d nós: a rede entre eles decide a velocidade"
+               % offer.nodes_per_unit)
 
 
 def plan_warnings(r: SizingResult) -> Iterator[str]:
@@ -7709,7 +7764,7 @@ def figure(names: Mapping[str, Any], name: str, label: str, unit: str, formula: 
 def exact_text(value: Exact | float) -> str:
     """O número como entra numa conta: exato, ou com 9 algarismos; `(a / b)` se não é decimal."""
     if isinstance(value, float):
-        return "%.9g" % value
+        return number_text(value, 9)
     text = decimal_text(value, 33)
     return text if Fraction(text) == value else "(%d / %d)" % (value.numerator, value.denominator)
 
@@ -8027,17 +8082,22 @@ def launch_lines(r: SizingResult) -> list[str]:
     """O comando do motor que põe o leiaute no ar, com comentários do que falta fazer à mão."""
     q, layout = r.question, r.offer.layout
     if layout is None:
-        return ["# sem o teto físico não há leiaute; " + missing_text(r.capacity.missing)]
+        return comment("sem o teto físico não há leiaute; " + missing_text(r.capacity.missing))
     engines = layout.replicas_per_unit * layout.data_parallel
     sequences = q.requested_max_num_seqs or ceil_div(r.offer.sessions_per_unit, engines)
     if not r.pools:
         return launch_command(q, layout, sequences)
     prompts = r.pools.prefill.layout
     return [
-        "# um roteador (llm-d, Dynamo) manda cada prompt a um prefill, e daí a um decode;",
-        "# VLLM_NIXL_SIDE_CHANNEL_HOST é o IP do nó; a _PORT, uma por processo", "# prefill:",
+        *comment("um roteador (llm-d, Dynamo) manda cada prompt a um prefill, e daí a um decode; "
+                 "VLLM_NIXL_SIDE_CHANNEL_HOST é o IP do nó; a _PORT, uma por processo"),
+        "# prefill:",
         *launch_command(q, prompts, min(sequences, prompts.max_num_seqs), "kv_producer"),
         "# decode:", *launch_command(q, layout, sequences, "kv_consumer")]
+
+
+def comment(text: str) -> list[str]:
+    return ["# " + line for line in folded(text, 0, WIDTH - 2)]
 
 
 def launch_command(q: Question, layout: Layout, sequences: int, kv_role: str = "") -> list[str]:
@@ -8053,16 +8113,16 @@ def launch_command(q: Question, layout: Layout, sequences: int, kv_role: str = "
 def launch_notes(q: Question, layout: Layout) -> list[str]:
     notes, nodes, replicas = [], layout.nodes_per_unit, layout.replicas_per_unit
     if q.weights_precision != q.model.native_precision and not quantized_on_load(q):
-        notes.append("# pesos em %s: use um checkpoint nesta precisão" % q.weights_precision)
+        notes.append("pesos em %s: use um checkpoint nesta precisão" % q.weights_precision)
     if q.element_bytes == 2:
-        notes.append("# KV no tipo do modelo, de 16 bits como " + q.kv_precision)
+        notes.append("KV no tipo do modelo, de 16 bits como " + q.kv_precision)
     if nodes > 1:
-        notes += ["# em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante,"
-                  % (nodes - 1), "# acrescente --headless"]
+        notes.append("em cada nó da réplica, com N=0 a %d (0 é o IP_DO_NÓ_0); de N=1 em diante, "
+                     "acrescente --headless" % (nodes - 1))
     if replicas > 1:
-        notes.append("# %d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
+        notes.append("%d processos por nó: o processo i usa as GPUs a partir de i*%d e a porta "
                      "8000+i" % (replicas, layout.replica_gpus))
-    return notes
+    return list(chain.from_iterable(map(comment, notes)))
 
 
 def engine_kv_dtype(q: Question) -> str:
@@ -8104,7 +8164,7 @@ def launch_words(q: Question, layout: Layout, sequences: int) -> list[str]:
     words += [
         "--max-model-len %d" % q.effective_context,
         "--kv-cache-dtype " + engine_kv_dtype(q),
-        "--gpu-memory-utilization " + decimal_text(q.gpu_memory_utilization, 4),
+        "--gpu-memory-utilization " + given_text(q.gpu_memory_utilization),
         "--max-num-seqs %d" % sequences,
         # O motor recusa menos tokens por passo do que sequências.
         "--max-num-batched-tokens %d" % max(sequences, q.max_num_batched_tokens)]
@@ -8209,7 +8269,7 @@ def plan_plain(r: SizingResult) -> str:
     q, unit = r.question, r.offer.nodes_per_unit
     text = "Plano: %s dos %s GB menos %s GiB são %s/nó: %s" % (
         percent_text(q.kv_budget_ratio), decimal_text(q.server.total_hbm_gb, 1),
-        decimal_text(q.runtime_overhead_gib, 3), size_text(kv_budget_bytes(r.question)),
+        given_text(q.runtime_overhead_gib), size_text(kv_budget_bytes(r.question)),
         sessions_text(r.offer.plan_sessions))
     return text + (" em %d nós." % unit if unit > 1 else ".")
 
@@ -8229,12 +8289,6 @@ def engine_plain(r: SizingResult) -> str:
         sessions_text(layout.sessions_per_replica), each, layout)
 
 
-def near_text(value: float, limit: float) -> str:
-    """Um tempo com os algarismos que o distinguem do limite."""
-    digits = [n for n in range(3, 10) if number_text(value, n) != number_text(limit, n)]
-    return number_text(value, digits[0] if digits else 9)
-
-
 def objectives_plain(r: SizingResult) -> str:
     """O tempo que limita, com as sessões admitidas e com uma a mais; ou todos, se não limitam."""
     q, offer, names, parts = r.question, r.offer, limit_names(r), []
@@ -8245,7 +8299,7 @@ def objectives_plain(r: SizingResult) -> str:
             continue
         text = "%s de %s ms (limite %s)" % (
             LIMITS[time], near_text(names["%s_%s_high_ms" % (lead, time)], limit),
-            number_text(limit, 6))
+            given_text(limit))
         if limited:
             more_ms = names.get("next_%s_high_ms" % time)
             more = "%s ms" % near_text(more_ms, limit) if more_ms else "a fila não se prevê"
@@ -8335,7 +8389,7 @@ def convention_plain(r: SizingResult) -> str:
     if r.offer.layout:
         engine = ", %s do motor" % percent_text(q.gpu_memory_utilization)
     return "Convenção (há flags): %s e %s GiB do plano%s, pico, reserva." % (
-        percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3), engine)
+        percent_text(q.kv_budget_ratio), given_text(q.runtime_overhead_gib), engine)
 
 
 # De onde vêm os bytes dos pesos (`weights_source`) → como se diz ao lado da precisão; e no que se
@@ -8383,6 +8437,7 @@ def predicted_plain(r: SizingResult) -> str:
 # ── Apêndice: visões: text_report, explanation_text, json_document e os seus blocos
 
 LABEL, HBM_LABEL = 12, "HBM por nó"  # colunas do rótulo de cada linha; o da barra
+SCREEN_LINES = 24  # de um terminal
 
 
 def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
@@ -8393,7 +8448,11 @@ def text_report(r: SizingResult, servers: Sequence[Server] = ()) -> str:
     lines = list(chain.from_iterable([*section, ""] for section in sections if section))[:-1]
     for warning in other_warnings(r):
         lines += folded("! " + warning, 2)
-    return "\n".join([*lines, *folded(where_next(r))]) + "\n"
+    lines += folded(where_next(r))
+    for spare in (*[line for line in lines if line[:1] == "["], "", ""):  # nada dizem de novo
+        if len(lines) > SCREEN_LINES and spare in lines:
+            lines.remove(spare)
+    return "\n".join(lines) + "\n"
 
 
 def labelled(label: str, text: str) -> list[str]:
@@ -8406,7 +8465,8 @@ def headline(r: SizingResult) -> list[str]:
     together = text + "    " * bool(amounts) + amounts
     if len(together) <= WIDTH:
         return [together]
-    return folded(text, 2) + folded("  " + amounts.replace(" ", GLUE), 2)
+    return folded(text, 2) + folded("  " + amounts.replace(" ", GLUE).replace(
+        GLUE + "·" + GLUE, " · "), 2)
 
 
 def purchase_headline(r: SizingResult) -> str:
@@ -8461,7 +8521,7 @@ def physical_amounts(r: SizingResult) -> list[str]:
     units = {"power_kw": "kW", "rack_units": "U",
              "racks": "rack" if r.physical["racks"] == 1 else "racks"}
     amounts = [(r.physical[name], unit) for name, unit in units.items() if r.physical[name]]
-    parts = ["%s %s" % (decimal_text(amount, 2) if amount < 10**7 else "%.3g" % amount, unit)
+    parts = ["%s %s" % (decimal_text(amount, 2 if amount < 10**7 else 0), unit)
              for amount, unit in amounts]
     return parts + (["custo %s" % money_text(r.costs["total"])] if r.costs else [])
 
@@ -8578,11 +8638,11 @@ def goal_cell(figure: Json | None, divisor: int, judged: Json | None) -> str:
     text = "fila"
     if figure:
         shown = {name: value / divisor for name, value in figure.items()}
-        text = range_text(shown)
         at_limit = [dict(shown, **{edge: judged["limit"] / divisor})
                     for edge in ("low", "high")] if judged else []
-        if text in map(range_text, at_limit):  # a ponta pareceria do outro lado do limite
-            text = range_text(shown, 3)
+        # Com os algarismos sem os quais uma ponta pareceria do outro lado do limite.
+        text = range_text(shown, next((digits for digits in range(2, 9) if all(
+            range_text(shown, digits) != range_text(edge, digits) for edge in at_limit)), 9))
     return text + (" " + VERDICTS[judged["verdict"]] if judged else "")
 
 
@@ -8749,19 +8809,17 @@ def cost_text(r: SizingResult) -> str:
         lacking.append("sem a energia")
     if costs["purchase"] is None:
         lacking.append("sem a compra")
-    shown = {"purchase": "compra %s", "energy": "energia %s", "total": "total %s",
+    shown = {"purchase": "compra %s", "energy": "energia %s",  # o total, a manchete diz
              "per_session_month": "%s por sessão e mês",
              "per_million_output_tokens": "%s por milhão de tokens"}
-    if lacking:
-        del shown["total"]
     parts = [text % money_text(costs[name]) for name, text in shown.items()
              if costs[name] is not None]
     q = r.question
     given = {"nó a %s": q.node_price, "kWh a %s": q.energy_price,
              "PUE %s": q.pue if q.energy_price else None}
-    terms = [text % decimal_text(value, 4) for text, value in given.items() if value is not None]
+    terms = [text % given_text(value) for text, value in given.items() if value is not None]
     if years is not None:
-        terms.insert(0, "%s ano%s" % (decimal_text(years, 2), "" if years == 1 else "s"))
+        terms.insert(0, "%s ano%s" % (given_text(years), "" if years == 1 else "s"))
     return "%s (%s)" % ("; ".join(parts + lacking), ", ".join(terms))
 
 
@@ -8792,16 +8850,16 @@ def limited_text(r: SizingResult) -> str:
     if offer.limited_by == "tpot":
         rate = q.min_tokens_per_second
         if rate and q.tpot_limit_ms != q.max_tpot_ms:
-            return "%s tokens/s" % number_text(rate, 9) + edge
-        return "TPOT de %s ms" % number_text(q.max_tpot_ms or 0, 9) + edge
+            return "%s tokens/s" % given_text(rate) + edge
+        return "TPOT de %s ms" % given_text(q.max_tpot_ms or 0) + edge
     if offer.limited_by == "plan":
         return "plano, %s da HBM - %s GiB" % (
-            percent_text(q.kv_budget_ratio), decimal_text(q.runtime_overhead_gib, 3))
+            percent_text(q.kv_budget_ratio), given_text(q.runtime_overhead_gib))
     if offer.limited_by == "max_num_seqs" and offer.layout:
         return "max_num_seqs %d" % offer.layout.max_num_seqs
     text = LIMITS[offer.limited_by]
     if offer.limited_by in FIRST_TOKENS:
-        text += " de %s ms" % number_text(q.time_limits_ms[offer.limited_by], 9) + edge
+        text += " de %s ms" % given_text(q.time_limits_ms[offer.limited_by]) + edge
     return text
 
 
@@ -9285,7 +9343,7 @@ def survived_text(r: SizingResult) -> str:
     """Quantas quedas o pico e a carga nominal suportam."""
     counts = [r.ha_plan["failures_covered_" + load] for load in ("peak", "nominal")]
     return "pico %s, nominal %s" % tuple(
-        str(count) if count < 10**6 else "%.2g" % count for count in counts)
+        str(count) if count < 10**6 else ">999999" for count in counts)
 
 
 OBJECTIVE_FLAGS = "--max-tpot-ms --min-tokens-per-second --max-ttft-ms --max-ttft-p95-ms"
@@ -10015,7 +10073,7 @@ def ticks(most: float, step: float) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    return number_text(value, 4) if value < 10**6 else "%.3g" % value
+    return number_text(value, 4) if value < 10**6 else number_text(value / 10**6) + "M"
 
 
 # As marcas dos gráficos, para quem não vê as cores: disco, anel e quadrado.
@@ -10590,7 +10648,8 @@ def confidence(flag: str, text: str) -> Fraction:
 
 # Milissegundos só entram em previsões: float.
 MS_READER = Quantity(UNITS, float, positive, "um número positivo de milissegundos").read
-GIB_READER = Quantity(UNITS, Fraction, positive, "um número positivo de GiB").read
+GIB_READER = Quantity(UNITS, Fraction, lambda gib: 0 < gib <= 10**9,
+                      "um número positivo de GiB, até 1e9").read
 PRICE = Quantity(UNITS, Fraction, positive, "um número positivo, em qualquer moeda")
 PRICE_READER = PRICE.read
 UNIT_RATIO = Quantity(RATIO, Fraction, lambda ratio: 0 < ratio <= 1,
@@ -11578,8 +11637,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SizingError as error:
         complain(str(error))
         return error.status
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         pass  # o leitor, como `head`, já tem o que queria
     except OSError as error:

@@ -105,8 +105,6 @@ def in_this_process(args):
         sys.argv, sys.stdout, sys.stderr, folder, environment = kept
         if folder != os.getcwd() or environment != os.environ:
             raise AssertionError("a execução mudou o diretório ou o ambiente")
-    if status == 130:  # um Ctrl-C de quem roda os testes
-        raise KeyboardInterrupt
     texts = []
     for stream, output in zip(streams, outputs):
         stream.flush()
@@ -3340,8 +3338,11 @@ class Velocidade(Case):
     def test_fora_do_alcance(self):
         """Objetivo inalcançável: status 3, o melhor alcançável e o que o alcançaria"""
         self.refused(flags(dict(BASE, max_tpot_ms=2)),
-                     "TPOT de 2 ms fora do alcance: o melhor é 2.636 ms (tp 8)",
+                     "TPOT de 2 ms fora do alcance: o melhor é 2.64 ms (tp 8)",
                      "em nenhum servidor", status=3)
+        # com outro objetivo, que o mesmo leiaute já cumpre, o melhor não muda
+        self.refused(flags(dict(BASE, max_tpot_ms=2, max_ttft_ms="674.1")), "por pedido: TPOT de "
+                     "2 ms fora do alcance: o melhor é 2.64 ms (tp 8)", status=3)
         self.assertNotIn("nenhum servidor", self.refused(
             flags(dict(BASE, max_ttft_ms=200)), "TTFT de 200 ms fora do alcance: o melhor é ",
             "; cabe com --input-tokens 1024", status=3))
@@ -3796,7 +3797,7 @@ class Velocidade(Case):
             words = self.refused(flags(dict(asked, **{flag: 10})), "fora do alcance", status=3)
             best = re.search(r"o melhor é ([0-9.]+) ms", words)[1]
             self.assertEqual(self.sized(**dict(asked, **{flag: best}))["question"], "nodes")
-            least = "%.4g" % (float(best) * 0.999)
+            least = "%.3g" % (float(best) * 0.99)
             self.refused(flags(dict(asked, **{flag: least})), "fora do alcance", status=3)
         table = self.ok(*flags(dict(asked, server="dgx200,dgx300", max_ttft_p95_ms=4000)))
         self.assertIn("| P95 ms |", re.sub(" +", " ", table))
@@ -3935,7 +3936,7 @@ class Velocidade(Case):
         measured = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=10,
                         effective_context=32768, max_tpot_ms=50, calibrate_tpot_ms="100@1")
         self.assertNotIn("servidor do catálogo", self.refused(
-            flags(measured), "nenhuma flag sozinha basta", status=3))
+            flags(measured), "o melhor é 100 ms (tp 1)", status=3))
         long = self.ok(*flags(dict(BASE, model="deepseek-r1", server="gb200-nvl72",
                                    concurrency=10**5, effective_context=163840, output_tokens=100,
                                    max_tpot_ms=50)))
@@ -4028,7 +4029,7 @@ class Velocidade(Case):
                      effective_context=8192, output_tokens=64, max_ttft_ms=5000)
         self.assertIn("limite: TTFT de 5000 ms", self.ok(*flags(queue)))
         self.refused(flags(dict(BASE, model="llama-3.1-8b", server="dgx200", max_tpot_ms="2.7150")),
-                     "TPOT de 2.715 ms fora do alcance: o melhor é 2.718 ms", status=3)
+                     "TPOT de 2.715 ms fora do alcance: o melhor é 2.72 ms", status=3)
         slow = self.ok(*flags(dict(BASE, model="command-a", output_tokens=100)))
         self.assertIn(" 0.10 (0.08-0.11) ", slow)
         self.assertLessEqual(max(map(len, slow.splitlines())), 80)
@@ -4078,10 +4079,12 @@ class Velocidade(Case):
                                      (19.4, "19", "RISCO"), (20.6, "21", "ok")):
             seen = cell(1000 / edge / high, min_tokens_per_second=20)
             self.assertEqual((seen[0], seen[2]), (shown, verdict))
-        # abaixo de um segundo, duas decimais, e três no limite
+        # abaixo de um segundo, duas decimais e, no limite, as que o distinguem
         first = found["performance"]["ttft_ms"]["high"]
         self.assertLess(first, 1000)
-        for limit, decimals in ((round(first, -1), 3), (round(first, -1) + 20, 2)):
+        for limit in (round(first, -1), round(first, -1) + 20, round(first), round(first, 4)):
+            decimals = next(n for n in range(2, 9)
+                            if "%.*f" % (n, first / 1000) != "%.*f" % (n, limit / 1000))
             self.assertEqual(cell(40, max_ttft_ms=limit)[1:], (
                 "%.*f" % (decimals, first / 1000), "ok" if first <= limit else "RISCO"))
 
@@ -4153,8 +4156,8 @@ class Velocidade(Case):
         """Com um TPOT medido, a recusa não promete outro servidor, onde ele não foi medido"""
         question = dict(BASE, model="llama-3.1-405b", server="dgx200", max_tpot_ms=22)
         self.refused(flags(question), "cabe em: gb200-nvl72", status=3)
-        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40",
-                            "nenhuma flag sozinha basta neste servidor", status=3)
+        line = self.refused([*flags(question), "--calibrate-tpot-ms=40@1"], "o melhor é 40 ms (",
+                            status=3)
         self.assertNotRegex(line, "cabe em|cabe com|nenhum servidor")
 
     def test_imutaveis(self):
@@ -4211,7 +4214,7 @@ def numbers_in(value):
 def written(value):
     """As formas em que um número pode aparecer numa frase."""
     return [str(value), *(number_text(value, digits) for digits in range(3, 10)),
-            number_text(value / 1000), decimal_text(value * 100, 3), decimal_text(value, 2),
+            number_text(value / 1000), decimal_text(value * 100, 9), decimal_text(value, 2),
             decimal_text(value, 3), decimal_text(value / 1e9, 1), size_text(value).split()[0],
             seconds_text(value).split()[0]]
 
@@ -4221,12 +4224,12 @@ def any_question(generator):
     pick = generator.choice
     ways = {
         "kv_precision": ("fp8", "fp16"), "ha_mode": ("none", "n+1", "n+2"),
-        "peak_headroom_ratio": (Fraction(0), Fraction(1, 3)),
+        "peak_headroom_ratio": (Fraction(0), Fraction("0.3335")),
         "kv_budget_ratio": (Fraction(1, 2), Fraction("0.712345")),
         "runtime_overhead_gib": (3, Fraction("120.7")), "weights_precision": ("fp8", "bf16"),
         "input_tokens": (1, 500, 2000), "cached_tokens": (0, 700, 4000), "output_tokens": (1, 400),
         "shared_prefix_tokens": (1, 600, 3000),
-        "context_mix": (((2048, Fraction(2, 3)), (9000, Fraction(1, 3))),
+        "context_mix": (((2048, Fraction("0.667")), (9000, Fraction("0.333"))),
                         ((8192, Fraction(7, 10)), (32768, Fraction(1, 4)),
                          (65536, Fraction(1, 20)))),
         "max_tpot_ms": (20.0, 45.0), "min_tokens_per_second": (12.0, 30.0),
@@ -5453,6 +5456,20 @@ class Explicacao(Case):
             for number in re.findall(r"\d+(?:\.\d+)?", text):
                 self.assertTrue(number in texts, (number, text))
 
+    def test_comentarios(self):
+        """Os comentários da linha do motor também cabem em 80 colunas, por mais que falte"""
+        model = {name: value for name, value in listed("models", "deepseek-r1").items()
+                 if name not in ("num_attention_heads", "moe_intermediate_size", "vocab_size",
+                                 "weights_dense_bytes")}
+        rows = ((entry_of("models", model), "dgx200", {}, "num_attention_heads"),
+                ("deepseek-r1", "dgx-h100", {}, "acrescente --headless"),
+                ("llama-3.1-8b", "gb200-nvl72", {"tensor_parallel": 2}, "processos por nó"),
+                ("deepseek-r1", "dgx200", {"disaggregated": "yes"}, "NIXL_SIDE_CHANNEL_HOST"))
+        for name, server, changes, words in rows:
+            text = explanation_of(answer(asking(name, server, 50, 8192, **changes)))[1]
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+            self.assertIn(words, " ".join(text.replace("\n# ", " ").split()))
+
     def test_pagina(self):
         """A página da pergunta de sempre, de objetivos, de taxa e sem teto, por extenso"""
         bare = {name: value for name, value in listed("servers", "dgx300").items() if name in (
@@ -6197,7 +6214,8 @@ class Desagregado(Case):
         with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
             sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
         self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
-                     "TTFT fora do alcance com o prefill separado", status=3)
+                     "TTFT fora do alcance com o prefill separado; cabe com --max-ttft-ms ",
+                     status=3)
 
     def test_envio(self):
         """O KV dos tokens novos vai pela rede; o vetor latente, inteiro a cada GPU do decode"""
@@ -6508,7 +6526,8 @@ class StorageECusto(Case):
         century = self.sized(node_price=12, years=100)["costs"]
         self.assertAlmostEqual(century["per_session_month"], 24 / 1200 / 1000)
         text = self.ok(*flags(dict(BASE, node_price="500k", energy_price="0.5", years=3)))
-        self.assertIn("compra 1000000; energia 512460; total 1512460", " ".join(text.split()))
+        self.assertIn("compra 1000000; energia 512460; ", " ".join(text.split()))
+        self.assertIn(" · custo 1512460\n", text)
         self.assertIn(" · custo 1512460", self.screen(text, 26)[1])
         self.assertIn(" (3 anos, nó a 500000, kWh a 0.5, PUE 1.3)", " ".join(text.split()))
 
@@ -7670,8 +7689,10 @@ class PrimeiraTela(Case):
             self.assertIn("%s kW" % ("%.2f" % document["physical"]["power_kw"]).rstrip(
                 "0").rstrip("."), joined)
             self.assertIn("Sessões/", joined)
-            if "HBM por nó" in joined:
-                (bar,) = [line for line in body if line.startswith("[")]
+            bars = [line for line in body if line.startswith("[")]
+            if len(text.splitlines()) < 24:  # senão a barra cede o lugar
+                self.assertEqual(len(bars), int("HBM por nó" in joined))
+            for bar in bars:
                 self.assertRegex(bar, r"^\[▓+▒+█*░*\.*\]$")
                 self.assertEqual(len(bar), 80)
         self.assertEqual(kinds, {"nodes", "sessions", "context", "load"})
@@ -7686,7 +7707,8 @@ class PrimeiraTela(Case):
                 question = dict(asked, **({"context_mix": mix} if mix else {}))
                 if mix:
                     del question["effective_context"]
-                text = self.ok(*flags(question))
+                with unittest.mock.patch.object(sizing, "SCREEN_LINES", 99):  # sempre com a barra
+                    text = in_this_process(flags(question)).stdout
                 found = re.search(r"HBM por nó +(\d+) GiB: ▓ pesos (\d+) +▒ motor (\d+) +█ KV (\d+)"
                                   r" +░ livre (\d+) +\. fora (\d+)\n(\[.*\])\n", text)
                 whole, *parts = map(int, found.groups()[:6])
@@ -8337,6 +8359,17 @@ class HuggingFace(Case):
 
     def shown(self, *args):
         return json.loads(self.ok("--hf-config", *args, "--print-model"))
+
+    def test_entrada_valida(self):
+        """O que --print-model mostra, --validate aceita; um tamanho absurdo se recusa"""
+        with temporary_file(LLAMA_8B) as path:
+            for weights in ("1e9", "0.000000001"):
+                entry = self.shown(path, "--weights-gib", weights)
+                _, problems = loaded("models", json.dumps({"models": [entry]}).encode())
+                self.assertEqual(problems, [])
+            for weights in ("1e30", "1.1e9"):
+                self.refused(["--hf-config", path, "--weights-gib", weights, "--print-model"],
+                             "--weights-gib '%s': espera-se" % weights, "até 1e9")
 
     def test_pasta(self):
         """Uma pasta, ou um arquivo dela: os bytes e os parâmetros são os dos cabeçalhos"""
@@ -9803,14 +9836,11 @@ Sessões/nó  613, limite: plano, 70% da HBM - 120 GiB (motor ~809; log 648x)
 KV          2.2522 GiB por sessão, 2.1994 TiB ao todo; orçamento 1.3496 TiB/nó
 Nós         capacidade pura 2 → com pico 2 → com N+1 3; storage profile_default
 HBM por nó  2142 GiB: ▓ pesos 69 ▒ motor 34 █ KV 1381 ░ livre 444 . fora 214
-[▓▓▓▒██████████████████████████████████████████████████░░░░░░░░░░░░░░░░........]
 Se 1 cair   334 interrompidas, 0 recusadas; 2 nós: 1226 vagas; volta em ~112 s
 Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
-! slow_decode: prompt novo, 2 nós, no pico: 2.79 tokens/s por sessão, abaixo de
-  10
-! heavy_prefill: prompt novo, 2 nós, no pico: 88% do tempo em prefill; a fila
-  não se prevê acima de 116 sessões por réplica: --max-ttft-ms as limita,
-  --input-tokens diz o que já está em cache
+! slow_decode: prompt novo, 2 nós, no pico: 2.79 tokens/s, abaixo de 10
+! heavy_prefill: prompt novo, 2 nós, no pico: 88% em prefill; a fila não se
+  prevê acima de 116 sessões por réplica: use --max-ttft-ms ou --input-tokens
 ! tight_capacity: no pico sobram 26 vagas, 4.2% do último nó (abaixo de 10%)
 Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 """)
@@ -9827,6 +9857,19 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
             with self.subTest(changes):
                 asked = {name: value for name, value in dict(BASE, **changes).items() if value}
                 self.assertIn(words, " ".join(self.ok(*flags(asked)).split()))
+
+    def test_uma_tela(self):
+        """Uma pergunta comum cabe num terminal de 24 linhas, com todos os avisos dela"""
+        for changes in ({}, {"ha": "n+1"}, {"disaggregated": "yes"}, {"concurrency": 3},
+                        {"max_tpot_ms": 60, "ha": "n+2"}, {"nodes": 3},
+                        {"years": 3, "node_price": 400000, "energy_price": 0.2, "ha": "n+1"},
+                        {"model": "kimi-k2", "server": "dgx-h100", "concurrency": 100}):
+            text = self.ok(*flags(dict(BASE, **changes)))
+            lines = 24 + bool({"disaggregated", "years"} & set(changes))
+            self.assertLessEqual(len(text.splitlines()), lines, text)
+            for warning in self.sized(**changes)["warnings"]:
+                if not warning.startswith("objective_at_risk"):
+                    self.assertIn("! " + warning, " ".join(text.split()))
 
     def test_muitos_avisos(self):
         """Nenhum aviso se esconde: todos, por extenso, depois das 22 linhas da primeira tela"""
@@ -10083,6 +10126,18 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
                 _, errors = done.communicate(timeout=10)
                 self.assertEqual((done.returncode, errors), (130, b""))
                 self.assertLess(time.monotonic() - before, 3)
+        for module in (b"gettext", b"decimal"):  # ainda nos imports
+            done = subprocess.Popen(
+                [sys.executable, "-X", "importtime", SCRIPT, *question],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment(),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            self.addCleanup(done.kill)
+            for line in done.stderr:
+                if line.split()[-1] == module:
+                    done.send_signal(signal.SIGINT)
+                    break
+            _, errors = done.communicate(timeout=10)
+            self.assertEqual((done.returncode, b"Traceback" in errors), (130, False), errors)
 
     def test_sem_avisos_do_python(self):
         """Nada é dito sob -W error, -X dev, -I -S e -O"""
@@ -10283,8 +10338,101 @@ FUZZ_SERVERS = ("dgx300", "dgx200", "dgx-spark", "dgx-h100", "gb200-nvl72", "l40
 FUZZ_STORAGE = ("profile_network_ssd", "aws_ebs_gp3", "gcp_hyperdisk_ml", "profile_default")
 
 
+# O que se recusa ou avisa, com números ao acaso (`{}`), para digitar de volta o que se sugere.
+SUGGESTING = """
+max_tpot_ms={0.5:3} | max_ttft_ms={1:400} | min_tokens_per_second={700:9000}
+max_ttft_p95_ms={1:400} | max_tpot_ms={0.5:3} max_ttft_ms={1:300} confidence=90%
+runtime_overhead_gib={1500:2000} kv_budget_ratio={0.5:1} | kv_budget_ratio={0.0001:0.06}
+nodes=2 concurrency=900 max_ttft_ms={600:900} | nodes=1 concurrency=40000
+pipeline_parallel=7 | disaggregated=yes max_ttft_ms={1:90} | max_num_seqs=20000
+kv_precision=nvfp4 server=dgx200 | calibrate_tpot_ms=30@90000 | model=kimi-k2 server=dgx-h100
+speculative_tokens=2 acceptance_length=9 model=deepseek-r1 | tensor_parallel=3
+concurrency=1 max_tpot_ms={9:30} gpu_memory_utilization=0.8765432
+gpu_memory_utilization=0.99999 max_num_seqs=77 | kv_budget_ratio=0.7500001 max_ttft_ms={700:9000}
+model=kimi-k2.6 server=rtx-pro-6000-8x effective_context=8000 concurrency=5000
+"""
+OBJECTIVES = {"TPOT": "max_tpot_ms", "TTFT": "max_ttft_ms", "P95 do TTFT": "max_ttft_p95_ms"}
+
+
+def suggesting(generator):
+    """As perguntas de `SUGGESTING`, com três casas onde a flag as leria como milhar ou não."""
+    def drawn(match):
+        low, high = map(float, match.groups())
+        return "%.4f" % math.exp(generator.uniform(math.log(low), math.log(high)))
+
+    for text in re.sub(r"\{([0-9.]+):([0-9.]+)\}", drawn, SUGGESTING).replace("\n", "|").split("|"):
+        if text.strip():
+            yield dict(BASE, **dict(word.split("=", 1) for word in text.split()))
+
+
+def suggested_in(line):
+    """[(o que uma recusa sugere mudar, os status em que vale)]."""
+    found = [({"nodes": count}, (0,)) for count in re.findall(r"carga pede (\d+) nó", line)]
+    for ways in re.findall("cabe com (.*?)(?:; |$)", line):
+        for way in ways.split(" ou "):
+            words = way.split()
+            found.append((dict(zip([word[2:].replace("-", "_") for word in words[::2]],
+                                   words[1::2])), (0,)))
+    found += [({"server": names.split(", ")[-1]}, (0,))
+              for names in re.findall("cabe em: (.*)$", line)]
+    for asked, best in re.findall(r": ([^:]*) fora do alcance: o melhor é (.*?) \(", line):
+        limits = {}
+        for name, value in zip(asked.split(" e "), best.split(" e ")):
+            known = re.match(r"(.*) de [0-9.]+ ms$", name)
+            limits[OBJECTIVES[known[1]] if known else "min_tokens_per_second"] = value.split()[0]
+        found.append((limits, (0, 3) if "nodes" in line else (0,)))
+    flag = (re.match("sizing.py: --([a-z-]+)", line) or ["", ""])[1].replace("-", "_")
+    for values in re.findall("(?:espera-se um destes[^:]*:|com KV em) (.*)|espera-se "
+                             "(?:até|de 1 a) ([0-9]+)", line):
+        values = "".join(values)
+        found += [({flag: value}, (0, 3)) for value in values.split(", ")]
+    return found
+
+
 class Ataque(Case):
     """Milhares de casos ao acaso: nunca um traceback, nunca um status errado"""
+
+    def test_sugestoes(self):
+        """O que uma recusa ou um aviso sugere se digita de volta, e vale"""
+        seen = collections.Counter()
+        questions = itertools.chain.from_iterable(
+            map(suggesting, map(random.Random, range(rounds(8, 1)))))
+        for asked in itertools.islice(questions, 0, None, rounds(1, 2)):
+            done = run(*flags(asked))
+            for changes, statuses in suggested_in(done.stderr):
+                if "calibrate_tpot_ms" in changes:
+                    changes = {"calibrate_tpot_ms": "30@" + changes["calibrate_tpot_ms"]}
+                again = run(*flags(dict(asked, **changes)))
+                with self.subTest(asked, changes=changes, refused=done.stderr, again=again.stderr):
+                    seen.update(list(changes))
+                    self.assertIn(again.returncode, statuses)
+            if done.returncode == 0:
+                self.check_report(asked, " ".join(done.stdout.split()), seen)
+        self.assertGreater(len(seen), 9, seen)
+
+    def check_report(self, asked, text, seen):
+        """O que o relatório diz que uma flag daria, e a linha do motor digitada de volta."""
+        nodes = int(re.match(r"COMPRE (\d+)", text)[1])
+        for flag, value, change in (("ha", "n+1", r"--ha n\+1 acrescenta (\d+) nó"),
+                                    ("confidence", "90%", r"--confidence 90%: (\d+) ×")):
+            for count in re.findall(change, text):
+                then = self.sized(**dict(asked, **{flag: value}))["results"]["nodes_final"]
+                self.assertEqual(then, int(count) + (nodes if flag == "ha" else 0), text)
+                seen[flag] += 1
+        explained = json.loads(self.ok(*flags(asked), "--json", "--explain"))
+        words = " ".join(explained["explanation"]["launch"]).replace("\\", "").split()
+        typed = {flag: words[words.index("--" + engine) + 1] for flag, engine in (
+            ("gpu_memory_utilization", "gpu-memory-utilization"),
+            ("max_num_seqs", "max-num-seqs"), ("effective_context", "max-model-len"),
+            ("max_num_batched_tokens", "max-num-batched-tokens"),
+            ("tensor_parallel", "tensor-parallel-size"))}
+        self.assertEqual(Fraction(typed["gpu_memory_utilization"]),
+                         Fraction(asked.get("gpu_memory_utilization", "0.9")))
+        again = self.sized(**dict(asked, **typed))["results"]
+        self.assertEqual([again[name] for name in ("sessions_per_unit", "nodes_final")],
+                         [explained["results"][name] for name in ("sessions_per_unit",
+                                                                  "nodes_final")], typed)
+        seen["motor"] += 1
 
     def test_perguntas(self):
         """Linhas de comando: status 0, 2 ou 3, texto em 80 colunas, JSON e CSV bem formados"""
@@ -10324,6 +10472,51 @@ class Ataque(Case):
                     if plain and "--explain" not in argv:
                         self.screen(text, 32)
         self.assertTrue(all(seen[status] > rounds(100, 10) for status in (0, 2, 3)), seen)
+
+    def test_lado_certo(self):
+        """O número que passa de um limite nunca se escreve igual a ele, nem do outro lado"""
+        self.assertIn("! high_budget_ratio: 75.00001% da HBM para KV, acima de 75%:", self.ok(
+            *flags(dict(BASE, kv_budget_ratio="0.7500001"))))
+        hbm = "--gpu-memory-utilization=99.9999999%"
+        self.assertIn("99.9999999% da HBM", self.ok(*flags(BASE), hbm))
+        self.assertIn("--gpu-memory-utilization 0.999999999 ", self.ok(
+            *flags(BASE), hbm, "--explain"))
+        # uma sessão que pede um byte a mais do que o orçamento dá
+        asked = asking("opt-oss-120b", "dgx300", runtime_overhead_gib=0, context=131072)
+        total = asked.server.total_hbm_gb * 10**9
+        short = changed(asked, kv_budget_ratio=Fraction(session_bytes(
+            asked.model, 131072, "fp8") - 1, total))
+        self.assertIn("pede 2.25219727 GiB de KV e o orçamento de 1 nó é de "
+                      "2.25219726 GiB (faltam 1 B)", str(sizing.explained(
+                          sizing.NothingFits(short, "plan", offers=answer(asked).internal.offers))))
+        # 10 tokens/s, e um pouco menos
+        base = dict(BASE, model="llama-3.1-8b", server="dgx200", concurrency=10,
+                    effective_context=32768)
+        for tpot_ms, expected in ((100, ""), ("100.0010", "9.9999 tokens/s, abaixo de 10")):
+            text = self.ok(*flags(dict(base, calibrate_tpot_ms="%s@10" % tpot_ms, ha="n+1",
+                                       peak_headroom_ratio=0, input_tokens=1)))
+            self.assertEqual(text.count("slow_decode"), int(bool(expected)), text)
+            self.assertIn(expected, text)
+
+    def test_sem_expoente(self):
+        """Números enormes e ínfimos por extenso, em 80 colunas, em todo texto"""
+        rows = (
+            (["--concurrency=1e30", "--years=3", "--node-price=1e29"], "000 racks"),
+            (["--concurrency=1e13", "--explain"], "--explain"),
+            (["--concurrency=1e13", "--scenarios"], "nominal >999999"),
+            (["--concurrency=9", "--pue=1", "--years=1", "--energy-price=1e-20"], "kWh a 0.0000"),
+            (["--concurrency=9", "--calibrate-tpot-ms=1e30@9"], "1e30@9"),
+            (["--requests-per-second=1e-25"], "1e-25"))
+        for args, name in rows:
+            with self.subTest(name):
+                done = run("--model=opt-oss-120b", "--server=dgx300", *args)
+                self.assertNotRegex(done.stdout + done.stderr, r"[0-9]e[+-]?[0-9]")
+                for line in done.stdout.splitlines():
+                    self.assertLessEqual(len(line), 80, line)
+                if name == "000 racks":  # um número não se parte em duas linhas
+                    self.assertRegex(done.stdout, " [0-9]{27} racks")
+                elif name.startswith(("kWh", "nominal")):
+                    self.assertIn(name, done.stdout)
 
     def test_catalogos(self):
         """Catálogos com um campo trocado: aceitos e respondidos, ou recusados com o lugar"""
