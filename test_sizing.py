@@ -3707,37 +3707,47 @@ class Velocidade(Case):
         self.assertGreater(kept, 5000)
 
     def test_mais_lento_nunca_compra_menos(self):
-        """Com objetivos, KV de 16 bits, meia banda ou limites mais justos nunca pedem menos nós"""
-        generator, compared = random.Random(16), 0
-
-        def nodes(question):
-            try:
-                return answer(question).nodes_final
-            except SizingError:  # não cabe, ou faltam dados
-                return math.inf
-
+        """Nada mais lento, menor, mais longo ou mais justo compra menos nós, com objetivos ou não"""
+        generator, compared, wide = random.Random(16), collections.Counter(), 0
+        servers = [item for item in entries_of("servers") if item.hbm_bandwidth_tbps]
         for model in entries_of("models"):
-            server = generator.choice([server for server in entries_of("servers")
-                                       if server.hbm_bandwidth_tbps])
-            goals = generator.choice(({"max_ttft_ms": 3000.0}, {"max_ttft_p95_ms": 4000.0},
-                                      {"max_ttft_ms": 1500.0, "max_tpot_ms": 50.0}))
-            context = min(generator.choice((8192, 131072)), model.max_position_embeddings)
-            question = asking(model, server, 10**6, context, **goals)
+            question = goals_at_random(generator, model, generator.choice(servers))
+            before = None if sizing.missing_for_speed(question) else answer_to(question)
+            if before is None:
+                continue
+            wide += before.unit > 1
+            moves = harder_than(question, generator)
+            for name in generator.sample(sorted(moves), 4):
+                harder = changed(question, **moves[name])
+                with self.subTest(name, asked=shown_fields(question), to=shown_fields(harder)):
+                    self.assertGreaterEqual(nodes_for(harder), before.nodes_final)
+                compared[name] += 1
+        self.assertGreater(sum(compared.values()), 300)
+        self.assertGreater(min(compared.values()), 5, compared)
+        self.assertGreater(wide, 10)
+
+    def test_leiaute_livre_e_recursos(self):
+        """Meia banda, KV de 16 bits, mais um token ou um tp pedido: nunca menos nós, caso a caso"""
+        for name in ("dgx-h100", "dgx200"):
+            server = in_catalogue("servers", name)
             half = changed(server, hbm_bandwidth_tbps=server.hbm_bandwidth_tbps / 2)
-            slower = [{"server": half}, {name: ms * 0.7 for name, ms in goals.items()},
-                      {"max_tpot_ms": 30.0}]
-            if not model.compressed:
-                slower.append({"kv_precision": "fp16"})
-            least = nodes(question)
-            for changes in slower if least < math.inf else ():
-                with self.subTest(model=model.name, server=server.name, goals=goals, to=changes):
-                    self.assertGreaterEqual(nodes(changed(question, **changes)), least)
-                    compared += 1
-        self.assertGreater(compared, 200)
-        gemma = [self.sized(model="gemma-3-27b", concurrency=10**6, max_ttft_ms=3000,
-                            max_tpot_ms=50, kv_precision=kv)["results"]["nodes_final"]
-                 for kv in ("fp8", "fp16")]
-        self.assertLessEqual(*gemma)
+            whole, slow, wide, both = (nodes_for(asking(
+                "opt-oss-20b", where, 1000, 32768, kv_precision=kv, max_ttft_ms=1000.0))
+                for kv in ("fp8", "fp16") for where in (server, half))
+            self.assertLessEqual(whole, min(slow, wide))
+            self.assertLessEqual(max(slow, wide), both)
+            self.assertLess(both, math.inf)
+        # a página a mais de um contexto nunca faz a réplica de vários nós comprar menos
+        kimi = [nodes_for(asking("kimi-k2.5", "h100-nvl-8x", 1000, context))
+                for context in (164704, 164705, 166000)]
+        self.assertEqual(kimi, sorted(kimi))
+        self.assertLess(kimi[-1], 2 * kimi[0])
+        # entre GPUs sem NVLink, o tp menor cumpre o que o maior não cumpre: 10 nós, e não 12
+        glm = asking("glm-5.3", "l40s-8x", 1, 32768, input_tokens=8193, max_ttft_ms=10000.0,
+                     ha_mode="n+1")
+        ways = [nodes_for(changed(glm, tensor_parallel=tp)) for tp in (2, 4, 8)]
+        self.assertEqual(nodes_for(glm), min(ways))
+        self.assertLess(ways[1], ways[2])
 
     def test_atencao_esparsa_e_linear(self):
         """DSA, DeepSeek V4 e estados lineares: FLOPs do prefill e leituras do decode, à mão"""
@@ -4192,6 +4202,64 @@ class Velocidade(Case):
 
 
 # ── Decidir: comparações, pergunta invertida, cenários, explicação, storage e custo ───────────
+
+
+def goals_at_random(generator, model, server):
+    """Uma pergunta ao acaso em que o motor, o plano ou um objetivo decide os nós."""
+    goals = {"max_ttft_ms": (300.0, 1000.0, 3000.0, 10000.0), "max_tpot_ms": (15.0, 30.0, 100.0),
+             "max_ttft_p95_ms": (1000.0, 4000.0, 20000.0)}
+    asked = {name: generator.choice(limits) for name, limits in goals.items()
+             if generator.random() < 0.45}
+    context = min(generator.choice((2048, 8192, 32768, 131072)), model.max_position_embeddings)
+    if generator.random() < 0.3:
+        asked["input_tokens"] = context // 4
+    asked["ha_mode"] = generator.choice(("none", "none", "n+1"))
+    load = generator.choice((1, 100, 10**4, 10**6))
+    if generator.random() < 0.25:
+        load, asked["requests_per_second"] = None, Fraction(load)
+    return asking(model, server, load, context, **asked)
+
+
+def harder_than(question, generator):
+    """{nome: as mudanças que tornam a pergunta mais difícil, ou o servidor mais fraco}."""
+    server, context = question.server, question.requested_context
+
+    def weaker(ratio, *names):
+        return {"server": changed(server, **{
+            name: ratio * getattr(server, name) for name in names if getattr(server, name)})}
+
+    half, less = Fraction(1, 2), Fraction(9, 10)
+    memory = ("hbm_per_gpu_gb", "total_hbm_gb", "hbm_usable_gib_per_gpu")
+    overhead = question.runtime_overhead_gib
+    moves = {
+        "banda": weaker(half, "hbm_bandwidth_tbps"),
+        "cálculo": weaker(half, "tflops_bf16", "tflops_fp8", "tflops_fp4"),
+        "enlaces": weaker(half, "nvlink_bandwidth_tbps", "pcie_bandwidth_gbps",
+                          "network_gbps_per_gpu"),
+        "memória": weaker(half, *memory),
+        "utilização": {"gpu_memory_utilization": Fraction(generator.randint(80, 89), 100)},
+        "orçamento": dict(weaker(less, *memory), runtime_overhead_gib=overhead + 9),
+        "carga": {"concurrency": question.concurrency + generator.randint(
+            1, question.concurrency)} if question.concurrency else {
+                "requests_per_second": question.requests_per_second * Fraction(3, 2)},
+        "reserva": {"ha_mode": "n+2", "peak_headroom_ratio": half},
+        "confiança": {"confidence": sizing.CONFIDENT},
+        "leiaute": {"tensor_parallel": generator.choice(tensor_parallel_ways(question))}}
+    for name in ("max_ttft_ms", "max_tpot_ms", "max_ttft_p95_ms"):
+        limit = getattr(question, name) or 9000.0
+        moves[name] = {name: limit * generator.choice((0.99, 0.7, 0.4))}
+    if not question.model.compressed:
+        moves["KV"] = {"kv_precision": "fp16"}
+    if context < question.model.max_position_embeddings:
+        moves["contexto"] = {"context": min(question.model.max_position_embeddings,
+                                            context + generator.choice((1, 1000, context)))}
+    return moves
+
+
+def shown_fields(question):
+    """O que uma falha precisa dizer de uma pergunta."""
+    return {field.name: str(getattr(value, "name", value)) for field in dataclasses.fields(question)
+            for value in [getattr(question, field.name)] if value != field.default}
 
 
 def forward_nodes(question, **changes):

@@ -119,6 +119,7 @@ MUTANTS = (
     ("staged_replicas", "node_gpus % tp == 0 and ", "", "Blocos.test_etapas"),
     ("staged_replicas", "and q.pipeline_parallel in (None, pp) ", "", "Blocos.test_etapas"),
     ("staged_replicas", " and q.tensor_parallel in (None, tp)", "", "Blocos.test_etapas"),
+    ("staged_replicas", " and not q.timed", "", "Velocidade.test_leiaute_livre"),
     ("staged_replicas", " and not q.speculative_tokens", "", "TetoFisico.test_especulacao"),
     ("draft_words", "if hf_id:", "if False:", "TetoFisico.test_especulacao"),
     ("require_served", "<= drafts + 1", "<= drafts + 2", "Velocidade.test_aceitacao"),
