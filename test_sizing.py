@@ -3708,7 +3708,7 @@ class Velocidade(Case):
         self.assertGreater(kept, 5000)
 
     def test_mais_lento_nunca_compra_menos(self):
-        """Nada mais lento, menor, mais longo ou mais justo compra menos nós, com ou sem objetivos"""
+        """Nada mais lento, menor, longo ou justo compra menos nós, com objetivos ou sem eles"""
         generator, compared, wide = random.Random(16), collections.Counter(), 0
         servers = [item for item in entries_of("servers") if item.hbm_bandwidth_tbps]
         for model in entries_of("models"):
@@ -3743,7 +3743,7 @@ class Velocidade(Case):
                 for context in (164704, 164705, 166000)]
         self.assertEqual(kimi, sorted(kimi))
         self.assertLess(kimi[-1], 2 * kimi[0])
-        # Entre GPUs sem NVLink, o tp menor cumpre o que o maior não cumpre, 10 nós e não 12; e o que
+        # Entre GPUs sem NVLink, o tp menor cumpre o que o maior não cumpre, 10 nós, não 12; e o que
         # repete menos as duas cabeças de KV, sem repetir os pesos, guarda mais: 6, e não 12.
         for question, bought in (
                 (asking("glm-5.3", "l40s-8x", 1, 32768, input_tokens=8193, max_ttft_ms=10000.0,
