@@ -793,6 +793,17 @@ class Valores(Case):
         self.assertEqual((none["parameters"]["runtime_overhead_gib"],
                           none["results"]["kv_budget_bytes"]), (0, 1612800000000))
 
+    def test_numeros_como_se_escrevem(self):
+        """As bordas das unidades de tamanho, duração e dinheiro"""
+        rows = ((size_text, ((1023, "1023 B"), (1024, "1 KiB"), (-2**21, "-2 MiB"),
+                             (123456789, "117.74 MiB"), (2**60, "1 EiB"), (2**71, "2048 EiB"))),
+                (seconds_text, ((120, "120 s"), (120.6, "2.01 min"), (7200, "120 min"),
+                                (7260, "2.02 h"))),
+                (sizing.money_text, ((Fraction("0.12345"), "0.1234"), (1, "1"), (1.25, "1.25"),
+                                     (999.99, "999.99"), (1000, "1000"), (1000.4, "1000"))))
+        for text, pairs in rows:
+            self.assertEqual([text(value) for value, _ in pairs], [shown for _, shown in pairs])
+
     def test_falha(self):
         """O que resta depois das falhas: N+1 perde um nó, N+2 perde dois, sem HA perde um"""
         for ha, failed, left, sessions, peak, covered, lost in (
@@ -1524,6 +1535,10 @@ class TetoFisico(Case):
         self.assertEqual(layouts(), ["dp 8", "tp 4", "tp 8"])  # nos outros não cabem os pesos
         self.assertEqual(layouts(tensor_parallel=1), ["dp 8"])
         self.assertEqual(layouts(tensor_parallel=8), ["tp 8"])
+        for tp in (None, 1, 8):  # também em vários nós
+            wide = sizing.spread_replicas(asking("deepseek-v4-pro", "dgx300",
+                                                 tensor_parallel=tp), 2)
+            self.assertEqual("dp 16" in map(str, wide), tp != 8)
         # um MoE em que cada cabeça tem o seu KV
         self.assertEqual(layouts(model="qwen3-235b"), ["tp 2", "tp 4", "tp 8"])
         models, servers = catalogue("models"), catalogue("servers")
@@ -3752,6 +3767,15 @@ class Velocidade(Case):
             ways = [nodes_for(changed(question, tensor_parallel=tp)) for tp in (2, 4, 8)]
             self.assertEqual((nodes_for(question), min(ways)), (bought, bought))
             self.assertLess(ways[1], ways[2])
+
+    def test_precisao_das_camadas_densas(self):
+        """Os bytes por parâmetro dizem as densas de um MoE; num denso e em int4 e int8, a pedida"""
+        moe, dense = asking("qwen3-30b-a3b-nvfp4", "dgx300"), asking("llama-3.1-8b", "dgx300")
+        for question, linear_bytes, expected in (
+                (moe, 749, "nvfp4"), (moe, 750, "fp8"), (moe, 1499, "fp8"), (moe, 1500, "bf16"),
+                (changed(moe, weights_precision="int8"), 2000, "int8"),
+                (changed(moe, weights_precision="int4"), 2000, "int4"), (dense, 500, "bf16")):
+            self.assertEqual(sizing.dense_precision(question, 1000, linear_bytes), expected)
 
     def test_atencao_esparsa_e_linear(self):
         """DSA, DeepSeek V4 e estados lineares: FLOPs do prefill e leituras do decode, à mão"""
