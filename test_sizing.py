@@ -799,7 +799,7 @@ class Valores(Case):
                              (123456789, "117.74 MiB"), (2**60, "1 EiB"), (2**71, "2048 EiB"))),
                 (seconds_text, ((120, "120 s"), (120.6, "2.01 min"), (7200, "120 min"),
                                 (7260, "2.02 h"))),
-                (sizing.money_text, ((Fraction("0.12345"), "0.1234"), (1, "1"), (1.25, "1.25"),
+                (sizing.money_text, ((Fraction("0.12345"), "0.1234"), (1, "1"), (1.256, "1.26"),
                                      (999.99, "999.99"), (1000, "1000"), (1000.4, "1000"))))
         for text, pairs in rows:
             self.assertEqual([text(value) for value, _ in pairs], [shown for _, shown in pairs])
@@ -1920,6 +1920,17 @@ class TetoFisico(Case):
                     model=model, effective_context=context, concurrency=1,
                     kv_precision="fp8" if model == "deepseek-v4" else "bf16")
                 self.assertEqual(document["results"]["kv_per_session_bytes"], expected)
+
+    def test_area_dos_especialistas(self):
+        """A área de MoE é da largura que cabe a cada GPU do tp; um token do indexador, das escalas"""
+        scout = asking("llama-4-scout", "dgx200")  # 5120 de largura, e 8192 num especialista
+        for tp, width in ((1, 8192), (2, 4096), (3, 2731), (8, 1024)):
+            self.assertEqual(sizing.moe_bytes(scout, tp), 2 * 8192 * (
+                max(width, 5120) + max(2 * width, 5120)))
+        for dim, scales in ((127, 1), (128, 1), (129, 2), (256, 2)):
+            for kind, more in (("indexer", {}), ("compressed_indexer", {"ratio": 4})):
+                group = sizing.group_of(kind, 1, index_head_dim=dim, **more)
+                self.assertEqual(group.token_bytes(1), dim + 4 * scales)
 
     def test_grupos_ruins(self):
         """Grupos malformados são recusados com o caminho"""
@@ -3511,10 +3522,18 @@ class Velocidade(Case):
         self.assertGreater(len(seen), 4, seen)
         # com o objetivo que só o medido alcança, o leiaute é o da pergunta sem ele
         free = self.sized(input_tokens=1024)
-        for point in ("1@300", "2@50"):
-            fixed = self.sized(input_tokens=1024, max_tpot_ms=2.5, calibrate_tpot_ms=point)
-            self.assertEqual(fixed["engine"]["layout"], free["engine"]["layout"])
-        self.refused(flags(dict(BASE, input_tokens=1024, max_tpot_ms=2.5)), "TPOT", status=3)
+        best = free["performance"]["ttft_ms"]["estimate"]
+        for limit in ({"max_tpot_ms": 2.5}, {"min_tokens_per_second": 400},
+                      {"max_ttft_ms": best / 4}, {"max_ttft_p95_ms": best / 4}):
+            asked = dict(BASE, input_tokens=1024, **limit)
+            self.refused(flags(asked), "fora do alcance", status=3)
+            for point in ("1@300", "2@50"):
+                fixed = json.loads(self.ok(*flags(asked), "--calibrate-tpot-ms", point, "--json"))
+                self.assertEqual(fixed["engine"]["layout"], free["engine"]["layout"])
+                name, = limit  # e o objetivo continua a valer
+                self.assertEqual(fixed["parameters"][name], limit[name])
+                self.assertNotIn("missed", [item["verdict"] for item in fixed["objectives"]
+                                            if item["state"] in ("nominal", "peak")])
 
     def test_avisos(self):
         """Cada aviso de velocidade, dos dois lados do limiar"""
@@ -3767,15 +3786,6 @@ class Velocidade(Case):
             ways = [nodes_for(changed(question, tensor_parallel=tp)) for tp in (2, 4, 8)]
             self.assertEqual((nodes_for(question), min(ways)), (bought, bought))
             self.assertLess(ways[1], ways[2])
-
-    def test_precisao_das_camadas_densas(self):
-        """Os bytes por parâmetro dizem as densas de um MoE; num denso e em int4 e int8, a pedida"""
-        moe, dense = asking("qwen3-30b-a3b-nvfp4", "dgx300"), asking("llama-3.1-8b", "dgx300")
-        for question, linear_bytes, expected in (
-                (moe, 749, "nvfp4"), (moe, 750, "fp8"), (moe, 1499, "fp8"), (moe, 1500, "bf16"),
-                (changed(moe, weights_precision="int8"), 2000, "int8"),
-                (changed(moe, weights_precision="int4"), 2000, "int4"), (dense, 500, "bf16")):
-            self.assertEqual(sizing.dense_precision(question, 1000, linear_bytes), expected)
 
     def test_atencao_esparsa_e_linear(self):
         """DSA, DeepSeek V4 e estados lineares: FLOPs do prefill e leituras do decode, à mão"""
@@ -4035,13 +4045,19 @@ class Velocidade(Case):
                 self.assertLess(served - best, question.requests_per_second * Fraction(6, 5))
 
     def test_precisao_das_camadas_densas(self):
-        """int8 e int4 calculam em 16 bits também as camadas densas de um MoE"""
+        """int8 e int4 calculam em 16 bits também as densas de um MoE; as outras, os bytes dizem"""
         def compute(precision):
             return at("qwen3-235b", "dgx200", 8, weights_precision=precision).each_seconds(
                 "weights")
 
         self.assertAlmostEqual(compute("int8"), compute("bf16"))
         self.assertLess(compute("fp8"), 0.6 * compute("bf16"))
+        moe, dense = asking("qwen3-30b-a3b-nvfp4", "dgx300"), asking("llama-3.1-8b", "dgx300")
+        for question, linear_bytes, expected in (
+                (moe, 749, "nvfp4"), (moe, 750, "fp8"), (moe, 1499, "fp8"), (moe, 1500, "bf16"),
+                (changed(moe, weights_precision="int8"), 2000, "int8"),
+                (changed(moe, weights_precision="int4"), 2000, "int4"), (dense, 500, "bf16")):
+            self.assertEqual(sizing.dense_precision(question, 1000, linear_bytes), expected)
 
     def test_catalogo_contraditorio(self):
         """Campos da velocidade que se contradizem: status 2, com o campo"""
@@ -4183,6 +4199,8 @@ class Velocidade(Case):
             if "requests_per_second" not in changes:
                 self.assertEqual(fixed["results"]["max_concurrency"],
                                  plain["results"]["max_concurrency"])
+                self.assertEqual(fixed["results"]["by_context"], [])  # vale num contexto só
+                self.assertTrue(plain["results"]["by_context"])
                 ratio = (fixed["performance"]["tpot_ms"]["estimate"]
                          / plain["performance"]["tpot_ms"]["estimate"])
                 self.assertAlmostEqual(ratio, 400 / predicted, places=6)
