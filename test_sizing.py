@@ -794,13 +794,21 @@ class Valores(Case):
                           none["results"]["kv_budget_bytes"]), (0, 1612800000000))
 
     def test_numeros_como_se_escrevem(self):
-        """As bordas das unidades de tamanho, duração e dinheiro"""
+        """As bordas das unidades, dos algarismos e dos textos de outros"""
         rows = ((size_text, ((1023, "1023 B"), (1024, "1 KiB"), (-2**21, "-2 MiB"),
                              (123456789, "117.74 MiB"), (2**60, "1 EiB"), (2**71, "2048 EiB"))),
                 (seconds_text, ((120, "120 s"), (120.6, "2.01 min"), (7200, "120 min"),
                                 (7260, "2.02 h"))),
                 (sizing.money_text, ((Fraction("0.12345"), "0.1234"), (1, "1"), (1.256, "1.26"),
-                                     (999.99, "999.99"), (1000, "1000"), (1000.4, "1000"))))
+                                     (999.99, "999.99"), (1000, "1000"), (1000.4, "1000"))),
+                (sizing.percent_text, ((Fraction(1, 800), "0.125%"),)),
+                (functools.partial(sizing.cell_text, "power_kw"), ((14.25, "14.25"), (0, "0"))),
+                (sizing.number_text, ((1.23456e-7, "0.000000123"),)),
+                (sizing.exact_decimal, (("1" * 30, int("1" * 30)), ("1" * 31, None),
+                                        ("1e30", 10**30), ("1e31", None))),
+                (sizing.value_text, (("x" * 58, repr("x" * 58)),
+                                     ("x" * 59, repr("x" * 59)[:57] + "..."))),
+                (sizing.one_line, (("a\nb", "a\\nb"), ("é", "é"))))
         for text, pairs in rows:
             self.assertEqual([text(value) for value, _ in pairs], [shown for _, shown in pairs])
 
@@ -1922,11 +1930,15 @@ class TetoFisico(Case):
                 self.assertEqual(document["results"]["kv_per_session_bytes"], expected)
 
     def test_area_dos_especialistas(self):
-        """A área de MoE é da largura que cabe a cada GPU do tp; um token do indexador, das escalas"""
+        """A área de MoE é da largura de cada GPU do tp; um token do indexador leva as suas escalas"""
         scout = asking("llama-4-scout", "dgx200")  # 5120 de largura, e 8192 num especialista
         for tp, width in ((1, 8192), (2, 4096), (3, 2731), (8, 1024)):
             self.assertEqual(sizing.moe_bytes(scout, tp), 2 * 8192 * (
                 max(width, 5120) + max(2 * width, 5120)))
+        unknown = changed(scout.server, compute_capability=None)
+        self.assertEqual((scout.server.generation, unknown.generation), (9, 0))
+        self.assertEqual([sizing.group_of(kind, 1, state_bytes=1, heads=1).align_tokens
+                          for kind in ("linear", "mamba2", "kda")], [64, 16, 128])
         for dim, scales in ((127, 1), (128, 1), (129, 2), (256, 2)):
             for kind, more in (("indexer", {}), ("compressed_indexer", {"ratio": 4})):
                 group = sizing.group_of(kind, 1, index_head_dim=dim, **more)
@@ -3801,6 +3813,7 @@ class Velocidade(Case):
             61 * 2 * 128 * 1024 * 5000 * 128 + 30 * 2 * 128 * 1024 * 5000 * 1024
             + 31 * 2 * 128 * 1024 * every / 128))
         self.assertEqual(indexer_flops("deepseek-v4", 5000, 100000), 30 * 64 * 128 * every / 4)
+        self.assertEqual(in_catalogue("models", "deepseek-v4").indexer_layers, 30)
         states = next(group for group in self.sized(model="qwen3-next")["model"]["kv_groups"]
                       if group["kind"] == "linear")
         full = 12 * 2 * 16 * 512 * 1000**2 / 2
@@ -6295,6 +6308,18 @@ class Desagregado(Case):
         self.assertAlmostEqual(
             speed.wait_ms(1, "ttft"), 1e3 * sum(x**2 for x in each) / sum(each) / 2 / 0.3
             * math.log(1.4), places=6)
+
+    def test_replica_mais_cheia(self):
+        """O decode divide as sessões entre as réplicas, e basta um lote sem medidas para duvidar"""
+        pools = sizing.size(self.question("opt-oss-20b", concurrency=1001)).pools
+        self.assertEqual(pools.decode.replicas_per_unit, 8)
+        self.assertEqual(pools.arrivals(0, pools.decode.nodes_per_unit), (1001, 126))
+        prefill, calm = pools.prefill, pools.decode.speed
+        unsure = changed(prefill, speed=changed(prefill.speed, confident=True))
+        for first, second, expected in ((prefill, False, False), (unsure, False, True),
+                                        (prefill, True, True)):
+            served = first.serving(changed(calm, confident=second), 0.1)
+            self.assertEqual(served.confident, expected)
 
     def test_ttft(self):
         """Um limite mais apertado nunca compra menos; o prometido se cumpre; o impossível não"""
