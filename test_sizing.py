@@ -1935,6 +1935,9 @@ class TetoFisico(Case):
         for tp, width in ((1, 8192), (2, 4096), (3, 2731), (8, 1024)):
             self.assertEqual(sizing.moe_bytes(scout, tp), 2 * 8192 * (
                 max(width, 5120) + max(2 * width, 5120)))
+        most = scout.server.hbm_usable_gib_per_gpu * Fraction(9, 10) * 2**30
+        self.assertEqual(scout.usable_bytes, math.floor(most))
+        self.assertNotEqual(scout.usable_bytes, most)
         unknown = changed(scout.server, compute_capability=None)
         self.assertEqual((scout.server.generation, unknown.generation), (9, 0))
         self.assertEqual([sizing.group_of(kind, 1, state_bytes=1, heads=1).align_tokens
