@@ -1306,10 +1306,6 @@ def staged_replicas(q: Question, nodes: int) -> list[Replica]:
              for pp in (range(2, gpus // tp + 1) if nodes == 1 else [gpus // tp])
              if gpus // tp % pp == 0 and 1 < pp <= q.model.num_layers
              and q.pipeline_parallel in (None, pp) and not q.speculative_tokens]
-    if nodes > 1:  # o maior tp e os dois maiores que não repetem KV; os outros só arredondam pior
-        sparing = [(tp, pp) for tp, pp in pairs
-                   if all(group.shards % tp == 0 for group in q.model.kv_groups)]
-        pairs = sorted({*sparing[-2:], *pairs[-1:]})
     return [replica_of(q, tp, pp, 1, nodes) for tp, pp in pairs]
 
 
