@@ -69,7 +69,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain, groupby, product
+from itertools import chain, count, groupby, islice, product
 from math import inf, log, prod
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
 
@@ -122,6 +122,7 @@ class SizingError(Exception):
     """
 
     status = 2
+    problems = 1  # quantos ela conta
 
     def __init__(self, where: str, expected: str, *, value: Any = ABSENT,
                  path: Path = (), line: int | None = None) -> None:
@@ -2992,31 +2993,47 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def path_text(path: Path) -> str:
+def shortened(text: str, most: int, end: int = 0) -> str:
+    """Até `most` caracteres, os últimos `end` os do fim; os de controle, escapados."""
+    if len(text) <= most:
+        text = one_line(text)
+    if len(text) <= most:
+        return text
+    start = one_line(text[:most])[:most - 3 - end]
+    return start + "..." + (one_line(text[-end:])[-end:] if end else "")
+
+
+def path_text(path: Path, most: int = 60) -> str:
     """("models", 0, "notes") é `models[0].notes`."""
-    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
-                   for key in path).lstrip(".")
+    text = "".join("[%d]" % key if isinstance(key, int) else "." + shortened(key, most)
+                   for key in path[:most]).lstrip(".")
+    return shortened(text, most, most // 2)
 
 
-def value_text(value: Any) -> str:
-    """Até 60 caracteres; listas e objetos, só o tipo."""
+def value_text(value: Any, most: int = 60) -> str:
+    """Até `most` caracteres; listas e objetos, só o tipo."""
     if isinstance(value, dict):
         return "{…}"
     if isinstance(value, list):
         return "[…]"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=float)
-    return text if len(text) <= 60 else text[:57] + "..."
+    text = repr(value[:most]) if isinstance(value, str) else json.dumps(value, default=float)
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
+MAX_QUOTED = 200  # caracteres de quem pergunta numa mensagem
 
 
 def error_text(error: SizingError) -> str:
     """Uma linha: onde, o que foi lido e o que se espera."""
-    text = one_line(error.where)
+    text = shortened(error.where, MAX_QUOTED - 80, 80)
+    left = MAX_QUOTED - len(text)
     if error.line:
         text += ", linha %d" % error.line
     if error.path:
-        text += ", " + path_text(error.path)
+        place = path_text(error.path)
+        text, left = "%s, %s" % (text, place), left - len(place)
     if error.value is not ABSENT:
-        text += (" = " if error.path else " ") + value_text(error.value)
+        text += (" = " if error.path else " ") + value_text(error.value, min(left, 60))
     return "%s: %s" % (text, error.expected)
 
 
@@ -3303,6 +3320,9 @@ def pools_of_result(r: SizingResult) -> Json | None:
 Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera dele)
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
 
+UNKNOWN_KEY = "chave desconhecida"
+MAX_PROBLEMS = 100  # os que se listam de um arquivo; os outros se contam
+MAX_ENTRIES = 4096
 NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
 NAME_GAPS = re.compile(r"[\s_-]+")
 
@@ -3335,8 +3355,8 @@ LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, 
 TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
               "um texto não vazio ou uma lista deles")
 MTP: Rule = (lambda v: isinstance(v, dict), "um objeto com groups, dense_bytes e expert_bytes")
-GROUPS: Rule = (lambda v: bool(v) and is_list_of(lambda group: isinstance(group, dict), v),
-                "uma lista de grupos de camadas")
+GROUPS: Rule = (lambda v: is_list_of(lambda group: isinstance(group, dict), v)
+                and 0 < len(v) <= 4096, "uma lista de grupos de camadas, até 4096")
 
 
 def one_of(*choices: str) -> Rule:
@@ -3474,7 +3494,7 @@ def mtp_problems(mtp: Json) -> Iterator[Problem]:
     """O que está errado nas camadas que rascunham."""
     for name in mtp:
         if name not in MTP_RULES:
-            yield ("mtp", name), ABSENT, "chave desconhecida" + nearest(name, list(MTP_RULES))
+            yield ("mtp", name), ABSENT, UNKNOWN_KEY
     good = {}
     for name, (accepts, expected) in MTP_RULES.items():
         value = mtp.get(name, ABSENT)
@@ -3562,13 +3582,25 @@ def load_catalogue(kind: str, file: str, data: bytes,
     entries, problems = check_document(kind, document, places_of(kind, document, names))
     if not problems and not repeats:
         return entries, []
-    positions = list(json_positions(text))
-    lines = dict(positions)  # a linha de um campo que falta é a da sua entrada
-    errors = [SizingError(file, expected, value=value, path=path,
+    listed = problems[:MAX_PROBLEMS]
+    lines = lines_of(text, {place for path, _, _ in listed for place in (path, path[:-1])})
+    errors = [SizingError(file, expected + likely_key(kind, path) * (expected == UNKNOWN_KEY),
+                          value=value, path=path,  # a linha de um campo que falta é a da entrada
                           line=lines.get(path, lines.get(path[:-1])))
-              for path, value, expected in problems]
-    errors += repeated_keys(file, positions)
-    return entries, sorted(errors, key=lambda error: error.line or 0)
+              for path, value, expected in listed]
+    errors += islice(repeated_keys(file, text), MAX_PROBLEMS if repeats else 0)
+    errors = sorted(errors, key=lambda error: error.line or 0)[:MAX_PROBLEMS]
+    more = len(problems) + repeats - len(errors)
+    if more:
+        errors.append(SizingError(file, "e mais " + plural(more, "problema")))
+        errors[-1].problems = more
+    return entries, errors
+
+
+def likely_key(kind: str, path: Path) -> str:
+    """Sugestão para uma chave desconhecida de uma entrada."""
+    known = list(MTP_RULES) if "mtp" in path[:-1] else CATALOGUES[kind].field_names
+    return nearest(str(path[-1]), known) if len(path) > 1 else ""
 
 
 def decoded_json(file: str, data: bytes, **hooks: Any) -> tuple[Any, str]:
@@ -3589,24 +3621,36 @@ def decoded_json(file: str, data: bytes, **hooks: Any) -> tuple[Any, str]:
         raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
 
 
-def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
-    """(documento, texto, há chave repetida?); levanta `SizingError`.
+MAX_JSON_PARTS = 500 * 1000
+
+
+def parse_json(file: str, data: bytes) -> tuple[Any, str, int]:
+    """(documento, texto, chaves repetidas); levanta `SizingError`.
 
     Os números são exatos; os fora dos limites viram float, que nenhuma regra aceita.
     """
-    repeats: list[Any] = []
+    parts, repeats = count(1), 0
+
+    def counted(part: Any) -> Any:
+        if next(parts) > MAX_JSON_PARTS:
+            raise SizingError(file, "o JSON passa de %d números e objetos" % MAX_JSON_PARTS)
+        return part
 
     def to_dict(pairs: list[tuple[str, Any]]) -> Json:
-        mapping = dict(pairs)
-        if len(mapping) < len(pairs):
-            repeats.extend(pairs[len(mapping):])
+        nonlocal repeats
+        mapping = dict(counted(pairs))
+        repeats += len(pairs) - len(mapping)
         return mapping
 
+    def exact(digits: str) -> Any:
+        number = exact_decimal(counted(digits))
+        return float(digits) if number is None else number
+
     document, text = decoded_json(
-        file, data, object_pairs_hook=to_dict, parse_constant=float,
-        parse_float=lambda digits: exact_decimal(digits) or float(digits),
-        parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits))
-    return document, text, bool(repeats)
+        file, data, object_pairs_hook=to_dict, parse_constant=float, parse_float=exact,
+        parse_int=lambda digits: counted(
+            int(digits) if len(digits) <= MAX_DIGITS else float(digits)))
+    return document, text, repeats
 
 
 def json_positions(text: str) -> Iterator[tuple[Path, int]]:
@@ -3633,19 +3677,25 @@ def json_positions(text: str) -> Iterator[tuple[Path, int]]:
                 place.append(None if token == "{" else 0)
 
 
-def repeated_keys(file: str, positions: Sequence[tuple[Path, int]]) -> Iterator[SizingError]:
+def lines_of(text: str, places: set[Path]) -> dict[Path, int]:
+    """A linha de cada um destes valores; o de uma chave repetida, o último."""
+    return {path: line for path, line in json_positions(text) if path in places}
+
+
+def repeated_keys(file: str, text: str) -> Iterator[SizingError]:
     """Cada chave já usada no mesmo objeto; vale a última."""
-    first: dict[Path, int] = {}
-    repeated: set[Path] = set()
-    for path, line in positions:
-        if path[:-1] in repeated:
-            repeated.add(path)  # o que está dentro não se acusa de novo
-        elif path in first:
-            repeated.add(path)
-            expected = "chave repetida, já usada na linha %d" % first[path]
-            yield SizingError(file, expected, path=path, line=line)
-        else:
-            first[path] = line
+    seen: list[dict[str, int]] = []  # em cada nível aberto, as chaves já lidas
+    for path, line in json_positions(text):
+        del seen[len(path):]  # o que há dentro do valor anterior já passou
+        if len(seen) < len(path):
+            seen.append({})
+        key = path[-1] if path else 0
+        if isinstance(key, str):
+            first = seen[-1].get(key)
+            if first:
+                expected = "chave repetida, já usada na linha %d" % first
+                yield SizingError(file, expected, path=path, line=line)
+            seen[-1][key] = first or line
 
 
 def places_of(kind: str, document: Any, names: Sequence[str]) -> set[int] | None:
@@ -3671,10 +3721,11 @@ def check_document(kind: str, document: Any,
     problems: list[Problem] = [((key,), ABSENT, "chave desconhecida, espera-se só %r" % root)
                                for key in document if key != root]
     raws = document[root]
-    if not isinstance(raws, list) or not raws:
-        return [], [*problems, ((root,), raws, "espera-se uma lista com entradas")]
+    if not isinstance(raws, list) or not 0 < len(raws) <= MAX_ENTRIES:
+        return [], [*problems, ((root,), raws, "espera-se uma lista com entradas, até %d"
+                                % MAX_ENTRIES)]
     entries: list[Any] = []
-    owners: dict[str, Path] = {}  # nome → o lugar da entrada que o tem
+    owners: dict[str, str] = {}  # nome → o lugar da entrada que o tem
     for index, raw in enumerate(raws):
         if places is not None and index not in places:
             continue
@@ -3686,13 +3737,14 @@ def check_document(kind: str, document: Any,
     return entries, problems
 
 
-def repeated_names(entry: Any, place: Path, owners: dict[str, Path]) -> Iterator[Problem]:
+def repeated_names(entry: Any, place: Path, owners: dict[str, str]) -> Iterator[Problem]:
     """Os nomes que já estão em `owners`; todos passam a ser desta entrada."""
+    own = path_text(place)
     for name in names_of(entry):
-        owner = owners.get(name_key(name))
-        if owner:
-            yield place, ABSENT, "nome repetido: %r já é de %s" % (name, path_text(owner))
-        owners[name_key(name)] = place
+        key = name_key(name)
+        if key in owners:
+            yield place, ABSENT, "nome repetido: %r já é de %s" % (name, owners[key])
+        owners[key] = own
 
 
 def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
@@ -3700,8 +3752,7 @@ def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
     if not isinstance(raw, dict):
         return None, [((), raw, "espera-se um objeto {…} com os campos da entrada")]
     unknown: list[Problem] = [
-        ((key,), ABSENT, "chave desconhecida" + nearest(key, catalogue.field_names))
-        for key in raw if key not in catalogue.rules]
+        ((key,), ABSENT, UNKNOWN_KEY) for key in raw if key not in catalogue.rules]
     values, wrong = check_fields(catalogue, raw)
     if wrong:
         return None, unknown + wrong
@@ -3750,7 +3801,7 @@ def closest(word: str, known: Sequence[str]) -> str:
     """O que começa com a palavra, ou se parece com ela; vazio se nada."""
     from difflib import get_close_matches  # só quando algo deu errado
 
-    word = word.lower()
+    word = word[:80].lower()
     close = [name for name in known if len(word) > 3 and name.startswith(word)]
     return (close + get_close_matches(word, known, 1) + [""])[0]
 
@@ -3809,7 +3860,7 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
             found = boxes if len(boxes) == 1 else found
             if len(found) > 1:
                 raise SizingError(flag, "é de mais de um %s: escolha %s" % (
-                    CATALOGUES[kind].singular, either([entry.name for entry in found])), value=name)
+                    CATALOGUES[kind].singular, either([entry.name for entry in found[:MAX_NEAR_NAMES]])), value=name)
         if found:
             return found[0]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
@@ -3900,7 +3951,9 @@ HF_ALIASES = {field: names.split() for field, names in {
     "window": "sliding_window_size sliding_window",
 }.items()}
 
+MAX_FIELDS = 1000
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
+INDICES: Rule = (lambda v: is_list_of(lambda i: type(i) is int, v), "uma lista de inteiros")
 FACTOR: Rule = (lambda v: type(v) in (int, Fraction) and 0 < v < 10**4, "um número positivo")
 DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
 TORCH_DTYPE: Rule = (lambda v: DTYPE[0](str(v).replace("torch.", "")), DTYPE[1])
@@ -3973,6 +4026,13 @@ class HfConfig:
 
     def flag(self, field: str) -> bool:
         return bool(self.get(field, FLAG, False))
+
+    def few(self) -> HfConfig:
+        """O próprio, se não tem campos demais: em alguns, cada um custa uma regra ou uma cópia."""
+        if len(self.data) > MAX_FIELDS:
+            raise SizingError(self.file, "espera-se um objeto de até %d campos" % MAX_FIELDS,
+                              path=self.path)
+        return self
 
     def sequence(self, field: str) -> Sequence[Any]:
         items: Sequence[Any] = self.get(field, LIST, [])
@@ -4125,6 +4185,9 @@ def module_entry(source: HfConfig, field: str, entry: Any) -> str:
     return entry if entry.startswith("re:") else without_globs(entry)
 
 
+MAX_NAMES = 10**6
+
+
 def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: int) -> ModuleList:
     """`field` é onde estão as entradas; os especialistas de uma camada se citam todos ou nenhum."""
     names: set[str] = set()
@@ -4141,6 +4204,8 @@ def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: in
             patterns.add(module_pattern(entry))
         elif not one or int(one[2]) == 0:
             names.update(module_names(entry))
+        if len(names) > MAX_NAMES:
+            raise source.fail(field, "módulos com até %d nomes" % MAX_NAMES)
     if any(len(which) != (experts or len(which)) or max(which) >= len(which)
            for which in cited.values()):
         raise source.fail(field, "todos os especialistas de uma camada, ou nenhum")
@@ -4228,6 +4293,9 @@ def by_value(source: HfConfig) -> list[tuple[list[str], HfConfig]]:
     named: dict[str, list[str]] = {}
     for name, value in source.data.items():
         named.setdefault(str(value), []).append(name)
+    if len(named) > MAX_FIELDS:
+        raise SizingError(source.file, "espera-se até %d formatos diferentes" % MAX_FIELDS,
+                          path=source.path)
     return [(names, source.child(names[0])) for names in named.values()]
 
 
@@ -4297,7 +4365,7 @@ def compressed_rules(source: HfConfig, plain: WeightFormat, experts: int) -> lis
     sparsity = source.child("sparsity_config").data.get("format") or "dense"
     if sparsity != "dense":
         raise source.fail("sparsity_config", "pesos densos")
-    groups, rules = source.child("config_groups"), []
+    groups, rules = source.child("config_groups").few(), []
     for name in groups.data:
         group = groups.child(name)
         if group.child("weights").data:
@@ -4322,7 +4390,7 @@ def fp8_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[Forma
 def gptq_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
     """Inteiros em grupos; GPTQ muda módulos em `dynamic`, e AutoRound, em `extra_config`."""
     rules, form = [], grouped_format(source, {}, plain)
-    dynamic = source.child("dynamic")
+    dynamic = source.child("dynamic").few()
     for name in dynamic.data:  # vale o primeiro que casa
         changes = {"bits": 16} if name.startswith("-:") else dynamic.child(name).data
         entry = "re:" + re.sub(r"^[+-]:", "", name)
@@ -4465,9 +4533,34 @@ def pruned_experts(source: HfConfig | None) -> Sequence[int | None]:
     return counts
 
 
+# Padrões × camadas, os de mais repetições por mais: o que se confere em segundos.
+MAX_PATTERN_LAYERS = 30 * 1000
+
+
+def check_patterns(source: HfConfig, layers: int) -> None:
+    """Levanta `SizingError` se os padrões são demais para tantas camadas."""
+    pending, texts = [source.few().data], set()
+    while pending:
+        item: Any = pending.pop()
+        if isinstance(item, dict):
+            texts.update(item)
+        if isinstance(item, (dict, list)):
+            pending += item.values() if isinstance(item, dict) else item
+        elif isinstance(item, str):
+            texts.add(item)
+    patterns = [text for text in map(without_globs, texts) if HF_GLOB.search(text[:300])]
+    cost = sum(12 ** max(0, min(len(re.findall("[*+}]", text[:300])), 7) - 1) for text in patterns)
+    if cost * max(layers, 10) > MAX_PATTERN_LAYERS:
+        raise SizingError(source.file, "padrões demais, ou com repetições demais, para conferir em "
+                          "cada camada: %d" % len(patterns), path=source.path)
+
+
 def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
     """A quantização que config.json e o hf_quant_config.json ao lado declaram."""
     plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
+    layers = config.count("num_layers", 100, low=0)
+    for source in declarations(config, beside):
+        check_patterns(source, layers)
     read = [(source, rules_of(config, source, plain))
             for source in declarations(config, beside)]
     if len(read) == 2:
@@ -4475,6 +4568,9 @@ def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
     # vale a que diz o algoritmo de cada módulo, senão a do config.json
     read.sort(key=lambda item: not item[0].data.get("quantized_layers"))
     source, rules = read[0] if read else (None, expert_rules(config, None, plain))
+    if len(rules) > 10 and len(rules) * layers > MAX_PATTERN_LAYERS:
+        raise SizingError(config.file, "regras de quantização demais para as camadas: %d"
+                          % len(rules))
     model_type = str(config.data.get("model_type"))
     renamed = [names for start, names in HF_RENAMED.items() if model_type.startswith(start)]
     return Quantization(plain, rules, config.count("num_layers", 0, low=0),
@@ -5094,7 +5190,8 @@ def indices(field: str, inside: str, outside: str, otherwise: LayerRule,
             return otherwise(config, total)
         if any(type(i) is not int or not first <= i < total + first for i in listed):
             raise config.fail(field, "índices de camadas de %d a %d" % (first, total + first - 1))
-        return [inside if i + first in listed else outside for i in range(total)]
+        chosen = set(listed)
+        return [inside if i + first in chosen else outside for i in range(total)]
     return kinds
 
 
@@ -5457,10 +5554,12 @@ class Decoder:
 
 def text_of(root: HfConfig) -> HfConfig:
     """O objeto que descreve o decodificador de texto."""
-    for name in HF_TEXT_CONFIGS:
-        if root.data.get(name):
-            return text_of(root.child(name))
-    return root
+    name = next((name for name in HF_TEXT_CONFIGS if root.data.get(name)), None)
+    if name is None:
+        return root
+    if len(root.path) > 2:
+        raise root.fail(name, "um config.json com menos objetos aninhados")
+    return text_of(root.child(name))
 
 
 def tied_embeddings(root: HfConfig, own: HfConfig, mark: str) -> Any:
@@ -5495,7 +5594,7 @@ def read_decoder(root: HfConfig) -> Decoder:
     own = text_of(root)
     data = decoder_data(root, own)
     given = tuple(data)
-    config = HfConfig(root.file, data, own.path)
+    config = HfConfig(root.file, data, own.path).few()  # copiado a cada camada
     rules = family_of(config)
     config.fill(rules.defaults)
     experts = experts_of(config, rules)
@@ -5566,8 +5665,8 @@ def listed_kinds(config: HfConfig, name: str, drafts: int) -> Sequence[str]:
     listed = config.data[name]
     size = len(listed) if isinstance(listed, (list, str)) else ABSENT
     total = config.count("num_layers", size, high=MAX_LAYERS)
-    if size is ABSENT or size - total not in (0, drafts):
-        raise config.fail(name, "uma lista com as %d camadas" % total)
+    if size is ABSENT or size > MAX_LAYERS + drafts or size - total not in (0, drafts):
+        raise config.fail(name, "uma lista com as %d camadas" % min(total, MAX_LAYERS))
     if any(str(item) not in HF_LAYERS for item in listed):
         raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
     return [HF_LAYERS[str(item)] for item in listed[:total]]
@@ -5602,7 +5701,7 @@ def routed_layers(config: HfConfig, rules: Family, kinds: Sequence[str],
     last = config.count("moe_layer_end_index", -1, low=-1) % total
     step = config.count("decoder_sparse_step", 1)
     offset = config.count("expert_layer_offset", step - 1, low=0)
-    dense = config.sequence("mlp_only_layers")
+    dense = set(config.get("mlp_only_layers", INDICES, []))
     return [first <= i <= last and i % step == offset and i not in dense for i in range(total)]
 
 
@@ -5610,16 +5709,16 @@ def hashable(item: Any) -> Any:
     return item if isinstance(item, (str, int)) else None
 
 
-def expert_layers(config: HfConfig) -> Sequence[int] | None:
+def expert_layers(config: HfConfig) -> set[int] | None:
     """Os índices das camadas de especialistas, se o config os lista."""
     name, listed = config.named("expert_layers")
     if listed is None:
         return None
     items = listed.split(",") if isinstance(listed, str) else listed
-    if not isinstance(items, list) or not all(re.fullmatch(r"\s*\d{1,5}\s*", str(item))
+    if not isinstance(items, list) or len(items) > MAX_LAYERS or not all(re.fullmatch(r"\s*\d{1,5}\s*", str(item))
                                               for item in items):
         raise config.fail(name, "uma lista de índices de camadas")
-    return [int(item) for item in items]
+    return {int(item) for item in items}
 
 
 @dataclass(frozen=True, eq=False)
@@ -6100,6 +6199,7 @@ def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
 # tipo, a forma e o lugar de cada tensor. Dos tensores nada se lê.
 
 MAX_HEADER_BYTES, MAX_HEADERS_BYTES, MAX_TENSORS = 16 << 20, 128 << 20, 800 * 1000
+MAX_SHARDS = 10**4
 LFS_POINTER = b"version https://git-lfs"  # no lugar de um arquivo que não foi baixado
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -6241,8 +6341,11 @@ def index_shards(index: str, document: Any) -> Mapping[str, str]:
     if not files:
         raise SizingError(index, "espera-se um objeto com o arquivo de cada tensor",
                           path=("weight_map",))
-    known = {shard for shard in set(map(str, files.values()))
-             if re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", shard)}
+    listed = set(map(str, files.values()))
+    if len(files) > MAX_TENSORS or len(listed) > MAX_SHARDS:
+        raise SizingError(index, "espera-se até %d tensores em %d arquivos"
+                          % (MAX_TENSORS, MAX_SHARDS), path=("weight_map",))
+    known = {shard for shard in listed if re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", shard)}
     for name, shard in files.items():
         if not isinstance(shard, str) or shard not in known:
             raise SizingError(index, "espera-se o nome de um arquivo safetensors da pasta",
@@ -10095,7 +10198,8 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
 
 # ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
-MAX_FILE_BYTES = 64 * 2**20
+# Dez vezes, ou mais, os maiores que se usam; o que passa disso custaria segundos.
+MAX_CATALOGUE_BYTES, MAX_CONFIG_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20, 48 << 20
 DESCRIPTION = """\
 Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que
 velocidade.
@@ -10637,17 +10741,25 @@ def os_reason(error: OSError) -> str:
             }.get(name, "erro %s do sistema" % name)
 
 
-def read_file(path: str, shown: str) -> bytes:
+def at_once(path: str, flags: int) -> int:
+    """Abre sem esperar por quem escreva num pipe com nome; a leitura espera por quem já o abriu."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def read_file(path: str, shown: str, most_bytes: int) -> bytes:
     """O conteúdo de um arquivo; `shown` é o nome dele nas mensagens."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        with open(path, "rb", opener=at_once) as file:
+            data = file.read(most_bytes + 1)
     except OSError as error:
         raise SizingError(shown, os_reason(error) + "; espera-se um arquivo JSON") from None
     except ValueError:  # caminho com byte nulo
         raise SizingError(shown, "não é um caminho de arquivo") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise SizingError(shown, "o arquivo passa de %d MiB" % (MAX_FILE_BYTES // 2**20))
+    if len(data) > most_bytes:
+        raise SizingError(shown, "o arquivo passa de %d MiB" % (most_bytes >> 20))
     return data
 
 
@@ -10663,7 +10775,8 @@ def read_entries(kind: str, path: str, shown: str,
                  names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
     """(entradas, problemas) de um arquivo; só as que `names` nomeia, se são dados."""
     try:
-        return load_catalogue(kind, shown, read_file(path, shown), names)
+        return load_catalogue(kind, shown, read_file(path, shown, MAX_CATALOGUE_BYTES),
+                              names)
     except SizingError as error:
         return [], [error]
 
@@ -10684,14 +10797,15 @@ def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> lis
     """As entradas de um catálogo sem problemas; ao menos as que `names` nomeia, se são dados."""
     entries, problems = read_catalogue(given, kind, names)
     if len(problems) > 1:
-        first, more = problems[0], plural(len(problems) - 1, "problema")
-        raise saying(first, "%s (e mais %s: veja --validate)" % (first.expected, more))
+        first, total = problems[0], sum(problem.problems for problem in problems)
+        raise saying(first, "%s (e mais %s: veja --validate)" % (
+            first.expected, plural(total - 1, "problema")))
     if problems:
         raise problems[0]
     return entries
 
 
-MAX_LOG_BYTES, LOG_BLOCK_BYTES = 8 * 2**30, 2**20
+MAX_LOG_BYTES, LOG_BLOCK_BYTES = 2 * 2**30, 2**20
 LOG_WORDS = (b"GiB", b"KV cache size", b"tokens per request", b"LLM engine", b"non-default args",
              b"batched_tokens=", b"--gpu-memory-utilization=")
 LOG_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)"
@@ -10733,7 +10847,7 @@ def log_lines(path: str) -> Iterator[str]:
     """As que podem interessar, sem cores nem milhares separados; um log não cabe na memória."""
     size, rest = 0, b""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             for block in chain(iter(lambda: file.read(LOG_BLOCK_BYTES), b""), [b"\n"]):
                 size += len(block)
                 if size > MAX_LOG_BYTES:
@@ -10757,7 +10871,7 @@ def log_starts(lines: Iterable[str]) -> Iterator[Json]:
     processes: dict[str, str] = {}
     engines: set[str] = set()
     for line in lines:
-        engine = re.search(r"LLM engine \(v([\w.+-]+)\) with config: model='([^']{,99})", line)
+        engine = re.search(r"LLM engine \(v([\w.+-]{1,40})\) with config: model='([^']{,99})", line)
         named = re.search(r"\((?!Ray)([^()]*)\bpid=([0-9]+)", line)
         name, pid = named.groups() if named else ("", "")
         again = name in engines if engine else "non-default args" in line and start
@@ -10892,7 +11006,7 @@ def hf_weights(folder: str) -> Json:
     names = shard_names(folder)
     weight_map: Mapping[str, str] = {}
     if os.path.exists(index):
-        document = parse_json(index, read_file(index, index))[0]
+        document = parse_json(index, read_file(index, index, MAX_INDEX_BYTES))[0]
         if not names:
             return {"index_bytes": index_total_bytes(index, document)}
         weight_map = index_shards(index, document)
@@ -10910,18 +11024,26 @@ def hf_weights(folder: str) -> Json:
     return {"tensors": tensors}
 
 
+def read_config(path: str) -> Any:
+    """O documento de um config.json; levanta `SizingError` se há uma chave repetida."""
+    document, text, repeats = parse_json(path, read_file(path, path, MAX_CONFIG_BYTES))
+    if repeats:
+        raise next(repeated_keys(path, text))
+    return document
+
+
 def hf_quantization(folder: str) -> HfConfig | None:
     """O `hf_quant_config.json` da pasta, se há um."""
     path = os.path.join(folder, "hf_quant_config.json")
     if not os.path.exists(path):
         return None
-    return HfConfig(path, parse_json(path, read_file(path, path))[0])
+    return HfConfig(path, read_config(path))
 
 
 def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
     """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo."""
     path, folder = hf_paths(given["--hf-config"])
-    config = parse_json(path, read_file(path, path))[0]
+    config = read_config(path)
     stem = os.path.splitext(os.path.basename(path))[0]
     if stem == "config":
         stem = folder_name(folder)
