@@ -71,7 +71,19 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import chain, count, groupby, islice, product
 from math import inf, log, prod
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 __version__ = "1.0"
 
@@ -3350,13 +3362,14 @@ QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número po
 CAPABILITY: Rule = (lambda v: type(v) in (int, Fraction) and 5 <= v <= 20,
                     "um número de 5 a 20, como 9.0 ou 10.3")
 NAME: Rule = (is_name, "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
-NAMES: Rule = (lambda v: is_list_of(is_name, v), "uma lista de nomes")
+NAMES: Rule = (lambda v: is_list_of(is_name, v) and len(v) <= 100,
+               "uma lista de nomes, de até 100")
 LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, não vazio")
 TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
               "um texto não vazio ou uma lista deles")
 MTP: Rule = (lambda v: isinstance(v, dict), "um objeto com groups, dense_bytes e expert_bytes")
 GROUPS: Rule = (lambda v: is_list_of(lambda group: isinstance(group, dict), v)
-                and 0 < len(v) <= 4096, "uma lista de grupos de camadas, até 4096")
+                and 0 < len(v) <= 4096, "uma lista de grupos de camadas, de até 4096")
 
 
 def one_of(*choices: str) -> Rule:
@@ -3653,10 +3666,12 @@ def parse_json(file: str, data: bytes) -> tuple[Any, str, int]:
     return document, text, repeats
 
 
-def json_positions(text: str) -> Iterator[tuple[Path, int]]:
+def json_positions(text: str) -> Iterator[tuple[list[Any], int]]:
     """(caminho, linha) de cada valor de um JSON válido, na ordem do texto.
 
-    >>> list(json_positions('{"a": [1,\\n 2]}'))
+    O caminho é um só, que muda de um valor para o outro: copiar todos custaria a profundidade.
+
+    >>> [(tuple(place), line) for place, line in json_positions('{"a": [1,\\n 2]}')]
     [((), 1), (('a',), 1), (('a', 0), 1), (('a', 1), 2)]
     """
     place: list[Any] = []  # em cada nível aberto, o índice ou a chave (None: ainda não lida)
@@ -3672,29 +3687,31 @@ def json_positions(text: str) -> Iterator[tuple[Path, int]]:
         elif place and place[-1] is None:
             place[-1] = json.loads(token)
         elif token != ":":
-            yield tuple(place), line
+            yield place, line
             if token in "{[":
                 place.append(None if token == "{" else 0)
 
 
 def lines_of(text: str, places: set[Path]) -> dict[Path, int]:
     """A linha de cada um destes valores; o de uma chave repetida, o último."""
-    return {path: line for path, line in json_positions(text) if path in places}
+    deepest = max(map(len, places), default=0)
+    return {tuple(place): line for place, line in json_positions(text)
+            if len(place) <= deepest and tuple(place) in places}
 
 
 def repeated_keys(file: str, text: str) -> Iterator[SizingError]:
     """Cada chave já usada no mesmo objeto; vale a última."""
     seen: list[dict[str, int]] = []  # em cada nível aberto, as chaves já lidas
-    for path, line in json_positions(text):
-        del seen[len(path):]  # o que há dentro do valor anterior já passou
-        if len(seen) < len(path):
+    for place, line in json_positions(text):
+        del seen[len(place):]  # o que há dentro do valor anterior já passou
+        if len(seen) < len(place):
             seen.append({})
-        key = path[-1] if path else 0
+        key = place[-1] if place else 0
         if isinstance(key, str):
             first = seen[-1].get(key)
             if first:
                 expected = "chave repetida, já usada na linha %d" % first
-                yield SizingError(file, expected, path=path, line=line)
+                yield SizingError(file, expected, path=tuple(place), line=line)
             seen[-1][key] = first or line
 
 
@@ -3853,14 +3870,15 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
     Uma GPU de vários servidores é a do DGX, se ele é um só.
     """
     key = name_key(name)
-    for names in (names_of, product_names, gpu_names):
-        found = [entry for entry in entries if key in map(name_key, names(entry))]
-        if len(found) > 1 and names is not names_of:
+    for names_by in (names_of, product_names, gpu_names):
+        found = [entry for entry in entries if key in map(name_key, names_by(entry))]
+        if len(found) > 1 and names_by is not names_of:
             boxes = [entry for entry in found if (entry.product or "").startswith("DGX ")]
             found = boxes if len(boxes) == 1 else found
             if len(found) > 1:
+                names = [entry.name for entry in found[:MAX_NEAR_NAMES]]
                 raise SizingError(flag, "é de mais de um %s: escolha %s" % (
-                    CATALOGUES[kind].singular, either([entry.name for entry in found[:MAX_NEAR_NAMES]])), value=name)
+                    CATALOGUES[kind].singular, either(names)), value=name)
         if found:
             return found[0]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
@@ -4539,9 +4557,10 @@ MAX_PATTERN_LAYERS = 30 * 1000
 
 def check_patterns(source: HfConfig, layers: int) -> None:
     """Levanta `SizingError` se os padrões são demais para tantas camadas."""
-    pending, texts = [source.few().data], set()
+    pending: list[Any] = [source.few().data]
+    texts: set[str] = set()
     while pending:
-        item: Any = pending.pop()
+        item = pending.pop()
         if isinstance(item, dict):
             texts.update(item)
         if isinstance(item, (dict, list)):
@@ -4559,10 +4578,10 @@ def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
     """A quantização que config.json e o hf_quant_config.json ao lado declaram."""
     plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
     layers = config.count("num_layers", 100, low=0)
-    for source in declarations(config, beside):
-        check_patterns(source, layers)
-    read = [(source, rules_of(config, source, plain))
-            for source in declarations(config, beside)]
+    declared = declarations(config, beside)
+    for declaration in declared:
+        check_patterns(declaration, layers)
+    read = [(source, rules_of(config, source, plain)) for source in declared]
     if len(read) == 2:
         check_agreement(plain, *read)
     # vale a que diz o algoritmo de cada módulo, senão a do config.json
@@ -5665,8 +5684,9 @@ def listed_kinds(config: HfConfig, name: str, drafts: int) -> Sequence[str]:
     listed = config.data[name]
     size = len(listed) if isinstance(listed, (list, str)) else ABSENT
     total = config.count("num_layers", size, high=MAX_LAYERS)
-    if size is ABSENT or size > MAX_LAYERS + drafts or size - total not in (0, drafts):
-        raise config.fail(name, "uma lista com as %d camadas" % min(total, MAX_LAYERS))
+    if size is ABSENT or total > MAX_LAYERS or size - total not in (0, drafts):
+        raise config.fail(name, "uma lista com as %d camadas" % total if total <= MAX_LAYERS
+                          else "uma lista com até %d camadas" % MAX_LAYERS)
     if any(str(item) not in HF_LAYERS for item in listed):
         raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
     return [HF_LAYERS[str(item)] for item in listed[:total]]
@@ -5715,8 +5735,8 @@ def expert_layers(config: HfConfig) -> set[int] | None:
     if listed is None:
         return None
     items = listed.split(",") if isinstance(listed, str) else listed
-    if not isinstance(items, list) or len(items) > MAX_LAYERS or not all(re.fullmatch(r"\s*\d{1,5}\s*", str(item))
-                                              for item in items):
+    if not isinstance(items, list) or len(items) > MAX_LAYERS or not all(
+            re.fullmatch(r"\s*\d{1,5}\s*", str(item)) for item in items):
         raise config.fail(name, "uma lista de índices de camadas")
     return {int(item) for item in items}
 
@@ -8856,10 +8876,10 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     if explanation["layouts"]:
         lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de velocidade medida, "
                   "o de", "mais sessões, o de maior teto e o de menor tp."]
-        lines += markdown_table([["leiaute", "teto", "sessões", "limite", "nós"]] + [
-            [row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
-             LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"])]
-            for row in explanation["layouts"]], "lrrlr")
+        lines += markdown_table(["leiaute", "teto", "sessões", "limite", "nós"], list(zip(*(
+            (row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
+             LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"]))
+            for row in explanation["layouts"]))), "lrrlr")
     warnings = warnings_of(r)
     lines += ["", *folded(recovery_text(r), 2), "", "Avisos:" if warnings else "Nenhum aviso."]
     for warning in warnings:
@@ -9084,16 +9104,18 @@ def engine_log_json(q: Question, layout: Layout, log: EngineLog) -> Json:
     return dict(said, figures=log_figures(q, layout, log))
 
 
-def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Uma tabela Markdown alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
-    widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    layout = " | ".join("%%%s%ds" % ("-" if side == "l" else "", width)
-                        for side, width in zip(sides, widths))
-    lines = ["| %s |" % (layout % tuple(row)) for row in rows]
+def markdown_table(titles: Sequence[str], columns: Sequence[Sequence[str]], sides: str
+                   ) -> Iterator[str]:
+    """As linhas de uma tabela alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
+    widths = [max(3, len(title), max(map(len, cells))) for title, cells in zip(titles, columns)]
+    layout = "| %s |" % " | ".join("%%%s%ds" % ("-" if side == "l" else "", width)
+                                   for side, width in zip(sides, widths))
     rulers = ["-" * (width + 1) for width in widths]
-    ruler = "|".join(":" + rule if side == "l" else rule + ":"
-                     for rule, side in zip(rulers, sides))
-    return [lines[0], "|%s|" % ruler, *lines[1:]]
+    yield layout % tuple(titles)
+    yield "|%s|" % "|".join(":" + rule if side == "l" else rule + ":"
+                            for rule, side in zip(rulers, sides))
+    for cells in zip(*columns):
+        yield layout % cells
 
 
 # ── Apêndice: comparações: Row, comparison_text, json_lines e csv_lines, uma linha por vez
@@ -9160,8 +9182,8 @@ SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
     "rack_units": ("menos U", "U", lambda r: r.physical["rack_units"]),
     "total": ("menor custo", "custo", lambda r: r.costs.get("total")),
     "cold_start_seconds": ("carga mais rápida", "carga", cold_start_of)}
-Position = Tuple[Tuple[bool, Any], ...]
-REFUSED: Position = ((True, 1),)  # depois de toda posição de `rank`
+Position = Tuple[Any, ...]
+REFUSED: Position = (inf, inf, inf)  # depois de toda posição de `rank`, que diz os nós
 TIES = ("nodes", "power_kw", "tpot_ms", "cold_start_seconds")
 
 
@@ -9179,7 +9201,7 @@ def rank(outcome: SizingResult | SizingError, sort: str, unsorted: str = "power_
     else:
         keys.append(-outcome.answer)
     keys += [SORTS[name][2](outcome) for name in TIES]
-    return tuple((key is None, key or 0) for key in keys)
+    return tuple([inf if key is None else key for key in keys])
 
 
 @dataclass(frozen=True, eq=False)
@@ -9254,18 +9276,23 @@ DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms"
 UNLISTED = "P95 ms"
 
 
-@dataclass(frozen=True, eq=False)
-class TableRow:
-    """O que a tabela guarda de uma linha."""
+# O que uma linha muda na primeira pergunta da comparação.
+COMPARED = ("model", "server", "requested_weights_precision", "tensor_parallel",
+            "requested_context", "kv_precision", "concurrency", "ha_mode", "storage", "node_price",
+            "energy_price", "years", "peak_headroom_ratio", "kv_budget_ratio")
+
+
+class TableRow(NamedTuple):
+    """O que a tabela guarda de uma linha: pouco, pois todas ficam na memória."""
 
     varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
     server: Server
     scenario: str
-    cells: list[str]
+    cells: tuple[str, ...]
     reason: str  # de uma recusa
     position: Position
     load: tuple[Any, ...]  # as linhas da mesma carga e do mesmo modelo se comparam
-    timed: SizingResult | None  # a resposta, se a confiança pode mudá-la
+    asked: tuple[Any, ...]  # os campos de `COMPARED`, se a confiança pode mudar a resposta
     note: str  # o que se supõe na velocidade
 
 
@@ -9277,8 +9304,10 @@ def load_of(q: Question) -> tuple[Any, ...]:
     return (q.model, q.concurrency, q.requested_context, q.ha_mode)
 
 
-def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> TableRow:
-    q, outcome, reason = row.question, row.outcome, ""
+def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str,
+              texts: dict[str, str]) -> TableRow:
+    """`texts` guarda um só de cada texto, que muitas linhas repetem."""
+    q, outcome, reason, asked = row.question, row.outcome, "", ()
     if isinstance(outcome, SizingError):
         limit, reason = "recusado", str(outcome)
         if outcome.status == 3:
@@ -9286,12 +9315,13 @@ def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> 
         cells = [limit if column.title == "limite" else "-" for column in columns]
     else:
         cells = [column.cell(outcome) for column in columns]
+        if q.timed and q.confidence == EVEN:
+            asked = tuple([getattr(q, name) for name in COMPARED])
     return TableRow(
-        varied=varied_of(q), server=q.server,
-        scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
-        load=load_of(q), note=speed_note(outcome),
-        timed=outcome if isinstance(outcome, SizingResult) and q.timed and q.confidence == EVEN
-        else None)
+        varied=tuple([texts.setdefault(text, text) for text in varied_of(q)]), server=q.server,
+        scenario=row.scenario, cells=tuple([texts.setdefault(text, text) for text in cells]),
+        reason=texts.setdefault(reason, reason), position=rank(outcome, sort, unsorted),
+        load=load_of(q), asked=asked, note=texts.setdefault(*[speed_note(outcome)] * 2))
 
 
 def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
@@ -9318,21 +9348,24 @@ def best_rows(rows: Sequence[TableRow]) -> set[int]:
     return {index for index in best if rows[index].position != REFUSED}
 
 
-def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsorted: str
-                      ) -> dict[int, int | None]:
+def confident_choices(first: Question, rows: Sequence[TableRow], best: set[int], sort: str,
+                      unsorted: str) -> dict[int, int | None]:
     """Melhor linha → a que seria com 90% de confiança, se outra; None se nada mais cabe.
 
     Mais confiança nunca melhora uma linha no que se compara, salvo na velocidade: só concorrem as
     que hoje já estão à frente do que a melhor passaria a ser.
     """
     def confident(index: int) -> Position:
-        r = rows[index].timed
-        return rank(r.confident, sort, unsorted)[:2] if r and r.confident else REFUSED
+        if not rows[index].asked:
+            return REFUSED
+        r = attempt(replace(first, confidence=CONFIDENT,
+                            **dict(zip(COMPARED, rows[index].asked))))
+        return rank(r, sort, unsorted)[:2] if r else REFUSED
 
     changed: dict[int, int | None] = {}
     for choices in choices_of(rows) if sort not in ("tpot_ms", "ttft_ms") else ():
         old = next((index for index in choices if index in best), None)
-        if old is None or not rows[old].timed:
+        if old is None or not rows[old].asked:
             continue
         position, new = confident(old), old
         for rival in choices:
@@ -9343,10 +9376,10 @@ def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsor
     return changed
 
 
-def confidence_note(choices: Mapping[int, int | None], names: Sequence[str]) -> str:
+def confidence_note(choices: Mapping[int, int | None], about: Sequence[Written]) -> str:
     """Onde a melhor linha mudaria com 90% de confiança."""
-    better = [names[new] for new in choices.values() if new is not None]
-    lost = [names[old] for old, new in choices.items() if new is None]
+    better = [row_name(about, new) for new in choices.values() if new is not None]
+    lost = [row_name(about, old) for old, new in choices.items() if new is None]
     parts = ["a melhor seria " + " ou ".join(better)] * bool(better)
     parts += ["nada cabe na carga de " + " ou ".join(lost)] * bool(lost)
     return "com --confidence 90% " + ", e ".join(parts)
@@ -9434,9 +9467,10 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
     first = next(rows)
     scenario, policies, q = bool(first.scenario), {}, first.question
     columns, table = table_columns(q, [*asked, sort]), []
+    texts: dict[str, str] = {}
     overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
-        table.append(table_row(row, columns, sort, unsorted))
+        table.append(table_row(row, columns, sort, unsorted, texts))
         overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
@@ -9450,9 +9484,9 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
     if best:
         several = len({row.load[0] for row in table}) > 1
         notes.append("* a melhor de cada carga%s: %s" % (" e modelo" if several else "", best_is))
-    changed = confident_choices(table, best, sort, unsorted)
+    changed = confident_choices(q, table, best, sort, unsorted)
     if changed:
-        notes.append(confidence_note(changed, row_names(about)))
+        notes.append(confidence_note(changed, about))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
@@ -9472,11 +9506,13 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
                for index, item in enumerate(columns)])
 
 
-def comparison_text(c: Comparison, asked: Sequence[str]) -> str:
+def comparison_text(c: Comparison, asked: Sequence[str]) -> Iterator[str]:
     """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
-    lines = table_lines(c, asked)
-    lines += folded("; ".join(c.notes) + ".", 2) if c.notes else []
-    return "\n".join(lines).rstrip("\n") + "\n"
+    blank = ""  # só antes de outra linha
+    for line in chain(table_lines(c, asked), folded("; ".join(c.notes) + "." * bool(c.notes), 2)):
+        if line:
+            yield blank + line + "\n"
+        blank = "" if line else blank + "\n"
 
 
 def policy_text(row: Row) -> str:
@@ -9502,7 +9538,7 @@ def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
     """O que distingue as linhas: o cenário, ou aquilo em que as flags variam."""
     if rows[0].scenario:
         return [("cenário", "l", [row.scenario for row in rows])]
-    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
+    columns = {flag: [row.varied[index] for row in rows] for index, flag in enumerate(VARIED)}
     labels = server_labels(rows)
     columns["--server"] = [labels[name] for name in columns["--server"]]
     if not q.requested_context:
@@ -9512,10 +9548,9 @@ def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
             for flag, values in columns.items() if len(set(values)) > 1]
 
 
-def row_names(about: Sequence[Written]) -> list[str]:
-    """Como se chama cada linha fora da tabela."""
-    return [", ".join(texts) for texts in zip(*(
-        [NAMED.get(title, "%s") % cell for cell in cells] for title, _, cells in about))]
+def row_name(about: Sequence[Written], index: int) -> str:
+    """Como se chama uma linha fora da tabela."""
+    return ", ".join([NAMED.get(title, "%s") % cells[index] for title, _, cells in about])
 
 
 def column_width(column: Written) -> int:
@@ -9547,7 +9582,7 @@ def dropped_text(dropped: Sequence[str]) -> str:
                                            for flag, titles in places.items() if titles)
 
 
-def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
+def table_lines(c: Comparison, asked: Sequence[str]) -> Iterator[str]:
     """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
 
     Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
@@ -9560,18 +9595,15 @@ def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
     if numbered:  # só o que varia já não cabe: vai para a lista
         numbers = [str(number) for number in range(1, len(rows) + 1)]
         kept, dropped, _ = narrowed([star, ("linha", "r", numbers), *cells], order)
-    lines = [*folded(c.common), "",
-             *markdown_table([[title for title, _, _ in kept],
-                              *zip(*(texts for _, _, texts in kept))],
-                             "".join(side for _, side, _ in kept))]
-    if dropped:
-        lines += folded(dropped_text(dropped), 2)
-    lines.append("")
-    for number, (name, row) in enumerate(zip(row_names(about) or [""] * len(rows), rows), 1):
+    yield from (*folded(c.common), "")
+    titles, sides, columns = zip(*kept)
+    yield from markdown_table(titles, columns, "".join(sides))
+    yield from folded(dropped_text(dropped), 2) if dropped else []
+    yield ""
+    for index, row in enumerate(rows):
         if numbered or row.reason:
-            texts = [str(number) * numbered, name, row.reason]
-            lines += folded("- " + ": ".join(filter(None, texts)), 2)
-    return lines
+            texts = [str(index + 1) * numbered, row_name(about, index), row.reason]
+            yield from folded("- " + ": ".join(filter(None, texts)), 2)
 
 
 def row_json(row: Row) -> Json:
@@ -10126,9 +10158,8 @@ def comparison_section(c: Comparison, shown: str) -> Markup:
     columns = [*c.about, *c.cells, star]
     table = html_table([title for title, _, _ in columns], zip(*(texts for _, _, texts in columns)),
                        "".join(side for _, side, _ in columns), "compared", c.best)
-    refused = [": ".join(filter(None, (name, row.reason)))
-               for name, row in zip(row_names(c.about) or [""] * len(c.rows), c.rows)
-               if row.reason]
+    refused = [": ".join(filter(None, (row_name(c.about, index), row.reason)))
+               for index, row in enumerate(c.rows) if row.reason]
     return element(
         "section", element("h2", "Comparação"), element("p", c.common),
         element("div", table, class_="wide", tabindex=0, role="region", aria_label="Comparação"),
@@ -10159,7 +10190,7 @@ def html_comparison(rows: Iterable[Row], sort: str, asked: Sequence[str], unsort
     c = comparison_of(watched(), sort, asked, unsorted)
     row, r = shown[0], shown[0].outcome
     assert isinstance(r, SizingResult)  # sem nenhuma resposta, a comparação se recusa
-    names = [name for name, item in zip(row_names(c.about), c.rows)
+    names = [row_name(c.about, index) for index, item in enumerate(c.rows)
              if (item.varied, item.scenario) == (varied_of(row.question), row.scenario)]
     return html_page(r, servers, comparison_section(c, names[0] if names else c.common))
 
@@ -10199,7 +10230,7 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
 # ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
 # Dez vezes, ou mais, os maiores que se usam; o que passa disso custaria segundos.
-MAX_CATALOGUE_BYTES, MAX_CONFIG_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20, 48 << 20
+MAX_CATALOGUE_BYTES, MAX_CONFIG_BYTES, MAX_INDEX_BYTES = 2 << 20, 16 << 20, 48 << 20
 DESCRIPTION = """\
 Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que
 velocidade.
@@ -10722,14 +10753,23 @@ def several_values(flag: str, text: str) -> list[Any]:
     elements = text.split(",")
     if len(elements) == 1:
         return [READERS[flag](flag, text)]
+    if len(elements) > MAX_ROWS:
+        raise SizingError(flag, "%d valores a comparar, e o máximo é %d" % (
+            len(elements), MAX_ROWS))
     if re.search("(^|,)0[0-9]+(,|$)", text):
         raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não se separa",
                           value=text)
     try:
-        return [READERS[flag](flag, element) for element in elements]
+        values = [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
         raise saying(
             error, error.expected + "; a vírgula separa os valores a comparar") from None
+    seen: set[Any] = set()
+    for value, element in zip(values, elements):
+        if value in seen:
+            raise SizingError(flag, "o valor se repete na lista", value=element)
+        seen.add(value)
+    return values
 
 
 def os_reason(error: OSError) -> str:
@@ -10787,10 +10827,14 @@ def read_catalogue(given: Flags, kind: str,
     files = catalogue_files(given, kind)
     # Um arquivo dado se confere inteiro, e muda o que um nome das de fábrica quer dizer.
     loaded = [read_entries(kind, *file, () if len(files) > 1 else names) for file in files]
+    return joined_files(files, loaded), [error for _, problems in loaded for error in problems]
+
+
+def joined_files(files: Sequence[tuple[str, str]],
+                 loaded: Sequence[tuple[list[Any], list[SizingError]]]) -> list[Any]:
+    """As entradas do arquivo dado, se há um, e as de fábrica."""
     entries, _ = loaded[-1]
-    if len(loaded) > 1:
-        entries = joined(files[0][1], loaded[0][0], entries)
-    return entries, [problem for _, problems in loaded for problem in problems]
+    return joined(files[0][1], loaded[0][0], entries) if len(loaded) > 1 else entries
 
 
 def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> list[Any]:
@@ -10805,7 +10849,7 @@ def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> lis
     return entries
 
 
-MAX_LOG_BYTES, LOG_BLOCK_BYTES = 2 * 2**30, 2**20
+MAX_LOG_BYTES, LOG_BLOCK_BYTES, MAX_LOG_LINES = 512 * 2**20, 2**20, 100 * 1000
 LOG_WORDS = (b"GiB", b"KV cache size", b"tokens per request", b"LLM engine", b"non-default args",
              b"batched_tokens=", b"--gpu-memory-utilization=")
 LOG_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)"
@@ -10845,18 +10889,22 @@ LOG_SIZED = {"decode_context_parallel_size": "1", "prefill_context_parallel_size
 
 def log_lines(path: str) -> Iterator[str]:
     """As que podem interessar, sem cores nem milhares separados; um log não cabe na memória."""
-    size, rest = 0, b""
+    size, lines, rest = 0, 0, b""
     try:
         with open(path, "rb", opener=at_once) as file:
             for block in chain(iter(lambda: file.read(LOG_BLOCK_BYTES), b""), [b"\n"]):
                 size += len(block)
                 if size > MAX_LOG_BYTES:
-                    raise SizingError("--engine-log", "o arquivo passa de %d GiB: recorte o início "
-                                      "do motor" % (MAX_LOG_BYTES // GIB), value=path)
+                    raise SizingError("--engine-log", "o arquivo passa de %d MiB: recorte o início "
+                                      "do motor" % (MAX_LOG_BYTES >> 20), value=path)
                 whole, _, rest = (rest[-LOG_BLOCK_BYTES:] + block).rpartition(b"\n")
                 if any(word in whole for word in LOG_WORDS):
                     for line in whole.split(b"\n"):
                         if any(word in line for word in LOG_WORDS):
+                            lines += 1
+                            if lines > MAX_LOG_LINES:
+                                raise SizingError("--engine-log", "mais de %d linhas de início: "
+                                                  "recorte a do motor" % MAX_LOG_LINES, value=path)
                             yield re.sub(r"\x1b\[[0-9;]*m|(?<=[0-9]),(?=[0-9]{3})", "",
                                          line.decode("utf-8", "replace"))
     except (OSError, ValueError) as error:  # ValueError: caminho com byte nulo
@@ -11142,10 +11190,12 @@ def named(kind: str, flag: str, names: str, entries: Sequence[Any]) -> list[Any]
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
     found: list[Any] = []
     for name in names.split(","):
-        if name.strip().lower() == "all":
-            found += entries
-        else:
-            found.append(find_entry(kind, flag, name, entries))
+        more = entries if name.strip().lower() == "all" else [
+            find_entry(kind, flag, name, entries)]
+        if set(map(id, more)) & set(map(id, found)):
+            raise SizingError(flag, "o %s se repete na lista" % CATALOGUES[kind].singular,
+                              value=name)
+        found += more
     return found
 
 
@@ -11204,6 +11254,20 @@ class Asked:
                     contexts, self.kv_precisions or [model.default_kv_precision])]
 
 
+# Linhas de uma comparação; de uma página, que se desenha inteira.
+MAX_ROWS, MAX_HTML_ROWS = 100 * 1000, 10 * 1000
+
+
+def require_few_rows(given: Flags, choices: Sequence[Sequence[Any]]) -> None:
+    """Levanta `SizingError` se as combinações são demais, antes de qualquer conta."""
+    rows = prod(len(values) or 1 for values in choices) * (3 if "--scenarios" in given else 1)
+    limit = MAX_HTML_ROWS if "--html" in given else MAX_ROWS
+    if rows > limit:
+        raise SizingError("comparação", "%d combinações, e o máximo%s é %d: encurte as listas, ou "
+                          "divida-as em várias execuções" % (
+                              rows, " com --html" * ("--html" in given), limit))
+
+
 def prices_of(prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server],
               known: Sequence[Server]) -> dict[str, Fraction]:
     """Nome de cada servidor → o seu preço. Levanta `SizingError` se um preço sobra ou se repete."""
@@ -11242,6 +11306,10 @@ def asked_by(given: Flags) -> Asked:
         fields.setdefault("nodes", 1)
     elif "--nodes" in given and given.keys() & CONTEXT:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
+    varied = [values.get(flag, []) for flag in (
+        "--weights-precision", "--tensor-parallel", "--effective-context", "--kv-precision",
+        "--concurrency", "--ha")]
+    require_few_rows(given, [models, servers, storages, *varied])
     return Asked(pairs=list(product(models, servers)), contexts=contexts,
                  weights_precisions=values.get("--weights-precision", [None]),
                  tensor_parallels=values.get("--tensor-parallel", [None]),
@@ -11462,11 +11530,12 @@ def validated(given: Flags) -> tuple[Json, str]:
     problems: list[str] = []
     sound = []
     for kind in CATALOGUES:
-        for path, shown in catalogue_files(given, kind):
-            entries, found = read_entries(kind, path, shown)
+        files = catalogue_files(given, kind)
+        loaded = [read_entries(kind, path, shown) for path, shown in files]
+        for (_, shown), (entries, found) in zip(files, loaded):
             problems += map(str, found)
             sound.append("%s: ok, %s" % (one_line(shown), plural(len(entries), "entrada")))
-        taken = [entry.name for entry in read_catalogue(given, kind)[0] if entry.overrides]
+        taken = [entry.name for entry in joined_files(files, loaded) if entry.overrides]
         if taken:
             sound.append("  no lugar das de fábrica: " + ", ".join(taken))
     return ({"schema_version": 1, "problems": problems}, "\n".join(problems or sound) + "\n")
