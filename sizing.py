@@ -75,9 +75,21 @@ from dataclasses import dataclass, fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain, groupby, product
+from itertools import chain, count, groupby, islice, product
 from math import inf, log, prod
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 __version__ = "1.0"
 
@@ -128,6 +140,7 @@ class SizingError(Exception):
     """
 
     status = 2
+    problems = 1  # quantos ela conta
 
     def __init__(self, where: str, expected: str, *, value: Any = ABSENT,
                  path: Path = (), line: int | None = None) -> None:
@@ -3015,32 +3028,48 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def path_text(path: Path) -> str:
+def shortened(text: str, most: int, end: int = 0) -> str:
+    """Até `most` caracteres, os últimos `end` os do fim; os de controle, escapados."""
+    if len(text) <= most:
+        text = one_line(text)
+    if len(text) <= most:
+        return text
+    start = one_line(text[:most])[:most - 3 - end]
+    return start + "..." + (one_line(text[-end:])[-end:] if end else "")
+
+
+def path_text(path: Path, most: int = 60) -> str:
     """("models", 0, "notes") é `models[0].notes`."""
-    return "".join("[%d]" % key if isinstance(key, int) else "." + one_line(key)
-                   for key in path).lstrip(".")
+    text = "".join("[%d]" % key if isinstance(key, int) else "." + shortened(key, most)
+                   for key in path[:most]).lstrip(".")
+    return shortened(text, most, most // 2)
 
 
-def value_text(value: Any) -> str:
-    """Até 60 caracteres; listas e objetos, só o tipo."""
+def value_text(value: Any, most: int = 60) -> str:
+    """Até `most` caracteres; listas e objetos, só o tipo."""
     if isinstance(value, dict):
         return "{…}"
     if isinstance(value, list):
         return "[…]"
-    text = repr(value) if isinstance(value, str) else (
+    text = repr(value[:most]) if isinstance(value, str) else (
         json.dumps(value, default=given_text).strip('"'))
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
+MAX_QUOTED = 200  # caracteres de quem pergunta numa mensagem
 
 
 def error_text(error: SizingError) -> str:
     """Uma linha: onde, o que foi lido e o que se espera."""
-    text = one_line(error.where)
+    text = shortened(error.where, MAX_QUOTED - 80, 80)
+    left = MAX_QUOTED - len(text)
     if error.line:
         text += ", linha %d" % error.line
     if error.path:
-        text += ", " + path_text(error.path)
+        place = path_text(error.path)
+        text, left = "%s, %s" % (text, place), left - len(place)
     if error.value is not ABSENT:
-        text += (" = " if error.path else " ") + value_text(error.value)
+        text += (" = " if error.path else " ") + value_text(error.value, min(left, 60))
     return "%s: %s" % (text, error.expected)
 
 
@@ -3323,6 +3352,9 @@ def pools_of_result(r: SizingResult) -> Json | None:
 Rule = Tuple[Callable[[Any], bool], str]  # (aceita o valor?, o que se espera dele)
 Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se espera)
 
+UNKNOWN_KEY = "chave desconhecida"
+MAX_PROBLEMS = 100  # os que se listam de um arquivo; os outros se contam
+MAX_ENTRIES = 4096
 NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
 NAME_GAPS = re.compile(r"[\s_-]+")
 
@@ -3350,13 +3382,14 @@ QUANTITY: Rule = (lambda v: type(v) in (int, Fraction) and v > 0, "um número po
 CAPABILITY: Rule = (lambda v: type(v) in (int, Fraction) and 5 <= v <= 20,
                     "um número de 5 a 20, como 9.0 ou 10.3")
 NAME: Rule = (is_name, "um nome de até 80 letras, dígitos, '.', '_', '/', '+' e '-'")
-NAMES: Rule = (lambda v: is_list_of(is_name, v), "uma lista de nomes")
+NAMES: Rule = (lambda v: is_list_of(is_name, v) and len(v) <= 100,
+               "uma lista de nomes, de até 100")
 LINE: Rule = (lambda v: is_text(v) and v.isprintable(), "um texto de uma linha, não vazio")
 TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
               "um texto não vazio ou uma lista deles")
 MTP: Rule = (lambda v: isinstance(v, dict), "um objeto com groups, dense_bytes e expert_bytes")
-GROUPS: Rule = (lambda v: bool(v) and is_list_of(lambda group: isinstance(group, dict), v),
-                "uma lista de grupos de camadas")
+GROUPS: Rule = (lambda v: is_list_of(lambda group: isinstance(group, dict), v)
+                and 0 < len(v) <= 4096, "uma lista de grupos de camadas, de até 4096")
 
 
 def one_of(*choices: str) -> Rule:
@@ -3494,7 +3527,7 @@ def mtp_problems(mtp: Json) -> Iterator[Problem]:
     """O que está errado nas camadas que rascunham."""
     for name in mtp:
         if name not in MTP_RULES:
-            yield ("mtp", name), ABSENT, "chave desconhecida" + nearest(name, list(MTP_RULES))
+            yield ("mtp", name), ABSENT, UNKNOWN_KEY
     good = {}
     for name, (accepts, expected) in MTP_RULES.items():
         value = mtp.get(name, ABSENT)
@@ -3582,13 +3615,25 @@ def load_catalogue(kind: str, file: str, data: bytes,
     entries, problems = check_document(kind, document, places_of(kind, document, names))
     if not problems and not repeats:
         return entries, []
-    positions = list(json_positions(text))
-    lines = dict(positions)  # a linha de um campo que falta é a da sua entrada
-    errors = [SizingError(file, expected, value=value, path=path,
+    listed = problems[:MAX_PROBLEMS]
+    lines = lines_of(text, {place for path, _, _ in listed for place in (path, path[:-1])})
+    errors = [SizingError(file, expected + likely_key(kind, path) * (expected == UNKNOWN_KEY),
+                          value=value, path=path,  # a linha de um campo que falta é a da entrada
                           line=lines.get(path, lines.get(path[:-1])))
-              for path, value, expected in problems]
-    errors += repeated_keys(file, positions)
-    return entries, sorted(errors, key=lambda error: error.line or 0)
+              for path, value, expected in listed]
+    errors += islice(repeated_keys(file, text), MAX_PROBLEMS if repeats else 0)
+    errors = sorted(errors, key=lambda error: error.line or 0)[:MAX_PROBLEMS]
+    more = len(problems) + repeats - len(errors)
+    if more:
+        errors.append(SizingError(file, "e mais " + plural(more, "problema")))
+        errors[-1].problems = more
+    return entries, errors
+
+
+def likely_key(kind: str, path: Path) -> str:
+    """Sugestão para uma chave desconhecida de uma entrada."""
+    known = list(MTP_RULES) if "mtp" in path[:-1] else CATALOGUES[kind].field_names
+    return nearest(str(path[-1]), known) if len(path) > 1 else ""
 
 
 def decoded_json(file: str, data: bytes, **hooks: Any) -> tuple[Any, str]:
@@ -3609,30 +3654,44 @@ def decoded_json(file: str, data: bytes, **hooks: Any) -> tuple[Any, str]:
         raise SizingError(file, "JSON inválido: aninhamento profundo demais") from None
 
 
-def parse_json(file: str, data: bytes) -> tuple[Any, str, bool]:
-    """(documento, texto, há chave repetida?); levanta `SizingError`.
+MAX_JSON_PARTS = 500 * 1000
+
+
+def parse_json(file: str, data: bytes) -> tuple[Any, str, int]:
+    """(documento, texto, chaves repetidas); levanta `SizingError`.
 
     Os números são exatos; os fora dos limites viram float, que nenhuma regra aceita.
     """
-    repeats: list[Any] = []
+    parts, repeats = count(1), 0
+
+    def counted(part: Any) -> Any:
+        if next(parts) > MAX_JSON_PARTS:
+            raise SizingError(file, "o JSON passa de %d números e objetos" % MAX_JSON_PARTS)
+        return part
 
     def to_dict(pairs: list[tuple[str, Any]]) -> Json:
-        mapping = dict(pairs)
-        if len(mapping) < len(pairs):
-            repeats.extend(pairs[len(mapping):])
+        nonlocal repeats
+        mapping = dict(counted(pairs))
+        repeats += len(pairs) - len(mapping)
         return mapping
 
+    def exact(digits: str) -> Any:
+        number = exact_decimal(counted(digits))
+        return float(digits) if number is None else number
+
     document, text = decoded_json(
-        file, data, object_pairs_hook=to_dict, parse_constant=float,
-        parse_float=lambda digits: exact_decimal(digits) or float(digits),
-        parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits))
-    return document, text, bool(repeats)
+        file, data, object_pairs_hook=to_dict, parse_constant=float, parse_float=exact,
+        parse_int=lambda digits: counted(
+            int(digits) if len(digits) <= MAX_DIGITS else float(digits)))
+    return document, text, repeats
 
 
-def json_positions(text: str) -> Iterator[tuple[Path, int]]:
+def json_positions(text: str) -> Iterator[tuple[list[Any], int]]:
     """(caminho, linha) de cada valor de um JSON válido, na ordem do texto.
 
-    >>> list(json_positions('{"a": [1,\\n 2]}'))
+    O caminho é um só, que muda de um valor para o outro: copiar todos custaria a profundidade.
+
+    >>> [(tuple(place), line) for place, line in json_positions('{"a": [1,\\n 2]}')]
     [((), 1), (('a',), 1), (('a', 0), 1), (('a', 1), 2)]
     """
     place: list[Any] = []  # em cada nível aberto, o índice ou a chave (None: ainda não lida)
@@ -3648,24 +3707,32 @@ def json_positions(text: str) -> Iterator[tuple[Path, int]]:
         elif place and place[-1] is None:
             place[-1] = json.loads(token)
         elif token != ":":
-            yield tuple(place), line
+            yield place, line
             if token in "{[":
                 place.append(None if token == "{" else 0)
 
 
-def repeated_keys(file: str, positions: Sequence[tuple[Path, int]]) -> Iterator[SizingError]:
+def lines_of(text: str, places: set[Path]) -> dict[Path, int]:
+    """A linha de cada um destes valores; o de uma chave repetida, o último."""
+    deepest = max(map(len, places), default=0)
+    return {tuple(place): line for place, line in json_positions(text)
+            if len(place) <= deepest and tuple(place) in places}
+
+
+def repeated_keys(file: str, text: str) -> Iterator[SizingError]:
     """Cada chave já usada no mesmo objeto; vale a última."""
-    first: dict[Path, int] = {}
-    repeated: set[Path] = set()
-    for path, line in positions:
-        if path[:-1] in repeated:
-            repeated.add(path)  # o que está dentro não se acusa de novo
-        elif path in first:
-            repeated.add(path)
-            expected = "chave repetida, já usada na linha %d" % first[path]
-            yield SizingError(file, expected, path=path, line=line)
-        else:
-            first[path] = line
+    seen: list[dict[str, int]] = []  # em cada nível aberto, as chaves já lidas
+    for place, line in json_positions(text):
+        del seen[len(place):]  # o que há dentro do valor anterior já passou
+        if len(seen) < len(place):
+            seen.append({})
+        key = place[-1] if place else 0
+        if isinstance(key, str):
+            first = seen[-1].get(key)
+            if first:
+                expected = "chave repetida, já usada na linha %d" % first
+                yield SizingError(file, expected, path=tuple(place), line=line)
+            seen[-1][key] = first or line
 
 
 def places_of(kind: str, document: Any, names: Sequence[str]) -> set[int] | None:
@@ -3691,10 +3758,11 @@ def check_document(kind: str, document: Any,
     problems: list[Problem] = [((key,), ABSENT, "chave desconhecida, espera-se só %r" % root)
                                for key in document if key != root]
     raws = document[root]
-    if not isinstance(raws, list) or not raws:
-        return [], [*problems, ((root,), raws, "espera-se uma lista com entradas")]
+    if not isinstance(raws, list) or not 0 < len(raws) <= MAX_ENTRIES:
+        return [], [*problems, ((root,), raws, "espera-se uma lista com entradas, até %d"
+                                % MAX_ENTRIES)]
     entries: list[Any] = []
-    owners: dict[str, Path] = {}  # nome → o lugar da entrada que o tem
+    owners: dict[str, str] = {}  # nome → o lugar da entrada que o tem
     for index, raw in enumerate(raws):
         if places is not None and index not in places:
             continue
@@ -3706,13 +3774,14 @@ def check_document(kind: str, document: Any,
     return entries, problems
 
 
-def repeated_names(entry: Any, place: Path, owners: dict[str, Path]) -> Iterator[Problem]:
+def repeated_names(entry: Any, place: Path, owners: dict[str, str]) -> Iterator[Problem]:
     """Os nomes que já estão em `owners`; todos passam a ser desta entrada."""
+    own = path_text(place)
     for name in names_of(entry):
-        owner = owners.get(name_key(name))
-        if owner:
-            yield place, ABSENT, "nome repetido: %r já é de %s" % (name, path_text(owner))
-        owners[name_key(name)] = place
+        key = name_key(name)
+        if key in owners:
+            yield place, ABSENT, "nome repetido: %r já é de %s" % (name, owners[key])
+        owners[key] = own
 
 
 def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
@@ -3720,8 +3789,7 @@ def check_entry(catalogue: Catalogue, raw: Any) -> tuple[Any, list[Problem]]:
     if not isinstance(raw, dict):
         return None, [((), raw, "espera-se um objeto {…} com os campos da entrada")]
     unknown: list[Problem] = [
-        ((key,), ABSENT, "chave desconhecida" + nearest(key, catalogue.field_names))
-        for key in raw if key not in catalogue.rules]
+        ((key,), ABSENT, UNKNOWN_KEY) for key in raw if key not in catalogue.rules]
     values, wrong = check_fields(catalogue, raw)
     if wrong:
         return None, unknown + wrong
@@ -3770,7 +3838,7 @@ def closest(word: str, known: Sequence[str]) -> str:
     """O que começa com a palavra, ou se parece com ela; vazio se nada."""
     from difflib import get_close_matches  # só quando algo deu errado
 
-    word = word.lower()
+    word = word[:80].lower()
     close = [name for name in known if len(word) > 3 and name.startswith(word)]
     return (close + get_close_matches(word, known, 1) + [""])[0]
 
@@ -3822,14 +3890,15 @@ def find_entry(kind: str, flag: str, name: str, entries: Sequence[Any]) -> Any:
     Uma GPU de vários servidores é a do DGX, se ele é um só.
     """
     key = name_key(name)
-    for names in (names_of, product_names, gpu_names):
-        found = [entry for entry in entries if key in map(name_key, names(entry))]
-        if len(found) > 1 and names is not names_of:
+    for names_by in (names_of, product_names, gpu_names):
+        found = [entry for entry in entries if key in map(name_key, names_by(entry))]
+        if len(found) > 1 and names_by is not names_of:
             boxes = [entry for entry in found if (entry.product or "").startswith("DGX ")]
             found = boxes if len(boxes) == 1 else found
             if len(found) > 1:
+                names = [entry.name for entry in found[:MAX_NEAR_NAMES]]
                 raise SizingError(flag, "é de mais de um %s: escolha %s" % (
-                    CATALOGUES[kind].singular, either([entry.name for entry in found])), value=name)
+                    CATALOGUES[kind].singular, either(names)), value=name)
         if found:
             return found[0]
     raise SizingError(flag, "%s fora do catálogo%s; --list %s mostra todos" % (
@@ -3920,7 +3989,9 @@ HF_ALIASES = {field: names.split() for field, names in {
     "window": "sliding_window_size sliding_window",
 }.items()}
 
+MAX_FIELDS = 1000
 LIST: Rule = (lambda v: isinstance(v, list), "uma lista")
+INDICES: Rule = (lambda v: is_list_of(lambda i: type(i) is int, v), "uma lista de inteiros")
 FACTOR: Rule = (lambda v: type(v) in (int, Fraction) and 0 < v < 10**4, "um número positivo")
 DTYPE = one_of("bfloat16", "float16", "half", "float32", "auto")
 TORCH_DTYPE: Rule = (lambda v: DTYPE[0](str(v).replace("torch.", "")), DTYPE[1])
@@ -3993,6 +4064,13 @@ class HfConfig:
 
     def flag(self, field: str) -> bool:
         return bool(self.get(field, FLAG, False))
+
+    def few(self) -> HfConfig:
+        """O próprio, se não tem campos demais: em alguns, cada um custa uma regra ou uma cópia."""
+        if len(self.data) > MAX_FIELDS:
+            raise SizingError(self.file, "espera-se um objeto de até %d campos" % MAX_FIELDS,
+                              path=self.path)
+        return self
 
     def sequence(self, field: str) -> Sequence[Any]:
         items: Sequence[Any] = self.get(field, LIST, [])
@@ -4145,6 +4223,9 @@ def module_entry(source: HfConfig, field: str, entry: Any) -> str:
     return entry if entry.startswith("re:") else without_globs(entry)
 
 
+MAX_NAMES = 10**6
+
+
 def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: int) -> ModuleList:
     """`field` é onde estão as entradas; os especialistas de uma camada se citam todos ou nenhum."""
     names: set[str] = set()
@@ -4161,6 +4242,8 @@ def modules_of(source: HfConfig, field: str, entries: Iterable[Any], experts: in
             patterns.add(module_pattern(entry))
         elif not one or int(one[2]) == 0:
             names.update(module_names(entry))
+        if len(names) > MAX_NAMES:
+            raise source.fail(field, "módulos com até %d nomes" % MAX_NAMES)
     if any(len(which) != (experts or len(which)) or max(which) >= len(which)
            for which in cited.values()):
         raise source.fail(field, "todos os especialistas de uma camada, ou nenhum")
@@ -4248,6 +4331,9 @@ def by_value(source: HfConfig) -> list[tuple[list[str], HfConfig]]:
     named: dict[str, list[str]] = {}
     for name, value in source.data.items():
         named.setdefault(str(value), []).append(name)
+    if len(named) > MAX_FIELDS:
+        raise SizingError(source.file, "espera-se até %d formatos diferentes" % MAX_FIELDS,
+                          path=source.path)
     return [(names, source.child(names[0])) for names in named.values()]
 
 
@@ -4317,7 +4403,7 @@ def compressed_rules(source: HfConfig, plain: WeightFormat, experts: int) -> lis
     sparsity = source.child("sparsity_config").data.get("format") or "dense"
     if sparsity != "dense":
         raise source.fail("sparsity_config", "pesos densos")
-    groups, rules = source.child("config_groups"), []
+    groups, rules = source.child("config_groups").few(), []
     for name in groups.data:
         group = groups.child(name)
         if group.child("weights").data:
@@ -4342,7 +4428,7 @@ def fp8_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[Forma
 def gptq_rules(source: HfConfig, plain: WeightFormat, experts: int) -> list[FormatRule]:
     """Inteiros em grupos; GPTQ muda módulos em `dynamic`, e AutoRound, em `extra_config`."""
     rules, form = [], grouped_format(source, {}, plain)
-    dynamic = source.child("dynamic")
+    dynamic = source.child("dynamic").few()
     for name in dynamic.data:  # vale o primeiro que casa
         changes = {"bits": 16} if name.startswith("-:") else dynamic.child(name).data
         entry = "re:" + re.sub(r"^[+-]:", "", name)
@@ -4485,16 +4571,45 @@ def pruned_experts(source: HfConfig | None) -> Sequence[int | None]:
     return counts
 
 
+# Padrões × camadas, os de mais repetições por mais: o que se confere em segundos.
+MAX_PATTERN_LAYERS = 30 * 1000
+
+
+def check_patterns(source: HfConfig, layers: int) -> None:
+    """Levanta `SizingError` se os padrões são demais para tantas camadas."""
+    pending: list[Any] = [source.few().data]
+    texts: set[str] = set()
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            texts.update(item)
+        if isinstance(item, (dict, list)):
+            pending += item.values() if isinstance(item, dict) else item
+        elif isinstance(item, str):
+            texts.add(item)
+    patterns = [text for text in map(without_globs, texts) if HF_GLOB.search(text[:300])]
+    cost = sum(12 ** max(0, min(len(re.findall("[*+}]", text[:300])), 7) - 1) for text in patterns)
+    if cost * max(layers, 10) > MAX_PATTERN_LAYERS:
+        raise SizingError(source.file, "padrões demais, ou com repetições demais, para conferir em "
+                          "cada camada: %d" % len(patterns), path=source.path)
+
+
 def quantization_of(config: HfConfig, beside: HfConfig | None) -> Quantization:
     """A quantização que config.json e o hf_quant_config.json ao lado declaram."""
     plain = WeightFormat("bf16", config.dtype_bits("torch_dtype"))
-    read = [(source, rules_of(config, source, plain))
-            for source in declarations(config, beside)]
+    layers = config.count("num_layers", 100, low=0)
+    declared = declarations(config, beside)
+    for declaration in declared:
+        check_patterns(declaration, layers)
+    read = [(source, rules_of(config, source, plain)) for source in declared]
     if len(read) == 2:
         check_agreement(plain, *read)
     # vale a que diz o algoritmo de cada módulo, senão a do config.json
     read.sort(key=lambda item: not item[0].data.get("quantized_layers"))
     source, rules = read[0] if read else (None, expert_rules(config, None, plain))
+    if len(rules) > 10 and len(rules) * layers > MAX_PATTERN_LAYERS:
+        raise SizingError(config.file, "regras de quantização demais para as camadas: %d"
+                          % len(rules))
     model_type = str(config.data.get("model_type"))
     renamed = [names for start, names in HF_RENAMED.items() if model_type.startswith(start)]
     return Quantization(plain, rules, config.count("num_layers", 0, low=0),
@@ -5114,7 +5229,8 @@ def indices(field: str, inside: str, outside: str, otherwise: LayerRule,
             return otherwise(config, total)
         if any(type(i) is not int or not first <= i < total + first for i in listed):
             raise config.fail(field, "índices de camadas de %d a %d" % (first, total + first - 1))
-        return [inside if i + first in listed else outside for i in range(total)]
+        chosen = set(listed)
+        return [inside if i + first in chosen else outside for i in range(total)]
     return kinds
 
 
@@ -5477,10 +5593,12 @@ class Decoder:
 
 def text_of(root: HfConfig) -> HfConfig:
     """O objeto que descreve o decodificador de texto."""
-    for name in HF_TEXT_CONFIGS:
-        if root.data.get(name):
-            return text_of(root.child(name))
-    return root
+    name = next((name for name in HF_TEXT_CONFIGS if root.data.get(name)), None)
+    if name is None:
+        return root
+    if len(root.path) > 2:
+        raise root.fail(name, "um config.json com menos objetos aninhados")
+    return text_of(root.child(name))
 
 
 def tied_embeddings(root: HfConfig, own: HfConfig, mark: str) -> Any:
@@ -5515,7 +5633,7 @@ def read_decoder(root: HfConfig) -> Decoder:
     own = text_of(root)
     data = decoder_data(root, own)
     given = tuple(data)
-    config = HfConfig(root.file, data, own.path)
+    config = HfConfig(root.file, data, own.path).few()  # copiado a cada camada
     rules = family_of(config)
     config.fill(rules.defaults)
     experts = experts_of(config, rules)
@@ -5586,8 +5704,9 @@ def listed_kinds(config: HfConfig, name: str, drafts: int) -> Sequence[str]:
     listed = config.data[name]
     size = len(listed) if isinstance(listed, (list, str)) else ABSENT
     total = config.count("num_layers", size, high=MAX_LAYERS)
-    if size is ABSENT or size - total not in (0, drafts):
-        raise config.fail(name, "uma lista com as %d camadas" % total)
+    if size is ABSENT or total > MAX_LAYERS or size - total not in (0, drafts):
+        raise config.fail(name, "uma lista com as %d camadas" % total if total <= MAX_LAYERS
+                          else "uma lista com até %d camadas" % MAX_LAYERS)
     if any(str(item) not in HF_LAYERS for item in listed):
         raise config.fail(name, "camadas destes tipos: " + ", ".join(HF_LAYERS))
     return [HF_LAYERS[str(item)] for item in listed[:total]]
@@ -5622,7 +5741,7 @@ def routed_layers(config: HfConfig, rules: Family, kinds: Sequence[str],
     last = config.count("moe_layer_end_index", -1, low=-1) % total
     step = config.count("decoder_sparse_step", 1)
     offset = config.count("expert_layer_offset", step - 1, low=0)
-    dense = config.sequence("mlp_only_layers")
+    dense = set(config.get("mlp_only_layers", INDICES, []))
     return [first <= i <= last and i % step == offset and i not in dense for i in range(total)]
 
 
@@ -5630,16 +5749,16 @@ def hashable(item: Any) -> Any:
     return item if isinstance(item, (str, int)) else None
 
 
-def expert_layers(config: HfConfig) -> Sequence[int] | None:
+def expert_layers(config: HfConfig) -> set[int] | None:
     """Os índices das camadas de especialistas, se o config os lista."""
     name, listed = config.named("expert_layers")
     if listed is None:
         return None
     items = listed.split(",") if isinstance(listed, str) else listed
-    if not isinstance(items, list) or not all(re.fullmatch(r"\s*\d{1,5}\s*", str(item))
-                                              for item in items):
+    if not isinstance(items, list) or len(items) > MAX_LAYERS or not all(
+            re.fullmatch(r"\s*\d{1,5}\s*", str(item)) for item in items):
         raise config.fail(name, "uma lista de índices de camadas")
-    return [int(item) for item in items]
+    return {int(item) for item in items}
 
 
 @dataclass(frozen=True, eq=False)
@@ -6120,6 +6239,7 @@ def cache_groups(layers: Sequence[Layer]) -> Sequence[Json]:
 # tipo, a forma e o lugar de cada tensor. Dos tensores nada se lê.
 
 MAX_HEADER_BYTES, MAX_HEADERS_BYTES, MAX_TENSORS = 16 << 20, 128 << 20, 800 * 1000
+MAX_SHARDS = 10**4
 LFS_POINTER = b"version https://git-lfs"  # no lugar de um arquivo que não foi baixado
 DTYPE_BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -6261,8 +6381,11 @@ def index_shards(index: str, document: Any) -> Mapping[str, str]:
     if not files:
         raise SizingError(index, "espera-se um objeto com o arquivo de cada tensor",
                           path=("weight_map",))
-    known = {shard for shard in set(map(str, files.values()))
-             if re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", shard)}
+    listed = set(map(str, files.values()))
+    if len(files) > MAX_TENSORS or len(listed) > MAX_SHARDS:
+        raise SizingError(index, "espera-se até %d tensores em %d arquivos"
+                          % (MAX_TENSORS, MAX_SHARDS), path=("weight_map",))
+    known = {shard for shard in listed if re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", shard)}
     for name, shard in files.items():
         if not isinstance(shard, str) or shard not in known:
             raise SizingError(index, "espera-se o nome de um arquivo safetensors da pasta",
@@ -8965,10 +9088,10 @@ def explanation_text(r: SizingResult, explanation: Json) -> str:
     if explanation["layouts"]:
         lines += ["", "Leiautes: vence o que compra menos nós; no empate, o de velocidade medida, "
                   "o de", "mais sessões, o de maior teto e o de menor tp."]
-        lines += markdown_table([["leiaute", "teto", "sessões", "limite", "nós"]] + [
-            [row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
-             LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"])]
-            for row in explanation["layouts"]], "lrrlr")
+        lines += markdown_table(["leiaute", "teto", "sessões", "limite", "nós"], list(zip(*(
+            (row["layout"], str(row["ceiling_sessions"]), str(row["sessions"]),
+             LIMITS[row["limited_by"]], cell_text("nodes", row["nodes"]))
+            for row in explanation["layouts"]))), "lrrlr")
     warnings = warnings_of(r)
     lines += ["", *folded(recovery_text(r), 2), "", "Avisos:" if warnings else "Nenhum aviso."]
     for warning in warnings:
@@ -9193,16 +9316,18 @@ def engine_log_json(q: Question, layout: Layout, log: EngineLog) -> Json:
     return dict(said, figures=log_figures(q, layout, log))
 
 
-def markdown_table(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Uma tabela Markdown alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
-    widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    layout = " | ".join("%%%s%ds" % ("-" if side == "l" else "", width)
-                        for side, width in zip(sides, widths))
-    lines = ["| %s |" % (layout % tuple(row)) for row in rows]
+def markdown_table(titles: Sequence[str], columns: Sequence[Sequence[str]], sides: str
+                   ) -> Iterator[str]:
+    """As linhas de uma tabela alinhada, que se lê no terminal; `sides` é l ou r por coluna."""
+    widths = [max(3, len(title), max(map(len, cells))) for title, cells in zip(titles, columns)]
+    layout = "| %s |" % " | ".join("%%%s%ds" % ("-" if side == "l" else "", width)
+                                   for side, width in zip(sides, widths))
     rulers = ["-" * (width + 1) for width in widths]
-    ruler = "|".join(":" + rule if side == "l" else rule + ":"
-                     for rule, side in zip(rulers, sides))
-    return [lines[0], "|%s|" % ruler, *lines[1:]]
+    yield layout % tuple(titles)
+    yield "|%s|" % "|".join(":" + rule if side == "l" else rule + ":"
+                            for rule, side in zip(rulers, sides))
+    for cells in zip(*columns):
+        yield layout % cells
 
 
 # ── Apêndice: comparações: Row, comparison_text, json_lines e csv_lines, uma linha por vez
@@ -9269,8 +9394,8 @@ SORTS: dict[str, tuple[str, str, Callable[[SizingResult], Any]]] = {
     "rack_units": ("menos U", "U", lambda r: r.physical["rack_units"]),
     "total": ("menor custo", "custo", lambda r: r.costs.get("total")),
     "cold_start_seconds": ("carga mais rápida", "carga", cold_start_of)}
-Position = Tuple[Tuple[bool, Any], ...]
-REFUSED: Position = ((True, 1),)  # depois de toda posição de `rank`
+Position = Tuple[Any, ...]
+REFUSED: Position = (inf, inf, inf)  # depois de toda posição de `rank`, que diz os nós
 TIES = ("nodes", "power_kw", "tpot_ms", "cold_start_seconds")
 
 
@@ -9288,7 +9413,7 @@ def rank(outcome: SizingResult | SizingError, sort: str, unsorted: str = "power_
     else:
         keys.append(-outcome.answer)
     keys += [SORTS[name][2](outcome) for name in TIES]
-    return tuple((key is None, key or 0) for key in keys)
+    return tuple([inf if key is None else key for key in keys])
 
 
 @dataclass(frozen=True, eq=False)
@@ -9363,18 +9488,23 @@ DROPPED = ("U", "kW", "limite", "sessões/nó", "TPOT ms", "tokens/s", "TTFT ms"
 UNLISTED = "P95 ms"
 
 
-@dataclass(frozen=True, eq=False)
-class TableRow:
-    """O que a tabela guarda de uma linha."""
+# O que uma linha muda na primeira pergunta da comparação.
+COMPARED = ("model", "server", "requested_weights_precision", "tensor_parallel",
+            "requested_context", "kv_precision", "concurrency", "ha_mode", "storage", "node_price",
+            "energy_price", "years", "peak_headroom_ratio", "kv_budget_ratio")
+
+
+class TableRow(NamedTuple):
+    """O que a tabela guarda de uma linha: pouco, pois todas ficam na memória."""
 
     varied: tuple[str, ...]  # o que a linha tem em cada flag de `VARIED`
     server: Server
     scenario: str
-    cells: list[str]
+    cells: tuple[str, ...]
     reason: str  # de uma recusa
     position: Position
     load: tuple[Any, ...]  # as linhas da mesma carga e do mesmo modelo se comparam
-    timed: SizingResult | None  # a resposta, se a confiança pode mudá-la
+    asked: tuple[Any, ...]  # os campos de `COMPARED`, se a confiança pode mudar a resposta
     note: str  # o que se supõe na velocidade
 
 
@@ -9386,8 +9516,10 @@ def load_of(q: Question) -> tuple[Any, ...]:
     return (q.model, q.concurrency, q.requested_context, q.ha_mode)
 
 
-def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> TableRow:
-    q, outcome, reason = row.question, row.outcome, ""
+def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str,
+              texts: dict[str, str]) -> TableRow:
+    """`texts` guarda um só de cada texto, que muitas linhas repetem."""
+    q, outcome, reason, asked = row.question, row.outcome, "", ()
     if isinstance(outcome, SizingError):
         limit, reason = "recusado", str(outcome)
         if outcome.status == 3:
@@ -9395,12 +9527,13 @@ def table_row(row: Row, columns: Sequence[Column], sort: str, unsorted: str) -> 
         cells = [limit if column.title == "limite" else "-" for column in columns]
     else:
         cells = [column.cell(outcome) for column in columns]
+        if q.timed and q.confidence == EVEN:
+            asked = tuple([getattr(q, name) for name in COMPARED])
     return TableRow(
-        varied=varied_of(q), server=q.server,
-        scenario=row.scenario, cells=cells, reason=reason, position=rank(outcome, sort, unsorted),
-        load=load_of(q), note=speed_note(outcome),
-        timed=outcome if isinstance(outcome, SizingResult) and q.timed and q.confidence == EVEN
-        else None)
+        varied=tuple([texts.setdefault(text, text) for text in varied_of(q)]), server=q.server,
+        scenario=row.scenario, cells=tuple([texts.setdefault(text, text) for text in cells]),
+        reason=texts.setdefault(reason, reason), position=rank(outcome, sort, unsorted),
+        load=load_of(q), asked=asked, note=texts.setdefault(*[speed_note(outcome)] * 2))
 
 
 def table_columns(q: Question, asked: Sequence[str]) -> list[Column]:
@@ -9427,21 +9560,24 @@ def best_rows(rows: Sequence[TableRow]) -> set[int]:
     return {index for index in best if rows[index].position != REFUSED}
 
 
-def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsorted: str
-                      ) -> dict[int, int | None]:
+def confident_choices(first: Question, rows: Sequence[TableRow], best: set[int], sort: str,
+                      unsorted: str) -> dict[int, int | None]:
     """Melhor linha → a que seria com 90% de confiança, se outra; None se nada mais cabe.
 
     Mais confiança nunca melhora uma linha no que se compara, salvo na velocidade: só concorrem as
     que hoje já estão à frente do que a melhor passaria a ser.
     """
     def confident(index: int) -> Position:
-        r = rows[index].timed
-        return rank(r.confident, sort, unsorted)[:2] if r and r.confident else REFUSED
+        if not rows[index].asked:
+            return REFUSED
+        r = attempt(replace(first, confidence=CONFIDENT,
+                            **dict(zip(COMPARED, rows[index].asked))))
+        return rank(r, sort, unsorted)[:2] if r else REFUSED
 
     changed: dict[int, int | None] = {}
     for choices in choices_of(rows) if sort not in ("tpot_ms", "ttft_ms") else ():
         old = next((index for index in choices if index in best), None)
-        if old is None or not rows[old].timed:
+        if old is None or not rows[old].asked:
             continue
         position, new = confident(old), old
         for rival in choices:
@@ -9452,10 +9588,10 @@ def confident_choices(rows: Sequence[TableRow], best: set[int], sort: str, unsor
     return changed
 
 
-def confidence_note(choices: Mapping[int, int | None], names: Sequence[str]) -> str:
+def confidence_note(choices: Mapping[int, int | None], about: Sequence[Written]) -> str:
     """Onde a melhor linha mudaria com 90% de confiança."""
-    better = [names[new] for new in choices.values() if new is not None]
-    lost = [names[old] for old, new in choices.items() if new is None]
+    better = [row_name(about, new) for new in choices.values() if new is not None]
+    lost = [row_name(about, old) for old, new in choices.items() if new is None]
     parts = ["a melhor seria " + " ou ".join(better)] * bool(better)
     parts += ["nada cabe na carga de " + " ou ".join(lost)] * bool(lost)
     return "com --confidence 90% " + ", e ".join(parts)
@@ -9543,9 +9679,10 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
     first = next(rows)
     scenario, policies, q = bool(first.scenario), {}, first.question
     columns, table = table_columns(q, [*asked, sort]), []
+    texts: dict[str, str] = {}
     overrides: dict[str, None] = {}  # um conjunto na ordem das linhas
     for row in chain([first], rows):
-        table.append(table_row(row, columns, sort, unsorted))
+        table.append(table_row(row, columns, sort, unsorted, texts))
         overrides.update(dict.fromkeys(override_texts(row.question)))
         if scenario:
             policies[row.scenario] = policy_text(row)
@@ -9559,9 +9696,9 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
     if best:
         several = len({row.load[0] for row in table}) > 1
         notes.append("* a melhor de cada carga%s: %s" % (" e modelo" if several else "", best_is))
-    changed = confident_choices(table, best, sort, unsorted)
+    changed = confident_choices(q, table, best, sort, unsorted)
     if changed:
-        notes.append(confidence_note(changed, row_names(about)))
+        notes.append(confidence_note(changed, about))
     notes += [policies[row.scenario] for row in table if scenario]
     notes += [row.note for row in table if row.note][:1]
     notes += overrides
@@ -9581,11 +9718,13 @@ def comparison_of(rows: Iterable[Row], sort: str, asked: Sequence[str], unsorted
                for index, item in enumerate(columns)])
 
 
-def comparison_text(c: Comparison, asked: Sequence[str]) -> str:
+def comparison_text(c: Comparison, asked: Sequence[str]) -> Iterator[str]:
     """A comparação como tabela Markdown; embaixo, por que não cabe o que não cabe."""
-    lines = table_lines(c, asked)
-    lines += folded("; ".join(c.notes) + ".", 2) if c.notes else []
-    return "\n".join(lines).rstrip("\n") + "\n"
+    blank = ""  # só antes de outra linha
+    for line in chain(table_lines(c, asked), folded("; ".join(c.notes) + "." * bool(c.notes), 2)):
+        if line:
+            yield blank + line + "\n"
+        blank = "" if line else blank + "\n"
 
 
 def policy_text(row: Row) -> str:
@@ -9611,7 +9750,7 @@ def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
     """O que distingue as linhas: o cenário, ou aquilo em que as flags variam."""
     if rows[0].scenario:
         return [("cenário", "l", [row.scenario for row in rows])]
-    columns = dict(zip(VARIED, map(list, zip(*(row.varied for row in rows)))))
+    columns = {flag: [row.varied[index] for row in rows] for index, flag in enumerate(VARIED)}
     labels = server_labels(rows)
     columns["--server"] = [labels[name] for name in columns["--server"]]
     if not q.requested_context:
@@ -9621,10 +9760,9 @@ def about_columns(q: Question, rows: Sequence[TableRow]) -> list[Written]:
             for flag, values in columns.items() if len(set(values)) > 1]
 
 
-def row_names(about: Sequence[Written]) -> list[str]:
-    """Como se chama cada linha fora da tabela."""
-    return [", ".join(texts) for texts in zip(*(
-        [NAMED.get(title, "%s") % cell for cell in cells] for title, _, cells in about))]
+def row_name(about: Sequence[Written], index: int) -> str:
+    """Como se chama uma linha fora da tabela."""
+    return ", ".join([NAMED.get(title, "%s") % cells[index] for title, _, cells in about])
 
 
 def column_width(column: Written) -> int:
@@ -9656,7 +9794,7 @@ def dropped_text(dropped: Sequence[str]) -> str:
                                            for flag, titles in places.items() if titles)
 
 
-def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
+def table_lines(c: Comparison, asked: Sequence[str]) -> Iterator[str]:
     """O que há de comum, a tabela só com o que varia e cabe, e as recusas.
 
     Do que não cabe sai primeiro o que varia com o modelo sem se pedir; por último, `needed`.
@@ -9669,18 +9807,15 @@ def table_lines(c: Comparison, asked: Sequence[str]) -> list[str]:
     if numbered:  # só o que varia já não cabe: vai para a lista
         numbers = [str(number) for number in range(1, len(rows) + 1)]
         kept, dropped, _ = narrowed([star, ("linha", "r", numbers), *cells], order)
-    lines = [*folded(c.common), "",
-             *markdown_table([[title for title, _, _ in kept],
-                              *zip(*(texts for _, _, texts in kept))],
-                             "".join(side for _, side, _ in kept))]
-    if dropped:
-        lines += folded(dropped_text(dropped), 2)
-    lines.append("")
-    for number, (name, row) in enumerate(zip(row_names(about) or [""] * len(rows), rows), 1):
+    yield from (*folded(c.common), "")
+    titles, sides, columns = zip(*kept)
+    yield from markdown_table(titles, columns, "".join(sides))
+    yield from folded(dropped_text(dropped), 2) if dropped else []
+    yield ""
+    for index, row in enumerate(rows):
         if numbered or row.reason:
-            texts = [str(number) * numbered, name, row.reason]
-            lines += folded("- " + ": ".join(filter(None, texts)), 2)
-    return lines
+            texts = [str(index + 1) * numbered, row_name(about, index), row.reason]
+            yield from folded("- " + ": ".join(filter(None, texts)), 2)
 
 
 def row_json(row: Row) -> Json:
@@ -10235,9 +10370,8 @@ def comparison_section(c: Comparison, shown: str) -> Markup:
     columns = [*c.about, *c.cells, star]
     table = html_table([title for title, _, _ in columns], zip(*(texts for _, _, texts in columns)),
                        "".join(side for _, side, _ in columns), "compared", c.best)
-    refused = [": ".join(filter(None, (name, row.reason)))
-               for name, row in zip(row_names(c.about) or [""] * len(c.rows), c.rows)
-               if row.reason]
+    refused = [": ".join(filter(None, (row_name(c.about, index), row.reason)))
+               for index, row in enumerate(c.rows) if row.reason]
     return element(
         "section", element("h2", "Comparação"), element("p", c.common),
         element("div", table, class_="wide", tabindex=0, role="region", aria_label="Comparação"),
@@ -10268,7 +10402,7 @@ def html_comparison(rows: Iterable[Row], sort: str, asked: Sequence[str], unsort
     c = comparison_of(watched(), sort, asked, unsorted)
     row, r = shown[0], shown[0].outcome
     assert isinstance(r, SizingResult)  # sem nenhuma resposta, a comparação se recusa
-    names = [name for name, item in zip(row_names(c.about), c.rows)
+    names = [row_name(c.about, index) for index, item in enumerate(c.rows)
              if (item.varied, item.scenario) == (varied_of(row.question), row.scenario)]
     return html_page(r, servers, comparison_section(c, names[0] if names else c.common))
 
@@ -10307,7 +10441,8 @@ def html_page(r: SizingResult, servers: Sequence[Server], comparison: Markup = E
 
 # ── Apêndice: linha de comando: main; quem lê flags ou arquivos levanta SizingError
 
-MAX_FILE_BYTES = 64 * 2**20
+# Dez vezes, ou mais, os maiores que se usam; o que passa disso custaria segundos.
+MAX_CATALOGUE_BYTES, MAX_CONFIG_BYTES, MAX_INDEX_BYTES = 2 << 20, 16 << 20, 48 << 20
 DESCRIPTION = """\
 Quantos servidores NVIDIA servem N sessões simultâneas de um LLM, e a que
 velocidade.
@@ -10831,14 +10966,23 @@ def several_values(flag: str, text: str) -> list[Any]:
     elements = text.split(",")
     if len(elements) == 1:
         return [READERS[flag](flag, text)]
+    if len(elements) > MAX_ROWS:
+        raise SizingError(flag, "%d valores a comparar, e o máximo é %d" % (
+            len(elements), MAX_ROWS))
     if re.search("(^|,)0[0-9]+(,|$)", text):
         raise SizingError(flag, "a vírgula separa os valores a comparar, e o milhar não se separa",
                           value=text)
     try:
-        return [READERS[flag](flag, element) for element in elements]
+        values = [READERS[flag](flag, element) for element in elements]
     except SizingError as error:
         raise saying(
             error, error.expected + "; a vírgula separa os valores a comparar") from None
+    seen: set[Any] = set()
+    for value, element in zip(values, elements):
+        if value in seen:
+            raise SizingError(flag, "o valor se repete na lista", value=element)
+        seen.add(value)
+    return values
 
 
 def os_reason(error: OSError) -> str:
@@ -10850,17 +10994,17 @@ def os_reason(error: OSError) -> str:
             }.get(name, "erro %s do sistema" % name)
 
 
-def read_file(path: str, shown: str) -> bytes:
+def read_file(path: str, shown: str, most_bytes: int) -> bytes:
     """O conteúdo de um arquivo; `shown` é o nome dele nas mensagens."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(most_bytes + 1)
     except OSError as error:
         raise SizingError(shown, os_reason(error) + "; espera-se um arquivo JSON") from None
     except ValueError:  # caminho com byte nulo
         raise SizingError(shown, "não é um caminho de arquivo") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise SizingError(shown, "o arquivo passa de %d MiB" % (MAX_FILE_BYTES // 2**20))
+    if len(data) > most_bytes:
+        raise SizingError(shown, "o arquivo passa de %d MiB" % (most_bytes >> 20))
     return data
 
 
@@ -10876,7 +11020,8 @@ def read_entries(kind: str, path: str, shown: str,
                  names: Sequence[str] = ()) -> tuple[list[Any], list[SizingError]]:
     """(entradas, problemas) de um arquivo; só as que `names` nomeia, se são dados."""
     try:
-        return load_catalogue(kind, shown, read_file(path, shown), names)
+        return load_catalogue(kind, shown, read_file(path, shown, MAX_CATALOGUE_BYTES),
+                              names)
     except SizingError as error:
         return [], [error]
 
@@ -10887,24 +11032,29 @@ def read_catalogue(given: Flags, kind: str,
     files = catalogue_files(given, kind)
     # Um arquivo dado se confere inteiro, e muda o que um nome das de fábrica quer dizer.
     loaded = [read_entries(kind, *file, () if len(files) > 1 else names) for file in files]
+    return joined_files(files, loaded), [error for _, problems in loaded for error in problems]
+
+
+def joined_files(files: Sequence[tuple[str, str]],
+                 loaded: Sequence[tuple[list[Any], list[SizingError]]]) -> list[Any]:
+    """As entradas do arquivo dado, se há um, e as de fábrica."""
     entries, _ = loaded[-1]
-    if len(loaded) > 1:
-        entries = joined(files[0][1], loaded[0][0], entries)
-    return entries, [problem for _, problems in loaded for problem in problems]
+    return joined(files[0][1], loaded[0][0], entries) if len(loaded) > 1 else entries
 
 
 def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> list[Any]:
     """As entradas de um catálogo sem problemas; ao menos as que `names` nomeia, se são dados."""
     entries, problems = read_catalogue(given, kind, names)
     if len(problems) > 1:
-        first, more = problems[0], plural(len(problems) - 1, "problema")
-        raise saying(first, "%s (e mais %s: veja --validate)" % (first.expected, more))
+        first, total = problems[0], sum(problem.problems for problem in problems)
+        raise saying(first, "%s (e mais %s: veja --validate)" % (
+            first.expected, plural(total - 1, "problema")))
     if problems:
         raise problems[0]
     return entries
 
 
-MAX_LOG_BYTES, LOG_BLOCK_BYTES = 8 * 2**30, 2**20
+MAX_LOG_BYTES, LOG_BLOCK_BYTES, MAX_LOG_LINES = 512 * 2**20, 2**20, 100 * 1000
 LOG_WORDS = (b"GiB", b"KV cache size", b"tokens per request", b"LLM engine", b"non-default args",
              b"batched_tokens=", b"--gpu-memory-utilization=")
 LOG_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)"
@@ -10944,18 +11094,22 @@ LOG_SIZED = {"decode_context_parallel_size": "1", "prefill_context_parallel_size
 
 def log_lines(path: str) -> Iterator[str]:
     """As que podem interessar, sem cores nem milhares separados; um log não cabe na memória."""
-    size, rest = 0, b""
+    size, lines, rest = 0, 0, b""
     try:
         with open(path, "rb") as file:
             for block in chain(iter(lambda: file.read(LOG_BLOCK_BYTES), b""), [b"\n"]):
                 size += len(block)
                 if size > MAX_LOG_BYTES:
-                    raise SizingError("--engine-log", "o arquivo passa de %d GiB: recorte o início "
-                                      "do motor" % (MAX_LOG_BYTES // GIB), value=path)
+                    raise SizingError("--engine-log", "o arquivo passa de %d MiB: recorte o início "
+                                      "do motor" % (MAX_LOG_BYTES >> 20), value=path)
                 whole, _, rest = (rest[-LOG_BLOCK_BYTES:] + block).rpartition(b"\n")
                 if any(word in whole for word in LOG_WORDS):
                     for line in whole.split(b"\n"):
                         if any(word in line for word in LOG_WORDS):
+                            lines += 1
+                            if lines > MAX_LOG_LINES:
+                                raise SizingError("--engine-log", "mais de %d linhas de início: "
+                                                  "recorte a do motor" % MAX_LOG_LINES, value=path)
                             yield re.sub(r"\x1b\[[0-9;]*m|(?<=[0-9]),(?=[0-9]{3})", "",
                                          line.decode("utf-8", "replace"))
     except (OSError, ValueError) as error:  # ValueError: caminho com byte nulo
@@ -10970,7 +11124,7 @@ def log_starts(lines: Iterable[str]) -> Iterator[Json]:
     processes: dict[str, str] = {}
     engines: set[str] = set()
     for line in lines:
-        engine = re.search(r"LLM engine \(v([\w.+-]+)\) with config: model='([^']{,99})", line)
+        engine = re.search(r"LLM engine \(v([\w.+-]{1,40})\) with config: model='([^']{,99})", line)
         named = re.search(r"\((?!Ray)([^()]*)\bpid=([0-9]+)", line)
         name, pid = named.groups() if named else ("", "")
         again = name in engines if engine else "non-default args" in line and start
@@ -11105,7 +11259,7 @@ def hf_weights(folder: str) -> Json:
     names = shard_names(folder)
     weight_map: Mapping[str, str] = {}
     if os.path.exists(index):
-        document = parse_json(index, read_file(index, index))[0]
+        document = parse_json(index, read_file(index, index, MAX_INDEX_BYTES))[0]
         if not names:
             return {"index_bytes": index_total_bytes(index, document)}
         weight_map = index_shards(index, document)
@@ -11123,18 +11277,26 @@ def hf_weights(folder: str) -> Json:
     return {"tensors": tensors}
 
 
+def read_config(path: str) -> Any:
+    """O documento de um config.json; levanta `SizingError` se há uma chave repetida."""
+    document, text, repeats = parse_json(path, read_file(path, path, MAX_CONFIG_BYTES))
+    if repeats:
+        raise next(repeated_keys(path, text))
+    return document
+
+
 def hf_quantization(folder: str) -> HfConfig | None:
     """O `hf_quant_config.json` da pasta, se há um."""
     path = os.path.join(folder, "hf_quant_config.json")
     if not os.path.exists(path):
         return None
-    return HfConfig(path, parse_json(path, read_file(path, path))[0])
+    return HfConfig(path, read_config(path))
 
 
 def hf_model(given: Flags, values: Json) -> tuple[Model, Json]:
     """(modelo, entrada de `models.json`) de --hf-config, verificada como as do catálogo."""
     path, folder = hf_paths(given["--hf-config"])
-    config = parse_json(path, read_file(path, path))[0]
+    config = read_config(path)
     stem = os.path.splitext(os.path.basename(path))[0]
     if stem == "config":
         stem = folder_name(folder)
@@ -11233,10 +11395,12 @@ def named(kind: str, flag: str, names: str, entries: Sequence[Any]) -> list[Any]
     """As entradas de um catálogo que uma flag nomeia; `all` são todas."""
     found: list[Any] = []
     for name in names.split(","):
-        if name.strip().lower() == "all":
-            found += entries
-        else:
-            found.append(find_entry(kind, flag, name, entries))
+        more = entries if name.strip().lower() == "all" else [
+            find_entry(kind, flag, name, entries)]
+        if set(map(id, more)) & set(map(id, found)):
+            raise SizingError(flag, "o %s se repete na lista" % CATALOGUES[kind].singular,
+                              value=name)
+        found += more
     return found
 
 
@@ -11295,6 +11459,20 @@ class Asked:
                     contexts, self.kv_precisions or [model.default_kv_precision])]
 
 
+# Linhas de uma comparação; de uma página, que se desenha inteira.
+MAX_ROWS, MAX_HTML_ROWS = 100 * 1000, 10 * 1000
+
+
+def require_few_rows(given: Flags, choices: Sequence[Sequence[Any]]) -> None:
+    """Levanta `SizingError` se as combinações são demais, antes de qualquer conta."""
+    rows = prod(len(values) or 1 for values in choices) * (3 if "--scenarios" in given else 1)
+    limit = MAX_HTML_ROWS if "--html" in given else MAX_ROWS
+    if rows > limit:
+        raise SizingError("comparação", "%d combinações, e o máximo%s é %d: encurte as listas, ou "
+                          "divida-as em várias execuções" % (
+                              rows, " com --html" * ("--html" in given), limit))
+
+
 def prices_of(prices: Sequence[tuple[str, Fraction]], servers: Sequence[Server],
               known: Sequence[Server]) -> dict[str, Fraction]:
     """Nome de cada servidor → o seu preço. Levanta `SizingError` se um preço sobra ou se repete."""
@@ -11333,6 +11511,10 @@ def asked_by(given: Flags) -> Asked:
         fields.setdefault("nodes", 1)
     elif "--nodes" in given and given.keys() & CONTEXT:
         fields["peak_headroom_ratio"] = Fraction(0)  # a carga fixa se toma ao pé da letra
+    varied = [values.get(flag, []) for flag in (
+        "--weights-precision", "--tensor-parallel", "--effective-context", "--kv-precision",
+        "--concurrency", "--ha")]
+    require_few_rows(given, [models, servers, storages, *varied])
     return Asked(pairs=list(product(models, servers)), contexts=contexts,
                  weights_precisions=values.get("--weights-precision", [None]),
                  tensor_parallels=values.get("--tensor-parallel", [None]),
@@ -11553,11 +11735,12 @@ def validated(given: Flags) -> tuple[Json, str]:
     problems: list[str] = []
     sound = []
     for kind in CATALOGUES:
-        for path, shown in catalogue_files(given, kind):
-            entries, found = read_entries(kind, path, shown)
+        files = catalogue_files(given, kind)
+        loaded = [read_entries(kind, path, shown) for path, shown in files]
+        for (_, shown), (entries, found) in zip(files, loaded):
             problems += map(str, found)
             sound.append("%s: ok, %s" % (one_line(shown), plural(len(entries), "entrada")))
-        taken = [entry.name for entry in read_catalogue(given, kind)[0] if entry.overrides]
+        taken = [entry.name for entry in joined_files(files, loaded) if entry.overrides]
         if taken:
             sound.append("  no lugar das de fábrica: " + ", ".join(taken))
     return ({"schema_version": 1, "problems": problems}, "\n".join(problems or sound) + "\n")

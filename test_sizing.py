@@ -5195,6 +5195,43 @@ class Comparacoes(Case):
                        "--requests-per-second=5", "--scenarios")
         self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
 
+    def test_combinacoes_demais(self):
+        """Acima do limite, a conta delas e nada calculado; o que se repete numa lista é recusado"""
+        thousand = ",".join(map(str, range(1000, 2000)))
+        question = dict(BASE, concurrency=thousand, effective_context=thousand)
+        with unittest.mock.patch.object(sizing, "rows_of", None):
+            done = in_this_process(flags(question))
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+            self.assertIn("1000000 combinações, e o máximo é 100000", done.stderr)
+            few = dict(question, effective_context=",".join(map(str, range(1000, 1011))))
+            done = in_this_process([*flags(few), "--html"])
+            self.assertIn("11000 combinações, e o máximo com --html é 10000", done.stderr)
+        self.refused(flags(dict(BASE, concurrency="1," * 100000 + "1")), "--concurrency",
+                     "100001 valores a comparar")
+        for flag, values in (("concurrency", "10,1e1"), ("server", "dgx300,DGX B300"),
+                             ("model", "all,opt-oss-20b"), ("ha", "none,n+1,none"),
+                             ("storage", "profile_default,profile_default")):
+            self.refused(flags(dict(BASE, **{flag: values})), "--" + flag, "se repete na lista")
+
+    def test_memoria_por_linha(self):
+        """Cada linha a mais ocupa até 1 KB na tabela, com objetivos ou sem"""
+        import tracemalloc
+
+        def held_bytes(rows, *args):
+            loads = ",".join(str(1000 + i) for i in range(rows // 10))
+            contexts = ",".join(str(8192 + 64 * i) for i in range(10))
+            given = sizing.parse_arguments([*flags(dict(
+                BASE, concurrency=loads, effective_context=contexts)), *args])
+            tracemalloc.start()
+            try:
+                return max(tracemalloc.get_traced_memory()[0]
+                           for _ in sizing.answer(given, False)[0])
+            finally:
+                tracemalloc.stop()
+
+        few, many = [held_bytes(rows, "--max-tpot-ms=50") for rows in (10, 10, 50)][1:]
+        self.assertLess((many - few) / 40, 1024)
+
 
 class Invertida(Case):
     """A pergunta invertida: o que os nós dados mantêm"""
@@ -8264,6 +8301,44 @@ class HuggingFace(Case):
                     self.assertLessEqual(abs(entry.get(field, 0) - wanted), wanted / 1000, field)
                 self.assertEqual(session_bytes(entry_of("models", entry), 8192, "bf16"), kv_bytes)
 
+    def test_hostis(self):
+        """Camadas, campos, objetos e padrões demais: o campo, antes de qualquer conta"""
+        loose = {key: value for key, value in LLAMA_8B.items() if key != "num_hidden_layers"}
+        listed = ["full_attention"] * 5000
+        nested = LLAMA_8B
+        for _ in range(50):
+            nested = {"model_type": "llava", "text_config": nested}
+        fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+
+        def ignoring(*entries):
+            return dict(LLAMA_8B, quantization_config=dict(fp8, modules_to_not_convert=entries))
+
+        for config, words in (
+                (dict(loose, layer_types=listed), ["layer_types", "até 4096 camadas"]),
+                (dict(loose, layer_types="M" * 5000), ["layer_types", "até 4096 camadas"]),
+                ({**LLAMA_8B, **{"campo%d" % i: 1 for i in range(1001)}}, ["até 1000 campos"]),
+                (nested, ["menos objetos aninhados"]),
+                (ignoring(*("re:.*layers.%d.mlp" % i for i in range(1000))),
+                 ["quantization_config", "padrões demais", ": 1000"]),
+                (ignoring("re:.*a.*b.*c.*d.*e"), ["padrões demais", ": 1"]),
+                (dict(LLAMA_8B, quantization_config={
+                    "quant_method": "modelopt", "quant_algo": "MIXED_PRECISION",
+                    "quantized_layers": {"l%d" % i: {"x": i} for i in range(1001)}}),
+                 ["até 1000 formatos"])):
+            with temporary_file(config) as path:
+                self.refused(["--hf-config", path, "--print-model"], path, *words)
+        self.assertTrue(self.entry(ignoring("re:.*self_attn.*", r"re:.*mlp\.(gate|up)_proj.*")))
+        with unittest.mock.patch.object(sizing, "MAX_NAMES", 10), temporary_file(ignoring(
+                *("layers.%d.mlp" % i for i in range(11)))) as path:
+            done = in_this_process(["--hf-config", path, "--print-model"])
+            self.assertIn("até 10 nomes", done.stderr)
+        text = json.dumps(LLAMA_8B)[:-1] + ',\n"hidden_size": 8192}'
+        with temporary_file(text.encode()) as path:
+            self.refused(["--hf-config", path, "--print-model"],
+                         "linha 2, hidden_size: chave repetida, já usada na linha 1")
+        self.assertRaises(SizingError, sizing.index_shards, "índice", {
+            "weight_map": {"t%d" % i: "%d.safetensors" % i for i in range(10001)}})
+
     def test_padroes_da_classe(self):
         """O campo que falta tem o padrão da classe; o que o código não serve é recusado"""
         llama = LLAMA_8B
@@ -9303,16 +9378,18 @@ class FlagsRuins(Case):
             return [row[kind]["name"] for row in json.loads(self.ok(
                 *flags(dict(BASE, **names)), "--json")) for kind in names]
 
-        rows = (("dgx300", "DGX-B300 dgx_b300 B300 b300"), ("dgx200", "H200 h200 hgx-h200"),
+        rows = (("dgx300", "DGX-B300 dgx_b300 B300 b300"), ("dgx200", "H200 NVIDIA_H200_SXM hgx-h200"),
                 ("dgx-b200", "B200"), ("dgx-h100", "H100"), ("dgx-a100", "a100 hgx-a100"),
                 ("gb200-nvl72", "GB200"), ("l40s-8x", "L40S"), ("dgx-spark", "gb10"))
         wanted = [name for name, others in rows for _ in others.split()]
         given = [other for _, others in rows for other in others.split()]
-        self.assertEqual(seen(server=",".join(given)), wanted)
+        first = [others.split()[0] for _, others in rows]
+        self.assertEqual(seen(server=",".join(first)), [name for name, _ in rows])
+        self.assertEqual([self.sized(server=name)["server"]["name"] for name in given], wanted)
         self.assertEqual(
-            seen(server="DGX B300, DGX H200 ,dgx  b200,NVIDIA H200 SXM,H200 NVL,H100 SXM 80GB,"
+            seen(server="DGX B300, DGX H200 ,dgx  b200,H200 NVL,H100 SXM 80GB,"
                         "RTX PRO 6000,Servidor com 8 L40S,DGX A100 640GB"),
-            ["dgx300", "dgx200", "dgx-b200", "dgx200", "h200-nvl-8x", "dgx-h100",
+            ["dgx300", "dgx200", "dgx-b200", "h200-nvl-8x", "dgx-h100",
              "rtx-pro-6000-8x", "l40s-8x", "dgx-a100"])
         self.assertEqual(
             seen(model="Llama 3.3 70B,qwen3 235b,GPT OSS 120B,deepseek r1,Kimi_K2", server="h200"),
@@ -9559,8 +9636,9 @@ class CatalogosRuins(Case):
                 if value is not ABSENT:
                     entry[name] = value
                 entries.append(entry)
-            with temporary_file({ROOTS[kind]: entries}) as path:
-                done = run("--validate", "--json", "--%s-file=%s" % (kind, path))
+            with temporary_file({ROOTS[kind]: entries}) as path, \
+                    unittest.mock.patch.object(sizing, "MAX_PROBLEMS", len(cases)):
+                done = in_this_process(["--validate", "--json", "--%s-file=%s" % (kind, path)])
                 with open(path, encoding="utf-8") as file:
                     lines = file.read().splitlines()
             self.assertEqual((done.returncode, done.stderr), (2, ""))
@@ -9726,7 +9804,49 @@ class CatalogosRuins(Case):
         if os.path.exists("/proc/self/mem"):
             self.refused([*flags(BASE), "--models-file=/proc/self/mem"], "/proc/self/mem", "erro")
         if os.path.exists("/dev/zero"):
-            self.refused([*flags(BASE), "--models-file=/dev/zero"], "/dev/zero", "64 MiB")
+            self.refused([*flags(BASE), "--models-file=/dev/zero"], "/dev/zero", "2 MiB")
+
+    def test_hostis(self):
+        """Problemas demais: os primeiros, com sugestão só neles, e quantos são os outros"""
+        good = catalogue("models")["models"][0]
+        many = 5000
+        bad = dict(good, **{"nun_layers%d" % i: 1 for i in range(many)})
+        asked = []
+        with temporary_file({"models": [bad]}) as path, unittest.mock.patch.object(
+                sizing, "closest", lambda word, known: asked.append(word) or ""):
+            shown = in_this_process(["--validate", "--models-file", path]).stdout.splitlines()
+            self.assertEqual((len(asked), len(shown)), (sizing.MAX_PROBLEMS, len(asked) + 1))
+            self.assertEqual(shown[-1], "%s: e mais %d problemas" % (path, many - len(asked)))
+            self.refused([*flags(BASE), "--models-file", path], "nun_layers0",
+                         "(e mais %d problemas: veja --validate)" % (many - 1))
+        repeated = b'{"models": [{%s}]}' % b",".join([b'"a": 1'] * many)
+        with temporary_file(repeated) as path:
+            self.assertIn("chave repetida", self.refused([*flags(BASE), "--models-file", path]) +
+                          in_this_process(["--validate", "--models-file", path]).stdout)
+        bounds = (("MAX_JSON_PARTS", 50, {"models": [1] * 60}, "passa de 50 números e objetos"),
+                  ("MAX_ENTRIES", 50, {"models": [good] * 51}, "até 50"),
+                  ("MAX_CATALOGUE_BYTES", 1 << 20, b" " * ((1 << 20) + 1), "passa de 1 MiB"))
+        for name, most, document, word in bounds:
+            with unittest.mock.patch.object(sizing, name, most), temporary_file(document) as path:
+                done = in_this_process([*flags(BASE), "--models-file", path])
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+                self.assertIn(word, done.stderr)
+
+    def test_texto_de_quem_pergunta(self):
+        """De nomes, chaves e valores longos, no máximo 200 caracteres, o começo e o fim"""
+        good = catalogue("models")["models"][0]
+        long = "kx" * 10**5
+        for entry in (dict(good, **{long: 1}), dict(good, name=long),
+                      dict(good, **{"\x01" * 500: 1}),
+                      dict(good, attention_pattern="groups", groups=[{"kind": "full", long: 1}])):
+            with temporary_file({"models": [entry]}) as path:
+                error = self.refused([*flags(BASE), "--models-file", path])
+                self.assertLess(error.count("kx") * 2 + error.count("x01") * 4, 130, error)
+        for flag in ("--models-file", "--hf-config", "--engine-log", "--model"):
+            question = {key: value for key, value in BASE.items()
+                        if key != "model" or flag in ("--models-file", "--engine-log")}
+            error = self.refused([*flags(question), flag, "/tmp/%s.json" % long])
+            self.assertLessEqual(error.count("kx") * 2, 200, error)
 
     def test_chaves_repetidas(self):
         """Chaves repetidas, com as duas linhas; o que está dentro não é acusado de novo"""
@@ -10253,7 +10373,7 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
         with open(os.path.join(ROOT, "models.json"), "rb") as file:
             models = file.read()
         question = ["--model=all", "--server=all", "--json", "--kv-precision=fp8,fp16,bf16,int8",
-                    "--concurrency=" + ",".join(map(str, range(1, 200)))]
+                    "--concurrency=1,2,3,4,5"]
         for content in (b"", models):
             with tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "fila")
