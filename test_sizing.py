@@ -9380,7 +9380,8 @@ class FlagsRuins(Case):
 
         rows = (("dgx300", "DGX-B300 dgx_b300 B300 b300"),
                 ("dgx200", "H200 NVIDIA_H200_SXM hgx-h200"), ("dgx-b200", "B200"),
-                ("dgx-h100", "H100"), ("dgx-a100", "a100 hgx-a100"), ("gb200-nvl72", "GB200"), ("l40s-8x", "L40S"), ("dgx-spark", "gb10"))
+                ("dgx-h100", "H100"), ("dgx-a100", "a100 hgx-a100"),
+                ("gb200-nvl72", "GB200"), ("l40s-8x", "L40S"), ("dgx-spark", "gb10"))
         wanted = [name for name, others in rows for _ in others.split()]
         given = [other for _, others in rows for other in others.split()]
         first = [others.split()[0] for _, others in rows]
