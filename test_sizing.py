@@ -6290,9 +6290,10 @@ class Desagregado(Case):
                 {"input_tokens": None, "context_mix": mix, "shared_prefix_tokens": 1000,
                  "concurrency": 300, "node_price": 4, "ha_mode": "n+2"},
                 {"input_tokens": None, "context": 2, "output_tokens": None, "concurrency": 1})
-        for model, server in (("deepseek-r1", "dgx300"), ("llama-3.3-70b", "dgx-h100"),
-                              ("kimi-k2", "dgx-h100"), ("gemma-3-27b", "l40s-8x")):
-            for changes in rows:
+        pairs = (("deepseek-r1", "dgx300"), ("llama-3.3-70b", "dgx-h100"),
+                 ("kimi-k2", "dgx-h100"), ("gemma-3-27b", "l40s-8x"))
+        for number, changes in enumerate(rows):
+            for model, server in rounds(pairs, pairs[number % 2::2]):
                 result = answer(self.question(model, server, **changes))
                 figures = figures_of(result)
                 Explicacao.check(self, changes, figures)
@@ -10829,7 +10830,7 @@ class Ataque(Case):
         """config.json com um campo trocado: uma entrada válida, ou a recusa de uma linha"""
         generator, seen = random.Random(9), collections.Counter()
         texts = [json.dumps(config) for config in CONFIGS.values()]
-        for _ in range(rounds(10000, 800)):
+        for _ in range(rounds(10000, 500)):
             config = json.loads(generator.choice(texts))
             place = config
             while True:
