@@ -74,7 +74,7 @@ from collections import ChainMap
 from dataclasses import dataclass, fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count, groupby, islice, product
 from math import inf, log, prod
 from typing import (
@@ -3354,7 +3354,7 @@ Problem = Tuple[Path, Any, str]  # (caminho no documento, valor lido, o que se e
 
 UNKNOWN_KEY = "chave desconhecida"
 MAX_PROBLEMS = 100  # os que se listam de um arquivo; os outros se contam
-MAX_ENTRIES = 4096
+MAX_ENTRIES, MAX_GROUPS = 4096, 512
 NAME_PATTERN = re.compile("[A-Za-z0-9._/+-]{1,80}")
 NAME_GAPS = re.compile(r"[\s_-]+")
 
@@ -3389,7 +3389,8 @@ TEXT: Rule = (lambda v: is_text(v) or (bool(v) and is_list_of(is_text, v)),
               "um texto não vazio ou uma lista deles")
 MTP: Rule = (lambda v: isinstance(v, dict), "um objeto com groups, dense_bytes e expert_bytes")
 GROUPS: Rule = (lambda v: is_list_of(lambda group: isinstance(group, dict), v)
-                and 0 < len(v) <= 4096, "uma lista de grupos de camadas, de até 4096")
+                and 0 < len(v) <= MAX_GROUPS,
+                "uma lista de grupos de camadas, de até %d" % MAX_GROUPS)
 
 
 def one_of(*choices: str) -> Rule:
@@ -10611,7 +10612,7 @@ def add_output_flags(parser: Parser) -> None:
                             "power_kw, rack_units, total ou cold_start_seconds")
     group.add_argument("--list", metavar="CATÁLOGO", help="lista models, servers ou storage")
     group.add_argument("--validate", action="store_true",
-                       help="verifica os três catálogos, e os dados, e lista todos os problemas")
+                       help="verifica os três catálogos, e os dados, e lista os problemas")
     group.add_argument("--print-model", action="store_true",
                        help="com --hf-config, mostra a entrada para colar em models.json")
     group.add_argument("--version", action="store_true", help="mostra a versão")
@@ -10753,9 +10754,14 @@ TOKENS_READER = Quantity(
     TOKENS, int, positive, "um inteiro positivo de tokens, como 131072 ou 128k").read
 
 
+MAX_LENGTHS = 32
+
+
 def context_mix(flag: str, text: str) -> tuple[tuple[int, Fraction], ...]:
     """`8k:70%,32k:30%`: (tokens, parte das sessões), do menor ao maior."""
     parts: dict[int, Fraction] = {}
+    if text.count(",") >= MAX_LENGTHS:
+        raise SizingError(flag, "espera-se até %d comprimentos" % MAX_LENGTHS, value=text)
     for part in text.split(","):
         tokens, separator, share = part.partition(":")
         if not separator:
@@ -11054,7 +11060,7 @@ def require_catalogue(given: Flags, kind: str, names: Sequence[str] = ()) -> lis
     return entries
 
 
-MAX_LOG_BYTES, LOG_BLOCK_BYTES, MAX_LOG_LINES = 512 * 2**20, 2**20, 100 * 1000
+MAX_LOG_BYTES, LOG_BLOCK_BYTES, MAX_LOG_LINES = 512 * 2**20, 2**20, 20 * 1000
 LOG_WORDS = (b"GiB", b"KV cache size", b"tokens per request", b"LLM engine", b"non-default args",
              b"batched_tokens=", b"--gpu-memory-utilization=")
 LOG_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)"
@@ -11445,18 +11451,22 @@ class Asked:
         return {name: value for name, value in self.fields.items()
                 if name not in ("energy_price", "years")}
 
-    def replicas(self) -> Iterator[list[Question]]:
+    def replicas(self) -> Iterator[Callable[[], Iterator[Question]]]:
         """As perguntas com as mesmas réplicas e capacidades diferentes, com a primeira carga."""
+        return (partial(self.bases, *choice) for choice in product(
+            self.pairs, self.weights_precisions, self.tensor_parallels))
+
+    def bases(self, pair: tuple[Model, Server], weights_precision: str | None,
+              tensor_parallel: int | None) -> Iterator[Question]:
+        model, server = pair
         contexts: Sequence[int | None] = self.contexts or [None]
-        for (model, server), weights_precision, tensor_parallel in product(
-                self.pairs, self.weights_precisions, self.tensor_parallels):
-            yield [Question(
+        for context, precision in product(
+                contexts, self.kv_precisions or [model.default_kv_precision]):
+            yield Question(
                 model=model, server=server, requested_weights_precision=weights_precision,
                 tensor_parallel=tensor_parallel, requested_context=context, kv_precision=precision,
                 concurrency=self.concurrencies[0], ha_mode=self.ha_modes[0],
                 storage=self.storages[0], **self.fields_on(server))
-                for context, precision in product(
-                    contexts, self.kv_precisions or [model.default_kv_precision])]
 
 
 # Linhas de uma comparação; de uma página, que se desenha inteira.
@@ -11537,6 +11547,9 @@ def scenarios_of(q: Question) -> dict[str, Question]:
             q.peak_headroom_ratio, IDEAL_HEADROOM_RATIO))}
 
 
+MAX_HELD = 1000  # capacidades que se guardam; de mais contextos, as outras se refazem
+
+
 def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     """As linhas; o que não depende da carga se calcula uma vez para todas as cargas.
 
@@ -11544,14 +11557,18 @@ def rows_of(given: Flags, asked: Asked) -> Iterator[Row]:
     serve a todas as cargas e storages.
     """
     for bases in asked.replicas():
-        capacities = [(base, capacity_or_refusal(given, base)) for base in bases]
-        for concurrency, (base, capacity), ha_mode, storage in product(
-                asked.concurrencies, capacities, asked.ha_modes, asked.storages):
-            q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
-            if "--scenarios" in given:
-                yield from scenario_rows(given, q)
-            else:
-                yield Row(q, outcome_of(given, q, capacity))
+        held: dict[int, tuple[Question, Capacity | SizingError | None]] = {}
+        for concurrency in asked.concurrencies:
+            for index, fresh in enumerate(bases()):
+                base, capacity = held.get(index) or (fresh, capacity_or_refusal(given, fresh))
+                if len(held) < MAX_HELD and len(asked.concurrencies) > 1:
+                    held[index] = base, capacity
+                for ha_mode, storage in product(asked.ha_modes, asked.storages):
+                    q = replace(base, concurrency=concurrency, ha_mode=ha_mode, storage=storage)
+                    if "--scenarios" in given:
+                        yield from scenario_rows(given, q)
+                    else:
+                        yield Row(q, outcome_of(given, q, capacity))
 
 
 def scenario_rows(given: Flags, q: Question) -> Iterator[Row]:

@@ -5199,6 +5199,10 @@ class Comparacoes(Case):
         """Acima do limite, a conta delas e nada calculado; o que se repete numa lista é recusado"""
         thousand = ",".join(map(str, range(1000, 2000)))
         question = dict(BASE, concurrency=thousand, effective_context=thousand)
+        loads = flags(dict(BASE, concurrency="10,20,30", effective_context="8k,16k"))
+        whole = self.ok(*loads)
+        with unittest.mock.patch.object(sizing, "MAX_HELD", 1):  # as outras se refazem
+            self.assertEqual(in_this_process(loads).stdout, whole)
         with unittest.mock.patch.object(sizing, "rows_of", None):
             done = in_this_process(flags(question))
             self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
@@ -5208,6 +5212,9 @@ class Comparacoes(Case):
             self.assertIn("11000 combinações, e o máximo com --html é 10000", done.stderr)
         self.refused(flags(dict(BASE, concurrency="1," * 100000 + "1")), "--concurrency",
                      "100001 valores a comparar")
+        self.refused(flags(dict({k: v for k, v in BASE.items() if k != "effective_context"},
+                                context_mix=",".join("%d:1%%" % n for n in range(1, 101)))),
+                     "--context-mix", "até 32 comprimentos")
         for flag, values in (("concurrency", "10,1e1"), ("server", "dgx300,DGX B300"),
                              ("model", "all,opt-oss-20b"), ("ha", "none,n+1,none"),
                              ("storage", "profile_default,profile_default")):
@@ -5229,7 +5236,7 @@ class Comparacoes(Case):
             finally:
                 tracemalloc.stop()
 
-        few, many = [held_bytes(rows, "--max-tpot-ms=50") for rows in (10, 10, 50)][1:]
+        few, many = [held_bytes(rows, "--max-tpot-ms=50") for rows in (20, 20, 60)][1:]
         self.assertLess((many - few) / 40, 1024)
 
 
