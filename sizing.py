@@ -8190,7 +8190,8 @@ def load_alternatives(r: SizingResult) -> dict[str, Question]:
                     requested_context=q.effective_context)
     if r.asks != "context" and not q.context_mix:
         if len(q.ends) > 1:
-            options["prefixo em cache"] = replace(whole, input_tokens=TURN_TOKENS)
+            options["prefixo em cache"] = replace(
+                whole, input_tokens=TURN_TOKENS, shared_prefix_tokens=q.shared_prefix_tokens)
         elif q.prompt_tokens > q.ends[0]:
             options["sem prefixo em cache"] = replace(whole, input_tokens=q.prompt_tokens)
     if q.confidence == EVEN:

@@ -5808,6 +5808,15 @@ class Explicacao(Case):
         changes = [row["change"] for row in answered["explanation"]["alternatives"]]
         self.assertTrue(changes)
         self.assertNotIn("GB200", " ".join(changes))
+        # o prefixo comum continua comum com o resto em cache
+        common = dict(model="llama-3.3-70b", weights_precision="fp8", server="dgx-b200",
+                      concurrency=400, effective_context="32k", shared_prefix_tokens=20000,
+                      max_tpot_ms=60)
+        cached = self.sized(input_tokens=1024, **common)["results"]["nodes_final"]
+        answered = json.loads(self.ok(*flags(common), "--explain", "--json"))
+        self.assertEqual(next_server(answered, "prefixo em cache"), cached)
+        del common["shared_prefix_tokens"]
+        self.assertLess(cached, self.sized(input_tokens=1024, **common)["results"]["nodes_final"])
         # em metade do contexto esta entrada não caberia
         entry = json.loads(self.ok(*flags(dict(BASE, input_tokens=100000)), "--explain", "--json"))
         self.assertEqual([row["change"] for row in entry["explanation"]["alternatives"]], [
