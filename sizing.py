@@ -11622,23 +11622,28 @@ def outcome_of(given: Flags, q: Question,
     if isinstance(capacity, SizingError):
         return capacity
     try:
+        if capacity:  # antes de sugerir o que cabe, que com elas não se digitaria de volta
+            refuse_idle_flags(given, q, capacity.missing, missing_text(capacity.speed_missing))
         r = size(q, capacity)
-        refuse_useless(given, "--input-tokens --output-tokens --acceptance-length",
-                       not r.offer.speed,
-                       "não há velocidade prevista, " + speed_gap(r))
-        refuse_useless(given, "--acceptance-length", not q.speculative_tokens,
-                       "--speculative-tokens é 0")
-        asked = {"--tensor-parallel": q.tensor_parallel,
-                 "--pipeline-parallel": q.pipeline_parallel,
-                 "--speculative-tokens": q.speculative_tokens}
-        refuse_useless(given, " ".join(["--engine-log --gpu-memory-utilization --weights-precision "
-                                        "--max-num-seqs --max-num-batched-tokens",
-                                        *(flag for flag, value in asked.items() if value)]),
-                       r.capacity.missing,
-                       "para o teto físico " + missing_text(r.capacity.missing))
+        refuse_idle_flags(given, q, r.capacity.missing, speed_gap(r))
         return r
     except SizingError as error:
         return explained(error).with_traceback(None)
+
+
+def refuse_idle_flags(given: Flags, q: Question, missing: Sequence[str], gap: str) -> None:
+    """Levanta `SizingError` se uma flag só serviria ao teto ou à velocidade, que não há."""
+    request = "" if q.context_source == "request" else "--input-tokens --output-tokens "
+    refuse_useless(given, request + "--acceptance-length", gap,
+                   "não há velocidade prevista, " + gap)
+    refuse_useless(given, "--acceptance-length", not q.speculative_tokens,
+                   "--speculative-tokens é 0")
+    asked = {"--tensor-parallel": q.tensor_parallel, "--pipeline-parallel": q.pipeline_parallel,
+             "--speculative-tokens": q.speculative_tokens}
+    refuse_useless(given, " ".join(["--engine-log --gpu-memory-utilization --weights-precision "
+                                    "--max-num-seqs --max-num-batched-tokens",
+                                    *(flag for flag, value in asked.items() if value)]),
+                   missing, "para o teto físico " + missing_text(missing))
 
 
 def refuse_useless(given: Flags, flags: str, useless: Any, why: str) -> None:

@@ -6754,10 +6754,19 @@ class StorageECusto(Case):
                 ({"node_price": "R$5"}, "--node-price"), ({"years": 0, "node_price": 1}, "--years"),
                 ({"years": 101, "node_price": 1}, "--years"), ({"years": 3}, "--years", "--node"),
                 ({"energy_price": 1}, "--energy-price", "--years"),
-                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"))
+                ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"),
+                # antes de dizer quantos nós bastam: com a flag, não bastariam
+                ({"server": "dgx-spark", "nodes": 1, "output_tokens": 64}, "--output-tokens",
+                 "tflops_bf16"))
         for changes, *words in rows:
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
+        # a soma do pedido é o contexto, ainda que não haja velocidade a prever
+        spark = {"model": "opt-oss-20b", "server": "dgx-spark", "concurrency": 100}
+        seen = [json.loads(self.ok(*flags(dict(spark, **changes)), "--json"))["results"]
+                for changes in ({"cached_tokens": 4000, "input_tokens": 2000,
+                                 "output_tokens": 400}, {"effective_context": 6400})]
+        self.assertEqual(*seen)
 
     def test_fp8_ao_carregar(self):
         """fp8 de um repositório de 16 bits lê os 16 bits; outra precisão, outro checkpoint"""
