@@ -10516,6 +10516,13 @@ class Documentos(Case):
                 with self.subTest(document=name, command=command):
                     self.shows(name, shown, shell_output(command))
 
+    def test_faixa_sem_medidas(self):
+        """A faixa do TPOT de vários nós é a do código onde quer que se diga"""
+        said = {limits for name in DOCUMENTS for limits in re.findall(
+            r"faixa do TPOT vai de × ([\d.]+) a ([\d.]+)", " ".join(text_of(name).split()))}
+        self.assertEqual({tuple(map(float, limits)) for limits in said},
+                         {sizing.TPOT_UNMEASURED_RANGE})
+
     def test_tabelas_de_erro(self):
         """As tabelas de erro do README, da memória e da velocidade, refeitas"""
         for table in (error_table(), speed_table(), speed_family_table()):
