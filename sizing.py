@@ -11584,6 +11584,9 @@ def capacity_or_refusal(given: Flags, q: Question) -> Capacity | SizingError | N
         require_room(given, q)
         refuse_useless(given, "--pue --energy-price", q.server.power_kw is None,
                        "falta power_kw no catálogo, em " + q.server.name)
+        missing = missing_for_ceiling(q)
+        # Antes de sugerir o que cabe, que com elas não se digitaria de volta.
+        refuse_idle_flags(given, q, missing, missing_text(missing or missing_for_speed(q)))
         return None if q.asks == "context" or q.disaggregated == "auto" else capacity_of(q)
     except SizingError as error:
         return explained(error).with_traceback(None)
@@ -11622,8 +11625,6 @@ def outcome_of(given: Flags, q: Question,
     if isinstance(capacity, SizingError):
         return capacity
     try:
-        if capacity:  # antes de sugerir o que cabe, que com elas não se digitaria de volta
-            refuse_idle_flags(given, q, capacity.missing, missing_text(capacity.speed_missing))
         r = size(q, capacity)
         refuse_idle_flags(given, q, r.capacity.missing, speed_gap(r))
         return r

@@ -6757,10 +6757,14 @@ class StorageECusto(Case):
                 ({"server": "dgx-spark", "input_tokens": 64}, "--input-tokens", "tflops_bf16"),
                 # antes de dizer quantos nós bastam: com a flag, não bastariam
                 ({"server": "dgx-spark", "nodes": 1, "output_tokens": 64}, "--output-tokens",
-                 "tflops_bf16"))
+                 "tflops_bf16"),
+                ({"server": "dgx-spark", "kv_budget_ratio": "1%", "output_tokens": 64},
+                 "--output-tokens"))
         for changes, *words in rows:
             with self.subTest(changes):
                 self.refused(flags(dict(BASE, **changes)), *words)
+        self.refused(flags({"model": "opt-oss-20b", "server": "dgx-spark", "nodes": 1,
+                            "concurrency": 10**6, "output_tokens": 64}), "--output-tokens")
         # a soma do pedido é o contexto, ainda que não haja velocidade a prever
         spark = {"model": "opt-oss-20b", "server": "dgx-spark", "concurrency": 100}
         seen = [json.loads(self.ok(*flags(dict(spark, **changes)), "--json"))["results"]
