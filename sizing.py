@@ -6890,17 +6890,24 @@ def objectives_shortfall(error: NothingFits) -> str:
     def excess(speed: Speed) -> float:
         return max(ms / q.time_limits_ms[time] for time, ms in times_ms(speed).items())
 
-    speed, layout = min(alone, key=lambda item: (excess(item[0]), str(item[1])))
+    def met(speed: Speed) -> set[str]:
+        return {time for time, ms in times_ms(speed).items() if ms <= q.time_limits_ms[time]}
+
+    reachable: set[str] = set().union(*[met(speed) for speed, _ in alone])  # cada um, em algum leiaute
+    able = [item for item in alone if met(item[0]) == reachable]
+    speed, layout = min(able or alone, key=lambda item: (excess(item[0]), str(item[1])))
     best_ms = times_ms(speed)
     for time, limit in (("tpot", q.max_tpot_ms), ("ttft", q.max_ttft_ms),
                         ("ttft_p95", q.max_ttft_p95_ms)):
-        if limit is not None and best_ms[time] > limit:
+        if limit is not None and (best_ms[time] > limit or not able):
             asked.append("%s de %s ms" % (LIMITS[time], given_text(limit)))
             reached.append(safe_text(best_ms[time], ROUND_CEILING) + " ms")
     rate = q.min_tokens_per_second
-    if rate is not None and best_ms["tpot"] > 1000 / rate:
+    if rate is not None and (best_ms["tpot"] > 1000 / rate or not able):
         asked.append("%s tokens/s" % given_text(rate))
         reached.append(safe_text(1000 / best_ms["tpot"], ROUND_FLOOR) + " tokens/s")
+    if not able:
+        asked[-1] += ", juntos,"
     confident = "" if q.confidence == EVEN else ", na ponta ruim da faixa"
     return ("com uma sessão por réplica de %s em %s e %s por pedido%s: %s fora do alcance: o "
             "melhor é %s (%s)" % (

@@ -3385,6 +3385,18 @@ class Velocidade(Case):
         # com outro objetivo, que o mesmo leiaute já cumpre, o melhor não muda
         self.refused(flags(dict(BASE, max_tpot_ms=2, max_ttft_ms="674.1")), "por pedido: TPOT de "
                      "2 ms fora do alcance: o melhor é 2.64 ms (tp 8)", status=3)
+        # o que outro leiaute cumpre não está fora do alcance, a não ser juntos
+        old = {"model": "llama-3.3-70b", "server": "dgx-a100", "concurrency": 10,
+               "effective_context": "32k", "min_tokens_per_second": 50}
+        self.refused(flags(dict(old, max_ttft_ms=1000)), "por pedido: TTFT de 1000 ms fora do "
+                     "alcance: o melhor é 4240 ms (tp 8)", status=3)
+        self.refused(flags(dict(old, max_ttft_ms=3000)), "por pedido: TTFT de 3000 ms e 50 "
+                     "tokens/s, juntos, fora do alcance: o melhor é 4240 ms e 66.1 tokens/s (tp 8)",
+                     status=3)
+        self.refused(flags(dict(old, max_ttft_ms=1000, min_tokens_per_second=90)), "por pedido: "
+                     "TTFT de 1000 ms e 90 tokens/s fora do alcance: o melhor é 2780 ms e 32.5 ",
+                     status=3)
+        self.ok(*flags(dict(old, max_ttft_ms=4240)))
         self.assertNotIn("nenhum servidor", self.refused(
             flags(dict(BASE, max_ttft_ms=200)), "TTFT de 200 ms fora do alcance: o melhor é ",
             "; cabe com --input-tokens 1024", status=3))
@@ -10683,7 +10695,8 @@ def suggested_in(line):
                                    words[1::2])), (0,)))
     found += [({"server": names.split(", ")[-1]}, (0,))
               for names in re.findall("cabe em: (.*)$", line)]
-    for asked, best in re.findall(r": ([^:]*) fora do alcance: o melhor é (.*?) \(", line):
+    for asked, best in re.findall(
+            r": ([^:]*?)(?:, juntos,)? fora do alcance: o melhor é (.*?) \(", line):
         limits = {}
         for name, value in zip(asked.split(" e "), best.split(" e ")):
             known = re.match(r"(.*) de [0-9.]+ ms$", name)
