@@ -6893,7 +6893,8 @@ def objectives_shortfall(error: NothingFits) -> str:
     def met(speed: Speed) -> set[str]:
         return {time for time, ms in times_ms(speed).items() if ms <= q.time_limits_ms[time]}
 
-    reachable: set[str] = set().union(*[met(speed) for speed, _ in alone])  # cada um, em algum leiaute
+    # O que cada um, sozinho, alcança em algum leiaute.
+    reachable: set[str] = set().union(*[met(speed) for speed, _ in alone])
     able = [item for item in alone if met(item[0]) == reachable]
     speed, layout = min(able or alone, key=lambda item: (excess(item[0]), str(item[1])))
     best_ms = times_ms(speed)

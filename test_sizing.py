@@ -3397,6 +3397,10 @@ class Velocidade(Case):
                      "TTFT de 1000 ms e 90 tokens/s fora do alcance: o melhor é 2780 ms e 32.5 ",
                      status=3)
         self.ok(*flags(dict(old, max_ttft_ms=4240)))
+        del old["min_tokens_per_second"]
+        self.refused(flags(dict(old, max_tpot_ms=20, max_ttft_ms=3000)), "por pedido: TPOT de 20 "
+                     "ms e TTFT de 3000 ms, juntos, fora do alcance: o melhor é 15.2 ms e 4240 ms ",
+                     status=3)
         self.assertNotIn("nenhum servidor", self.refused(
             flags(dict(BASE, max_ttft_ms=200)), "TTFT de 200 ms fora do alcance: o melhor é ",
             "; cabe com --input-tokens 1024", status=3))
@@ -5821,9 +5825,9 @@ class Explicacao(Case):
         self.assertTrue(changes)
         self.assertNotIn("GB200", " ".join(changes))
         # o prefixo comum continua comum com o resto em cache
-        common = dict(model="llama-3.3-70b", weights_precision="fp8", server="dgx-b200",
-                      concurrency=400, effective_context="32k", shared_prefix_tokens=20000,
-                      max_tpot_ms=60)
+        common = {"model": "llama-3.3-70b", "weights_precision": "fp8", "server": "dgx-b200",
+                  "concurrency": 400, "effective_context": "32k", "max_tpot_ms": 60,
+                  "shared_prefix_tokens": 20000}
         cached = self.sized(input_tokens=1024, **common)["results"]["nodes_final"]
         answered = json.loads(self.ok(*flags(common), "--explain", "--json"))
         self.assertEqual(next_server(answered, "prefixo em cache"), cached)
