@@ -5496,7 +5496,8 @@ class Explicacao(Case):
         self.assertLessEqual(seen.low - half, value)
         self.assertLessEqual(value, seen.high + half)
         # E os números impressos bastam para dizer o valor.
-        self.assertLessEqual(seen.high - seen.low, abs(value) * 1e-4 + 1e-12)
+        spread = abs(value) * 1e-4 if value else 1e-6  # o zero é a diferença de iguais
+        self.assertLessEqual(seen.high - seen.low, spread + 1e-12)
 
     MIX = ((2048, Fraction(7, 10)), (9000, Fraction(3, 10)))
     EVERY_KIND = (  # (modelo, servidor, escolhas), com as de `asking`
