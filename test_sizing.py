@@ -6426,6 +6426,7 @@ class Desagregado(Case):
         self.assertEqual(document["disaggregated"]["prefill"]["limited_by"], "ttft")
         with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
             sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
+        sizing.size(self.question("llama-3.3-70b", max_num_seqs=2))  # bastam os dois
         self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
                      "TTFT fora do alcance com o prefill separado; cabe com --max-ttft-ms ",
                      status=3)
@@ -6455,8 +6456,9 @@ class Desagregado(Case):
     def test_sem_rede(self):
         """Sem a rede no catálogo não há dois lotes, e auto fica com um, dizendo por quê"""
         server = changed(in_catalogue("servers", "dgx300"), network_gbps_per_gpu=None)
-        with self.assertRaisesRegex(SizingError, "falta no catálogo network_gbps_per_gpu"):
-            sizing.size(self.question(server=server))
+        for changes in ({}, {"nodes": 1, "input_tokens": None, "output_tokens": None}):
+            with self.assertRaisesRegex(SizingError, "falta no catálogo network_gbps_per_gpu"):
+                sizing.size(self.question(server=server, **changes))
         result = sizing.size(self.question(server=server, disaggregated="auto"))
         self.assertIsNone(result.pools)
         block = sizing.pools_of_result(result)
@@ -6520,10 +6522,34 @@ class Desagregado(Case):
     def test_vagas(self):
         """As vagas livres são as que os dois lotes levam; mais contexto não compra menos"""
         asked = {"model": "deepseek-r1", "server": "dgx-b200", "input_tokens": 4000,
-                 "output_tokens": 500, "nodes": 10, "disaggregated": "yes"}
-        most = json.loads(self.ok(*flags(asked), "--json"))["results"]["peak_sessions"]
-        held = self.ok(*flags(dict(asked, concurrency=500)))
-        self.assertIn("com %d vagas livres" % (most - 500), held)
+                 "output_tokens": 500, "disaggregated": "yes"}
+        for given in (10, 12):  # o decode cheio; o prefill, com decode de sobra
+            fixed = dict(asked, nodes=given)
+            most = json.loads(self.ok(*flags(dict(fixed, peak_headroom_ratio=0)), "--json"))[
+                "results"]["max_concurrency"]
+            held = self.ok(*flags(dict(fixed, concurrency=500)))
+            self.assertIn("com %d vagas livres" % (most - 500), held)
+        # nenhuma divisão dos nós leva mais; a reserva de cada lote fica fora do pico e das vagas
+        rate = {"concurrency": None, "requests_per_second": Fraction(90), "model": "llama-3.3-70b"}
+        for changes in ({"nodes": 12, "concurrency": 500, "context": 4500}, rate,
+                        {"nodes": 12, "context": 4500, **rate},
+                        {"model": "kimi-k2", "server": "dgx-h100", "nodes": 40, "context": 4500}):
+            r = sizing.size(self.question(ha_mode="n+1", **changes))
+            units = r.pools.prefill.layout.nodes_per_unit, r.offer.nodes_per_unit
+            pools = r.pools.prefill_nodes, r.pools.decode_nodes
+            self.assertEqual([nodes[2] % unit for nodes, unit in zip(pools, units)], [0, 0])
+            self.assertEqual(r.pools.prefill.receiving_tp, r.offer.layout.tensor_parallel)
+            up = tuple(nodes[2] - unit for nodes, unit in zip(pools, units))
+            most = r.pools.sessions_carried(up)
+            first, second = (nodes[1] + unit for nodes, unit in zip(pools, units))
+            for number in range(first, (r.question.nodes or 0) - second + 1):
+                self.assertLessEqual(r.pools.sessions_carried((
+                    number - units[0], r.question.nodes - number - units[1])), most)
+            self.assertEqual(r.peak_sessions, r.pools.speed_and_case(
+                0, r.question.peak_headroom_ratio, up)[1]["sessions"])
+            self.assertEqual(r.spare_sessions, max(0, most - r.peak_sessions))
+            if "requests_per_second" in changes:  # os prompts não mudam com as vagas
+                self.assertEqual(most, up[1] // units[1] * r.offer.sessions_per_unit)
         nodes = [answer(asking("deepseek-r1", "dgx-b200", 500, context, disaggregated="yes"
                                )).nodes_final for context in (20000, 24000, 26752, 26754)]
         self.assertEqual(nodes, sorted(nodes))
@@ -6578,14 +6604,18 @@ class Desagregado(Case):
 
     def test_nos_dados(self):
         """A carga cabe nos nós que ela compra e não em um a menos; e o máximo é o máximo"""
-        for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0}):
+        for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0, "ha_mode": "n+1"}):
             fixed = dict(changes, context=4500, peak_headroom_ratio=Fraction(0))
-            needed = sizing.size(self.question(**fixed)).nodes_final
-            given = sizing.size(self.question(nodes=needed + 3, **fixed))
-            self.assertEqual((given.asks, given.nodes_final), ("load", needed + 3))
-            self.assertTrue(all(case["covered"] for case in given.judged[:1]))
-            with self.assertRaisesRegex(SizingError, "de prefill e"):
+            pools = sizing.size(self.question(**fixed)).pools
+            needed = pools.nodes[2]
+            for nodes in (needed, needed + 3):
+                given = sizing.size(self.question(nodes=nodes, **fixed))
+                self.assertEqual((given.asks, given.nodes_final), ("load", nodes))
+                self.assertTrue(all(case["covered"] for case in given.judged[:1]))
+            with self.assertRaisesRegex(SizingError, "%d de prefill e %d de decode" % (
+                    pools.prefill_nodes[2], pools.decode_nodes[2])) as caught:
                 sizing.size(self.question(nodes=needed - 1, **fixed))
+            self.assertEqual(caught.exception.nodes_needed, needed)
             most = sizing.size(self.question(concurrency=None, nodes=10, **changes)).concurrency
             buys = [sizing.size(self.question(concurrency=sessions, **changes)).nodes_final
                     for sessions in (most, most + 1)]
@@ -9571,6 +9601,10 @@ class FlagsRuins(Case):
         # o orçamento de oito nós: 0.78 sessão
         self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
                      "--effective-context 12", "--kv-budget-ratio 0.7019", status=3)
+        # o da unidade que a réplica toma: dois nós de 640 GB · 20% - 120 GiB
+        self.refused(flags({"model": "kimi-k2.5", "server": "dgx-h100", "concurrency": 1,
+                            "kv_budget_ratio": 0.2}),
+                     "o orçamento de 2 nós é de -1.5814 GiB", status=3)
         self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
                      "nenhuma flag sozinha basta", "em nenhum servidor", status=3)
 
