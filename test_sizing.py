@@ -6345,7 +6345,8 @@ class Desagregado(Case):
     def test_lotes(self):
         """Os nós são a soma dos lotes; uso, fila e TTFT, refeitos; a potência, de todos"""
         for changes in ({}, {"ha": "n+1"}, {"ha": "n+2", "max_ttft_ms": 900},
-                        {"concurrency": None, "requests_per_second": 30}):
+                        {"concurrency": None, "requests_per_second": 30},
+                        {"input_tokens": 20000}):  # que em um lote só se cortaria em três
             document = self.asked(**changes)
             pools, results = document["disaggregated"], document["results"]
             prefill, decode, case = pools["prefill"], pools["decode"], document["performance"]
@@ -6427,6 +6428,21 @@ class Desagregado(Case):
         with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
             sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
         sizing.size(self.question("llama-3.3-70b", max_num_seqs=2))  # bastam os dois
+        # o decode deixa ao prefill o seu tempo e, à fila, até outro tanto ou metade da folga
+        question = self.question("llama-3.3-70b", "dgx200", concurrency=5000, max_ttft_ms=300.0,
+                                 max_tpot_ms=60.0)
+        pools = sizing.size(question).pools
+        fastest = min(sizing.Prefill(question, offer.layout, sizing.speed_of(
+            question, offer.layout, 0), pools.prefill.receiving_tp).first_seconds
+            for offer in sizing.capacity_of(question).offers if offer.layout.measured)
+        left = fastest + min(fastest, (0.3 - fastest) / 2)
+        self.assertEqual((pools.decode.first_seconds, pools.decode.speed.alone_seconds),
+                         (left, left))
+        # o leiaute sem medidas, que compraria menos, não se toma se há outro
+        self.assertTrue(sizing.size(self.question(
+            "qwen3-next-80b", "l40s-8x", concurrency=None, requests_per_second=Fraction(100),
+            input_tokens=500, output_tokens=50, confidence=sizing.CONFIDENT
+        )).pools.prefill.layout.measured)
         self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
                      "TTFT fora do alcance com o prefill separado; cabe com --max-ttft-ms ",
                      status=3)
@@ -6621,6 +6637,9 @@ class Desagregado(Case):
                     for sessions in (most, most + 1)]
             self.assertLessEqual(buys[0], 10)
             self.assertGreater(buys[1], 10)
+        with self.assertRaisesRegex(SizingError, "3 de prefill e 3 de decode"):  # de uma sessão
+            sizing.size(self.question("gemma-3-27b", "dgx-b200", nodes=2, ha_mode="n+2",
+                                      concurrency=None))
         longest = sizing.size(self.question(nodes=10, input_tokens=None, output_tokens=None))
         self.assertEqual(longest.asks, "context")
         self.assertTrue(longest.pools and longest.nodes_final <= 10)
