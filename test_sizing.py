@@ -3089,6 +3089,18 @@ class Velocidade(Case):
                                           2 if kv == "bf16" else 1)
                     self.assertAlmostEqual(speed.tpot_ms(sessions) / naive, 1, 9,
                                            (name, tp, dp, sessions, inputs))
+        # em dois nós, cada rank de data parallel só leva pela rede os tokens das suas sessões
+        question = asking("deepseek-r1", "dgx-h100", 1, 5000)
+        layouts = [sizing.layout_of(question, sizing.replica_of(question, tp, 1, 16 // tp, 2))
+                   for tp in (16, 1)]
+        together, apart = [sizing.speed_of(question, layout, 0).terms["moved_seconds"]
+                           for layout in layouts]
+        self.assertAlmostEqual(together / apart, 16)
+        # uma medida vale pelas que o leiaute não tem: julga-se pela previsão
+        self.assertFalse(layouts[0].measured)
+        for point, expected in ((None, True), ((50.0, 1), False)):
+            self.assertEqual(sizing.speed_of(changed(
+                question, calibration=point), layouts[0], 0).confident, expected)
 
     def test_especulacao(self):
         """Um passo confere K + 1 tokens, lê o KV uma vez e rascunha K; o TPOT é o passo / A"""
@@ -3127,6 +3139,15 @@ class Velocidade(Case):
                         self.assertAlmostEqual(seen[part], 1e3 * seconds / 1.5, 9, (name, part))
                     self.assertAlmostEqual(sum(speed.breakdown_ms(sessions).values()),
                                            speed.tpot_ms(sessions), 9)
+            # de várias camadas que rascunham, cada passada usa uma
+            twice = changed(model, mtp={
+                "groups": [dict(group, layers=2 * group["layers"]) for group in
+                           model.mtp["groups"]],
+                "dense_bytes": 2 * model.mtp["dense_bytes"],
+                "expert_bytes": 2 * model.mtp["expert_bytes"]})
+            for seen, expected in zip(*[at(item, node, tp, dp, speculative_tokens=3).speed.parts[
+                    "draft"] for item in (twice, model)]):
+                self.assertAlmostEqual(seen / (expected or 1), 1 if expected else 0, 9)
 
     def test_ate_onde_especular_compensa(self):
         """A carga em que os dois TPOT se cruzam, e o aviso de quem passa dela"""
@@ -3452,6 +3473,8 @@ class Velocidade(Case):
         wide = self.sized(model="kimi-k2", server="dgx-h100", nodes=7, concurrency=100)
         self.assertEqual((wide["results"]["nodes_final"], wide["ha_plan"]["nodes_after_failure"]),
                          (7, 4))  # os ociosos substituem o que cai
+        self.assertEqual(wide["ha_plan"]["sessions_after_failure"],
+                         wide["results"]["sessions_per_unit"])
         text = self.ok(*flags(dict(BASE, nodes=2)))
         self.assertTrue(text.startswith(
             "SEUS 2 × DGX B300 MANTÊM 1000 sessões, com 226 vagas livres\n"))
@@ -6406,6 +6429,15 @@ class Desagregado(Case):
         pools = sizing.size(self.question("opt-oss-20b", concurrency=1001)).pools
         self.assertEqual(pools.decode.replicas_per_unit, 8)
         self.assertEqual(pools.arrivals(0, pools.decode.nodes_per_unit), (1001, 126))
+        # só o decode guarda as sessões; a frio, os nós dos dois lotes leem do mesmo storage
+        r = sizing.size(changed(self.question("opt-oss-20b", concurrency=20000),
+                                storage=in_catalogue("storage", "profile_network_ssd")))
+        apart = sizing.size(self.question("opt-oss-20b", concurrency=5000))
+        self.assertGreater(r.nodes_final, r.pools.decode_nodes[2])
+        self.assertEqual(r.storage_plan["cold_start_seconds"],
+                         sizing.load_seconds(r.question, r.nodes_final))
+        self.assertEqual(apart.storage_plan["parked_sessions"],
+                         -(-5000 // apart.pools.decode_nodes[2]))
         prefill, calm = pools.prefill, pools.decode.speed
         unsure = changed(prefill, speed=changed(prefill.speed, confident=True))
         for first, second, expected in ((prefill, False, False), (unsure, False, True),
@@ -6496,6 +6528,14 @@ class Desagregado(Case):
         self.assertIn("single_node", self.codes(alone))
         self.assertEqual({case["state"] for case in alone["performance"]["cases"]},
                          {"nominal", "peak"})
+        held = dict(plan, meets_objectives=True)
+        down = dict(held, nodes_after_failure=0, covers_concurrency=False)
+        for pair in ((down, held), (held, down)):  # sem um dos lotes, nada se serve
+            both = sizing.pooled_ha_plan(*pair)
+            self.assertEqual([both[name] for name in (
+                "nodes_after_failure", "sessions_after_failure", "covers_concurrency",
+                "meets_objectives")], [0, 0, False, False])
+
         def minimum(document):
             return [document["disaggregated"][pool]["nodes_minimum"] for pool in (
                 "prefill", "decode")]
@@ -6736,6 +6776,18 @@ class StorageECusto(Case):
         measured = self.sized(ha="n+1", input_tokens=1024, calibrate_tpot_ms="40@300")
         self.assertAlmostEqual(measured["storage_plan"]["kv_recompute_seconds"],
                                0.566241455 * measured["parameters"]["tpot_scale"], places=6)
+        # todo o prompt, o que se calculou no turno e o que estava em cache; da sessão mais longa
+        whole = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
+                 "output_tokens": 1000}
+        plans = [json.loads(self.ok(*flags(dict(whole, **changes)), "--json"))[
+            "storage_plan"] for changes in (
+            {"input_tokens": 31000}, {"input_tokens": 1000, "cached_tokens": 30000},
+            {"context_mix": "8k:50%,32000:50%"})]
+        self.assertEqual(len({plan["kv_recompute_seconds"] for plan in plans}), 1, plans)
+        common = self.sized(shared_prefix_tokens=1024)  # o prefixo comum se guarda uma vez
+        self.assertEqual(common["storage_plan"]["parked_kv_bytes"], common["storage_plan"][
+            "parked_sessions"] * common["results"]["kv_own_mean_bytes"]
+            + common["results"]["shared_prefix_bytes"])
         bare = self.sized(effective_context=1)["storage_plan"]  # sem prompt, nada a refazer
         self.assertEqual((bare["kv_recompute_seconds"], bare["kv_faster"]), (None, None))
 
