@@ -6430,8 +6430,8 @@ class Desagregado(Case):
         self.assertEqual(pools.decode.replicas_per_unit, 8)
         self.assertEqual(pools.arrivals(0, pools.decode.nodes_per_unit), (1001, 126))
         # só o decode guarda as sessões; a frio, os nós dos dois lotes leem do mesmo storage
-        r = sizing.size(changed(self.question("opt-oss-20b", concurrency=20000),
-                                storage=in_catalogue("storage", "profile_network_ssd")))
+        slow = changed(in_catalogue("storage", "profile_network_ssd"), throughput_read_gbps=2)
+        r = sizing.size(changed(self.question("opt-oss-20b", concurrency=5000), storage=slow))
         apart = sizing.size(self.question("opt-oss-20b", concurrency=5000))
         self.assertGreater(r.nodes_final, r.pools.decode_nodes[2])
         self.assertEqual(r.storage_plan["cold_start_seconds"],
