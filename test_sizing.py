@@ -10268,6 +10268,20 @@ Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
 Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 """)
 
+    def test_linhas_do_relatorio(self):
+        """Os nós sem pico e com ele, a média com o prefixo comum, o PUE só com o preço do kWh"""
+        few = self.ok(*flags(dict(BASE, concurrency=600)))
+        self.assertIn("capacidade pura 1 → com pico 2", few)
+        mixed = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 100,
+                 "context_mix": "8k:70%,128k:30%", "shared_prefix_tokens": "4k"}
+        results = json.loads(self.ok(*flags(mixed), "--json"))["results"]
+        self.assertIn("%s em média" % sizing.size_text(
+            results["kv_own_mean_bytes"] + results["shared_prefix_bytes"]),
+            self.ok(*flags(mixed)))
+        for price, shown in ((None, False), (1, True)):
+            energy = {"energy_price": price, "years": 3} if price else {}
+            self.assertEqual("PUE" in self.ok(*flags(dict(BASE, node_price=9, **energy))), shown)
+
     def test_falhas_no_relatorio(self):
         """A linha da falha: sem nó, só o nominal coberto, nem o nominal, dois nós"""
         rows = (({"concurrency": 100}, "Se 1 cair o serviço para: 100 interrompidas; volta"),
