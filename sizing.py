@@ -2262,11 +2262,25 @@ class Pools:
         minimum, peak, final = map(sum, zip(self.prefill_nodes, self.decode_nodes))
         return minimum, peak, final
 
+    @property
+    def loaded(self) -> tuple[int, int]:
+        """Os nós de (prefill, decode) que levam o pico: todos, sem a reserva."""
+        spares = self.question.ha_spares
+        return (self.prefill_nodes[2] - spares * self.prefill.layout.nodes_per_unit,
+                self.decode_nodes[2] - spares * self.decode.nodes_per_unit)
+
     @cached_property
     def most_utilization(self) -> float:
         """Com a réplica de decode cheia, o pior que o TTFT encontra."""
         assert self.decode.speed
         return self.prefill.most_utilization(self.decode.speed, self.decode.full_replica_sessions)
+
+    @property
+    def most_prompts(self) -> float:
+        """Por segundo, o que o prefill leva no plano, sem a reserva."""
+        prefill = self.prefill
+        return prefill.replicas(self.loaded[0]) * self.most_utilization / (
+            prefill.service_seconds * prefill.speed.margins["latency"])
 
     def arrivals(self, headroom: Exact, decode_nodes: int) -> tuple[int, int]:
         """(As sessões em andamento, as da réplica de decode mais cheia)."""
@@ -2329,11 +2343,12 @@ def decode_nodes_of(q: Question, offer: Offer) -> tuple[int, int, int]:
     return offer.nodes(q, 0), offer.nodes(q, q.peak_headroom_ratio), offer.nodes_with_spares(q)
 
 
-def pools_of(q: Question, offer: Offer, prefills: Sequence[Prefill],
-             given: tuple[int, int, int] | None = None) -> Pools:
+def pools_choices(q: Question, offer: Offer, prefills: Sequence[Prefill],
+                  given: tuple[int, int, int] | None = None) -> list[Pools]:
     """Os dois lotes, com os nós de decode dados ou os da carga. Levanta `NothingFits`.
 
-    Os prompts chegam como com todo o decode no ar; vale o leiaute que compra menos nós de prefill.
+    Os prompts chegam como com todo o decode no ar; o primeiro leiaute é o que compra menos nós de
+    prefill.
     """
     found: list[tuple[Any, Pools]] = []
     assert offer.layout
@@ -2352,7 +2367,7 @@ def pools_of(q: Question, offer: Offer, prefills: Sequence[Prefill],
                       replace(pools, prefill_nodes=(minimum, peak, final))))
     if not found:
         raise prefill_refusal(q, offer, prefills)
-    return min(found, key=lambda item: item[0])[1]
+    return [pools for _, pools in sorted(found, key=lambda item: item[0])]
 
 
 def planned_first_seconds(q: Question, tp: int, prefills: Sequence[Prefill]) -> float:
@@ -2367,21 +2382,27 @@ def pools_within(pools: Pools, prefills: Sequence[Prefill], nodes: int) -> Pools
     """Os mesmos em todos os nós dados, divididos para levar mais sessões."""
     q, offer, (least, peak, final) = pools.question, pools.decode, pools.decode_nodes
 
+    def carried(found: Pools) -> int:
+        return found.sessions_carried(found.loaded) if found.nodes[2] <= nodes else -1
+
     def split(prefill_nodes: int) -> Pools:
-        unit = offer.nodes_per_unit
-        found = pools_of(q, offer, prefills, (least, peak, (nodes - prefill_nodes) // unit * unit))
-        unit = found.prefill.layout.nodes_per_unit
-        return replace(found, prefill_nodes=(
-            *found.prefill_nodes[:2], max(found.prefill_nodes[2], prefill_nodes // unit * unit)))
+        unit, filled = offer.nodes_per_unit, []
+        decode_nodes = least, peak, (nodes - prefill_nodes) // unit * unit
+        for found in pools_choices(q, offer, prefills, decode_nodes):
+            unit, (low, high, bought) = found.prefill.layout.nodes_per_unit, found.prefill_nodes
+            filled.append(replace(found, prefill_nodes=(
+                low, high, max(bought, prefill_nodes // unit * unit))))
+        return max(filled, key=lambda found: (found.nodes[2] <= nodes, found.most_prompts))
 
     def prefill_binds(prefill_nodes: int) -> bool:
         """Falta prefill, para a carga ou para as vagas do decode."""
         found = split(prefill_nodes)
-        up = found.prefill_nodes[2], found.decode_nodes[2]
-        room = up[1] // offer.nodes_per_unit * offer.sessions_per_unit
-        return sum(up) > nodes or found.sessions_carried(up) < room
+        room = found.loaded[1] // offer.nodes_per_unit * offer.sessions_per_unit
+        return carried(found) < room
 
-    return split(1 + largest(nodes - final - 1, prefill_binds))
+    # O mais que se leva está onde o prefill deixa de faltar, ou logo antes.
+    enough = 1 + largest(nodes - final - 1, prefill_binds)
+    return max(map(split, (enough, enough - 1)), key=carried)
 
 
 def pooled_ha_plan(prefill: Json, decode: Json) -> Json:
@@ -2793,7 +2814,8 @@ def pools_asked(q: Question, prefills: Sequence[Prefill], offers: Sequence[Offer
         """O decode é o que sozinho compra menos nós: um mais lento pede menos prompts."""
         loaded = replace(q, concurrency=sessions)
         free = replace(loaded, nodes=None)
-        return pools_of(loaded, min(offers, key=lambda offer: offer.preference(free)), prefills)
+        offer = min(offers, key=lambda offer: offer.preference(free))
+        return pools_choices(loaded, offer, prefills)[0]
 
     if not q.nodes:
         return pools_for(q.concurrency)
@@ -2830,15 +2852,13 @@ def size_pools(asked: Question, q: Question, capacity: Capacity, offers: Sequenc
     pools = pools_asked(q, prefills, offers)
     q, offer, unit = pools.question, pools.decode, pools.decode.nodes_per_unit
     up = pools.prefill_nodes[2], pools.decode_nodes[2]
-    spares = pools.prefill.layout.nodes_per_unit * q.ha_spares, unit * q.ha_spares
-    loaded = up[0] - spares[0], up[1] - spares[1]  # os que levam o pico
-    peak = pools.speed_and_case(0, q.peak_headroom_ratio, loaded)[1]["sessions"]
+    peak = pools.speed_and_case(0, q.peak_headroom_ratio, pools.loaded)[1]["sessions"]
     return SizingResult(
         asked=asked, question=q, asks=asked.asks, capacity=capacity,
         offers=(offer, *[item for item in offers if item.nodes_per_unit == unit
                          and item.layout is not offer.layout]),
         concurrency=pools.speed_and_case(0, 0, up)[1]["sessions"], peak_sessions=peak,
-        spare_sessions=max(0, pools.sessions_carried(loaded) - peak), pools=pools,
+        spare_sessions=max(0, pools.sessions_carried(pools.loaded) - peak), pools=pools,
         **dict(zip(("nodes_minimum", "nodes_with_headroom", "nodes_final"), pools.nodes)))
 
 

@@ -3089,6 +3089,18 @@ class Velocidade(Case):
                                           2 if kv == "bf16" else 1)
                     self.assertAlmostEqual(speed.tpot_ms(sessions) / naive, 1, 9,
                                            (name, tp, dp, sessions, inputs))
+        # em dois nós, cada rank de data parallel só leva pela rede os tokens das suas sessões
+        question = asking("deepseek-r1", "dgx-h100", 1, 5000)
+        layouts = [sizing.layout_of(question, sizing.replica_of(question, tp, 1, 16 // tp, 2))
+                   for tp in (16, 1)]
+        together, apart = [sizing.speed_of(question, layout, 0).terms["moved_seconds"]
+                           for layout in layouts]
+        self.assertAlmostEqual(together / apart, 16)
+        # uma medida vale pelas que o leiaute não tem: julga-se pela previsão
+        self.assertFalse(layouts[0].measured)
+        for point, expected in ((None, True), ((50.0, 1), False)):
+            self.assertEqual(sizing.speed_of(changed(
+                question, calibration=point), layouts[0], 0).confident, expected)
 
     def test_especulacao(self):
         """Um passo confere K + 1 tokens, lê o KV uma vez e rascunha K; o TPOT é o passo / A"""
@@ -3127,6 +3139,15 @@ class Velocidade(Case):
                         self.assertAlmostEqual(seen[part], 1e3 * seconds / 1.5, 9, (name, part))
                     self.assertAlmostEqual(sum(speed.breakdown_ms(sessions).values()),
                                            speed.tpot_ms(sessions), 9)
+            # de várias camadas que rascunham, cada passada usa uma
+            twice = changed(model, mtp={
+                "groups": [dict(group, layers=2 * group["layers"]) for group in
+                           model.mtp["groups"]],
+                "dense_bytes": 2 * model.mtp["dense_bytes"],
+                "expert_bytes": 2 * model.mtp["expert_bytes"]})
+            for seen, expected in zip(*[at(item, node, tp, dp, speculative_tokens=3).speed.parts[
+                    "draft"] for item in (twice, model)]):
+                self.assertAlmostEqual(seen / (expected or 1), 1 if expected else 0, 9)
 
     def test_ate_onde_especular_compensa(self):
         """A carga em que os dois TPOT se cruzam, e o aviso de quem passa dela"""
@@ -3452,6 +3473,8 @@ class Velocidade(Case):
         wide = self.sized(model="kimi-k2", server="dgx-h100", nodes=7, concurrency=100)
         self.assertEqual((wide["results"]["nodes_final"], wide["ha_plan"]["nodes_after_failure"]),
                          (7, 4))  # os ociosos substituem o que cai
+        self.assertEqual(wide["ha_plan"]["sessions_after_failure"],
+                         wide["results"]["sessions_per_unit"])
         text = self.ok(*flags(dict(BASE, nodes=2)))
         self.assertTrue(text.startswith(
             "SEUS 2 × DGX B300 MANTÊM 1000 sessões, com 226 vagas livres\n"))
@@ -6345,7 +6368,8 @@ class Desagregado(Case):
     def test_lotes(self):
         """Os nós são a soma dos lotes; uso, fila e TTFT, refeitos; a potência, de todos"""
         for changes in ({}, {"ha": "n+1"}, {"ha": "n+2", "max_ttft_ms": 900},
-                        {"concurrency": None, "requests_per_second": 30}):
+                        {"concurrency": None, "requests_per_second": 30},
+                        {"input_tokens": 20000}):  # que em um lote só se cortaria em três
             document = self.asked(**changes)
             pools, results = document["disaggregated"], document["results"]
             prefill, decode, case = pools["prefill"], pools["decode"], document["performance"]
@@ -6405,6 +6429,15 @@ class Desagregado(Case):
         pools = sizing.size(self.question("opt-oss-20b", concurrency=1001)).pools
         self.assertEqual(pools.decode.replicas_per_unit, 8)
         self.assertEqual(pools.arrivals(0, pools.decode.nodes_per_unit), (1001, 126))
+        # só o decode guarda as sessões; a frio, os nós dos dois lotes leem do mesmo storage
+        slow = changed(in_catalogue("storage", "profile_network_ssd"), throughput_read_gbps=2)
+        r = sizing.size(changed(self.question("opt-oss-20b", concurrency=5000), storage=slow))
+        apart = sizing.size(self.question("opt-oss-20b", concurrency=5000))
+        self.assertGreater(r.nodes_final, r.pools.decode_nodes[2])
+        self.assertEqual(r.storage_plan["cold_start_seconds"],
+                         sizing.load_seconds(r.question, r.nodes_final))
+        self.assertEqual(apart.storage_plan["parked_sessions"],
+                         -(-5000 // apart.pools.decode_nodes[2]))
         prefill, calm = pools.prefill, pools.decode.speed
         unsure = changed(prefill, speed=changed(prefill.speed, confident=True))
         for first, second, expected in ((prefill, False, False), (unsure, False, True),
@@ -6426,6 +6459,22 @@ class Desagregado(Case):
         self.assertEqual(document["disaggregated"]["prefill"]["limited_by"], "ttft")
         with self.assertRaisesRegex(SizingError, "um prompt em cálculo e outro em envio"):
             sizing.size(self.question("llama-3.3-70b", max_num_seqs=1))
+        sizing.size(self.question("llama-3.3-70b", max_num_seqs=2))  # bastam os dois
+        # o decode deixa ao prefill o seu tempo e, à fila, até outro tanto ou metade da folga
+        question = self.question("llama-3.3-70b", "dgx200", concurrency=5000, max_ttft_ms=300.0,
+                                 max_tpot_ms=60.0)
+        pools = sizing.size(question).pools
+        fastest = min(sizing.Prefill(question, offer.layout, sizing.speed_of(
+            question, offer.layout, 0), pools.prefill.receiving_tp).first_seconds
+            for offer in sizing.capacity_of(question).offers if offer.layout.measured)
+        left = fastest + min(fastest, (0.3 - fastest) / 2)
+        self.assertEqual((pools.decode.first_seconds, pools.decode.speed.alone_seconds),
+                         (left, left))
+        # o leiaute sem medidas, que compraria menos, não se toma se há outro
+        self.assertTrue(sizing.size(self.question(
+            "qwen3-next-80b", "l40s-8x", concurrency=None, requests_per_second=Fraction(100),
+            input_tokens=500, output_tokens=50, confidence=sizing.CONFIDENT
+        )).pools.prefill.layout.measured)
         self.refused(flags(dict(self.CHAT, disaggregated="yes", max_ttft_ms=60)),
                      "TTFT fora do alcance com o prefill separado; cabe com --max-ttft-ms ",
                      status=3)
@@ -6455,8 +6504,9 @@ class Desagregado(Case):
     def test_sem_rede(self):
         """Sem a rede no catálogo não há dois lotes, e auto fica com um, dizendo por quê"""
         server = changed(in_catalogue("servers", "dgx300"), network_gbps_per_gpu=None)
-        with self.assertRaisesRegex(SizingError, "falta no catálogo network_gbps_per_gpu"):
-            sizing.size(self.question(server=server))
+        for changes in ({}, {"nodes": 1, "input_tokens": None, "output_tokens": None}):
+            with self.assertRaisesRegex(SizingError, "falta no catálogo network_gbps_per_gpu"):
+                sizing.size(self.question(server=server, **changes))
         result = sizing.size(self.question(server=server, disaggregated="auto"))
         self.assertIsNone(result.pools)
         block = sizing.pools_of_result(result)
@@ -6478,6 +6528,14 @@ class Desagregado(Case):
         self.assertIn("single_node", self.codes(alone))
         self.assertEqual({case["state"] for case in alone["performance"]["cases"]},
                          {"nominal", "peak"})
+        held = dict(plan, meets_objectives=True)
+        down = dict(held, nodes_after_failure=0, covers_concurrency=False)
+        for pair in ((down, held), (held, down)):  # sem um dos lotes, nada se serve
+            both = sizing.pooled_ha_plan(*pair)
+            self.assertEqual([both[name] for name in (
+                "nodes_after_failure", "sessions_after_failure", "covers_concurrency",
+                "meets_objectives")], [0, 0, False, False])
+
         def minimum(document):
             return [document["disaggregated"][pool]["nodes_minimum"] for pool in (
                 "prefill", "decode")]
@@ -6520,10 +6578,34 @@ class Desagregado(Case):
     def test_vagas(self):
         """As vagas livres são as que os dois lotes levam; mais contexto não compra menos"""
         asked = {"model": "deepseek-r1", "server": "dgx-b200", "input_tokens": 4000,
-                 "output_tokens": 500, "nodes": 10, "disaggregated": "yes"}
-        most = json.loads(self.ok(*flags(asked), "--json"))["results"]["peak_sessions"]
-        held = self.ok(*flags(dict(asked, concurrency=500)))
-        self.assertIn("com %d vagas livres" % (most - 500), held)
+                 "output_tokens": 500, "disaggregated": "yes"}
+        for given in (10, 12):  # o decode cheio; o prefill, com decode de sobra
+            fixed = dict(asked, nodes=given)
+            most = json.loads(self.ok(*flags(dict(fixed, peak_headroom_ratio=0)), "--json"))[
+                "results"]["max_concurrency"]
+            held = self.ok(*flags(dict(fixed, concurrency=500)))
+            self.assertIn("com %d vagas livres" % (most - 500), held)
+        # nenhuma divisão dos nós leva mais; a reserva de cada lote fica fora do pico e das vagas
+        rate = {"concurrency": None, "requests_per_second": Fraction(90), "model": "llama-3.3-70b"}
+        for changes in ({"nodes": 12, "concurrency": 500, "context": 4500}, rate,
+                        {"nodes": 12, "context": 4500, **rate},
+                        {"model": "kimi-k2", "server": "dgx-h100", "nodes": 40, "context": 4500}):
+            r = sizing.size(self.question(ha_mode="n+1", **changes))
+            units = r.pools.prefill.layout.nodes_per_unit, r.offer.nodes_per_unit
+            pools = r.pools.prefill_nodes, r.pools.decode_nodes
+            self.assertEqual([nodes[2] % unit for nodes, unit in zip(pools, units)], [0, 0])
+            self.assertEqual(r.pools.prefill.receiving_tp, r.offer.layout.tensor_parallel)
+            up = tuple(nodes[2] - unit for nodes, unit in zip(pools, units))
+            most = r.pools.sessions_carried(up)
+            first, second = (nodes[1] + unit for nodes, unit in zip(pools, units))
+            for number in range(first, (r.question.nodes or 0) - second + 1):
+                self.assertLessEqual(r.pools.sessions_carried((
+                    number - units[0], r.question.nodes - number - units[1])), most)
+            self.assertEqual(r.peak_sessions, r.pools.speed_and_case(
+                0, r.question.peak_headroom_ratio, up)[1]["sessions"])
+            self.assertEqual(r.spare_sessions, max(0, most - r.peak_sessions))
+            if "requests_per_second" in changes:  # os prompts não mudam com as vagas
+                self.assertEqual(most, up[1] // units[1] * r.offer.sessions_per_unit)
         nodes = [answer(asking("deepseek-r1", "dgx-b200", 500, context, disaggregated="yes"
                                )).nodes_final for context in (20000, 24000, 26752, 26754)]
         self.assertEqual(nodes, sorted(nodes))
@@ -6578,19 +6660,26 @@ class Desagregado(Case):
 
     def test_nos_dados(self):
         """A carga cabe nos nós que ela compra e não em um a menos; e o máximo é o máximo"""
-        for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0}):
+        for changes in ({"max_tpot_ms": 30.0}, {"max_ttft_ms": 800.0, "ha_mode": "n+1"}):
             fixed = dict(changes, context=4500, peak_headroom_ratio=Fraction(0))
-            needed = sizing.size(self.question(**fixed)).nodes_final
-            given = sizing.size(self.question(nodes=needed + 3, **fixed))
-            self.assertEqual((given.asks, given.nodes_final), ("load", needed + 3))
-            self.assertTrue(all(case["covered"] for case in given.judged[:1]))
-            with self.assertRaisesRegex(SizingError, "de prefill e"):
+            pools = sizing.size(self.question(**fixed)).pools
+            needed = pools.nodes[2]
+            for nodes in (needed, needed + 3):
+                given = sizing.size(self.question(nodes=nodes, **fixed))
+                self.assertEqual((given.asks, given.nodes_final), ("load", nodes))
+                self.assertTrue(all(case["covered"] for case in given.judged[:1]))
+            with self.assertRaisesRegex(SizingError, "%d de prefill e %d de decode" % (
+                    pools.prefill_nodes[2], pools.decode_nodes[2])) as caught:
                 sizing.size(self.question(nodes=needed - 1, **fixed))
+            self.assertEqual(caught.exception.nodes_needed, needed)
             most = sizing.size(self.question(concurrency=None, nodes=10, **changes)).concurrency
             buys = [sizing.size(self.question(concurrency=sessions, **changes)).nodes_final
                     for sessions in (most, most + 1)]
             self.assertLessEqual(buys[0], 10)
             self.assertGreater(buys[1], 10)
+        with self.assertRaisesRegex(SizingError, "3 de prefill e 3 de decode"):  # de uma sessão
+            sizing.size(self.question("gemma-3-27b", "dgx-b200", nodes=2, ha_mode="n+2",
+                                      concurrency=None))
         longest = sizing.size(self.question(nodes=10, input_tokens=None, output_tokens=None))
         self.assertEqual(longest.asks, "context")
         self.assertTrue(longest.pools and longest.nodes_final <= 10)
@@ -6687,6 +6776,18 @@ class StorageECusto(Case):
         measured = self.sized(ha="n+1", input_tokens=1024, calibrate_tpot_ms="40@300")
         self.assertAlmostEqual(measured["storage_plan"]["kv_recompute_seconds"],
                                0.566241455 * measured["parameters"]["tpot_scale"], places=6)
+        # todo o prompt, o que se calculou no turno e o que estava em cache; da sessão mais longa
+        whole = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 1000,
+                 "output_tokens": 1000}
+        plans = [json.loads(self.ok(*flags(dict(whole, **changes)), "--json"))[
+            "storage_plan"] for changes in (
+            {"input_tokens": 31000}, {"input_tokens": 1000, "cached_tokens": 30000},
+            {"context_mix": "8k:50%,32000:50%"})]
+        self.assertEqual(len({plan["kv_recompute_seconds"] for plan in plans}), 1, plans)
+        common = self.sized(shared_prefix_tokens=1024)  # o prefixo comum se guarda uma vez
+        self.assertEqual(common["storage_plan"]["parked_kv_bytes"], common["storage_plan"][
+            "parked_sessions"] * common["results"]["kv_own_mean_bytes"]
+            + common["results"]["shared_prefix_bytes"])
         bare = self.sized(effective_context=1)["storage_plan"]  # sem prompt, nada a refazer
         self.assertEqual((bare["kv_recompute_seconds"], bare["kv_faster"]), (None, None))
 
@@ -9571,6 +9672,10 @@ class FlagsRuins(Case):
         # o orçamento de oito nós: 0.78 sessão
         self.refused([*question, "--runtime-overhead-gib=1501.6", "--kv-precision=fp16"],
                      "--effective-context 12", "--kv-budget-ratio 0.7019", status=3)
+        # o da unidade que a réplica toma: dois nós de 640 GB · 20% - 120 GiB
+        self.refused(flags({"model": "kimi-k2.5", "server": "dgx-h100", "concurrency": 1,
+                            "kv_budget_ratio": 0.2}),
+                     "o orçamento de 2 nós é de -1.5814 GiB", status=3)
         self.refused([*question, "--runtime-overhead-gib=2146", "--kv-budget-ratio=0.001"],
                      "nenhuma flag sozinha basta", "em nenhum servidor", status=3)
 
@@ -10162,6 +10267,20 @@ Mudaria     KV fp16: 5 nós · GB200 NVL72: 2 · contexto 65536: 2
 ! tight_capacity: no pico sobram 26 vagas, 4.2% do último nó (abaixo de 10%)
 Previsão; fora do medido: contexto acima de 32768. Contas: --explain
 """)
+
+    def test_linhas_do_relatorio(self):
+        """Os nós sem pico e com ele, a média com o prefixo comum, o PUE só com o preço do kWh"""
+        few = self.ok(*flags(dict(BASE, concurrency=600)))
+        self.assertIn("capacidade pura 1 → com pico 2", few)
+        mixed = {"model": "opt-oss-120b", "server": "dgx300", "concurrency": 100,
+                 "context_mix": "8k:70%,128k:30%", "shared_prefix_tokens": "4k"}
+        results = json.loads(self.ok(*flags(mixed), "--json"))["results"]
+        self.assertIn("%s em média" % sizing.size_text(
+            results["kv_own_mean_bytes"] + results["shared_prefix_bytes"]),
+            self.ok(*flags(mixed)))
+        for price, shown in ((None, False), (1, True)):
+            energy = {"energy_price": price, "years": 3} if price else {}
+            self.assertEqual("PUE" in self.ok(*flags(dict(BASE, node_price=9, **energy))), shown)
 
     def test_falhas_no_relatorio(self):
         """A linha da falha: sem nó, só o nominal coberto, nem o nominal, dois nós"""
