@@ -10563,10 +10563,12 @@ Previsão; fora do medido: contexto acima de 32768. Contas: --explain
                 _, errors = done.communicate(timeout=10)
                 self.assertEqual((done.returncode, errors), (130, b""))
                 self.assertLess(time.monotonic() - before, 3)
+        alone = {name: value for name, value in utf8_environment().items()
+                 if not name.startswith("COVERAGE")}  # que importa antes
         for module in (b"gettext", b"decimal"):  # ainda nos imports
             done = subprocess.Popen(
                 [sys.executable, "-X", "importtime", SCRIPT, *question],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=utf8_environment(),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=alone,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             self.addCleanup(done.kill)
             for line in done.stderr:
