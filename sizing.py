@@ -2085,6 +2085,10 @@ class Offer:
         return self.admitted[0]
 
     @property
+    def sessions_per_node(self) -> int:
+        return self.sessions_per_unit // self.nodes_per_unit
+
+    @property
     def full_replica_sessions(self) -> int:
         """Da réplica mais cheia de uma unidade cheia."""
         return ceil_div(self.sessions_per_unit, self.replicas_per_unit)
@@ -3201,7 +3205,7 @@ def results_of(r: SizingResult) -> Json:
         "kv_own_mean_bytes": json_number(mean_bytes(own_kv_sizes(q))),
         "shared_prefix_bytes": shared_prefix_bytes(q),
         "kv_budget_gib": gib(budget), "kv_budget_bytes": budget // 1,
-        "sessions_per_node": offer.sessions_per_unit // offer.nodes_per_unit,
+        "sessions_per_node": offer.sessions_per_node,
         "sessions_per_unit": offer.sessions_per_unit, "nodes_per_unit": offer.nodes_per_unit,
         "limited_by": offer.limited_by, "peak_sessions": r.peak_sessions,
         "nodes_minimum": r.nodes_minimum, "nodes_with_headroom": r.nodes_with_headroom,
@@ -8151,8 +8155,8 @@ def answer_names(r: SizingResult) -> Json:
         "kv_budget_bytes": kv_budget_bytes(r.question), "plan_sessions": offer.plan_sessions,
         "ha_spares": q.ha_spares, "tpot_scale": offer.tpot_scale, "units": r.units,
         "replicas_per_unit": offer.replicas_per_unit,
-        "sessions_per_node": (offer.sessions_per_unit // offer.nodes_per_unit
-                              if offer.nodes_per_unit > 1 else None),  # num nó, é a mesma
+        "sessions_per_node": (offer.sessions_per_node if offer.nodes_per_unit > 1
+                              else None),  # num nó, é a mesma
         "spare_sessions": r.spare_sessions if r.asks == "load" else None,
         "nodes_bought": r.nodes_final if r.asks == "nodes" else None,
         "recovering_nodes": offer.nodes_per_unit if q.storage.shared else 1,
@@ -9967,7 +9971,7 @@ def csv_values(row: Row) -> Json:
         nodes_final=r.nodes_final, nodes_minimum=r.nodes_minimum,
         nodes_with_headroom=r.nodes_with_headroom, limited_by=r.offer.limited_by,
         verdict=worst_verdict(r),
-        sessions_per_node=r.offer.sessions_per_unit // r.offer.nodes_per_unit,
+        sessions_per_node=r.offer.sessions_per_node,
         nodes_after_failure=r.ha_plan["nodes_after_failure"],
         covers_peak=r.ha_plan["covers_peak"],
         power_kw=json_number(r.physical["power_kw"]), rack_units=r.physical["rack_units"],
